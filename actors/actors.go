@@ -1,0 +1,51 @@
+// Package actors holds what gateways and actors say to each other: the
+// Envelope that carries a command to a user's actor, and the Reply.
+// docs/messages.md is the catalogue of all messages; a test compares it with
+// the code.
+package actors
+
+import (
+	"google.golang.org/protobuf/proto"
+
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+)
+
+// Node names the run of an IM node that reported an event; the zero value
+// means that none was named.
+type Node struct {
+	Name        string
+	Incarnation uint64
+}
+
+// Envelope carries one command to the actor of one user.
+type Envelope struct {
+	App, User string
+	// Node owns the session that a PresenceEvent reports.
+	Node Node
+	// Command is one of the rouse.v1 events and user-scoped requests.
+	Command proto.Message
+	// Done is called exactly once, after the command's effects are durable or
+	// after it was refused; from an actor's turn, so it must not block.
+	Done func(Reply)
+}
+
+// Reject answers a message that found its mailbox full or its actor stopped.
+func (e *Envelope) Reject() {
+	e.Done(Reply{Err: &rousev1.Error{
+		Code: rousev1.ErrorCode_ERROR_CODE_OVERLOADED, Temporary: true,
+		Message: "the user's mailbox is full or moving; send the same item again later",
+	}})
+}
+
+// Reply answers an Envelope.
+type Reply struct {
+	// Status of an event; ACCEPTED for requests that succeeded.
+	Status rousev1.ItemStatus
+	// Err is set when the command was refused: nothing changed.
+	Err *rousev1.Error
+	// Response is the rouse.v1 response of a request, nil for events.
+	Response proto.Message
+}
+
+// Router brings an Envelope to the shard that owns its user. It never blocks.
+type Router func(*Envelope)
