@@ -1,0 +1,67 @@
+GO ?= go
+FUZZTIME ?= 10s
+BUF := $(GO) tool -modfile=internal/tools/go.mod buf
+LINT := $(GO) tool -modfile=internal/tools/lint/go.mod golangci-lint
+
+.PHONY: all
+all: build
+
+.PHONY: build # both programs, into bin/
+build:
+	$(GO) build -trimpath -o bin/ ./cmd/...
+
+.PHONY: test
+test:
+	$(GO) test ./...
+
+.PHONY: race
+race:
+	$(GO) test -race -short ./...
+
+.PHONY: cover # prints the total; the profile stays in cover.out
+cover:
+	$(GO) test -coverprofile=cover.out -coverpkg=./... ./...
+	$(GO) tool cover -func=cover.out | tail -1
+
+.PHONY: bench # micro benchmarks; the engine as a whole: go run ./cmd/rouse bench
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: fuzz # every fuzz target for FUZZTIME
+fuzz:
+	@grep -rno --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | while IFS=: read -r file _ decl; do \
+		echo "fuzz $${decl#func } in $$(dirname $$file)"; \
+		$(GO) test -run '^$$' -fuzz "^$${decl#func }$$" -fuzztime $(FUZZTIME) "./$$(dirname $$file)" || exit 1; \
+	done
+
+.PHONY: fmt
+fmt:
+	$(LINT) fmt
+
+.PHONY: lint # includes the formatters
+lint:
+	$(LINT) run
+
+.gen/validate/buf/validate/validate.proto: internal/tools/go.sum
+	cd internal/tools && $(GO) run ./validateproto ../../.gen/validate
+	@touch $@
+
+.PHONY: gen # Go code from api/**/*.proto
+gen: .gen/validate/buf/validate/validate.proto
+	$(BUF) lint
+	$(BUF) generate
+
+.PHONY: gen-check # the committed code is what gen writes; changes nothing
+gen-check: .gen/validate/buf/validate/validate.proto
+	rm -rf .gen/out
+	$(BUF) lint
+	$(BUF) generate --output .gen/out
+	diff -r -x '*.proto' api .gen/out/api
+
+.PHONY: mod-check
+mod-check:
+	$(GO) mod verify
+	$(GO) mod tidy -diff
+
+.PHONY: check # what a change must pass
+check: lint gen-check mod-check test race
