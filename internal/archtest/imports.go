@@ -1,0 +1,133 @@
+package archtest
+
+import (
+	"fmt"
+	"strings"
+)
+
+// layer says which packages of ours a package may import; "p/..." means p and
+// all below. Every package has one layer, the first that matches.
+type layer struct {
+	of  string
+	may []string
+	why string
+}
+
+// layers is read from the bottom up: a package knows only what is above it in this list.
+var layers = []layer{
+	{"api/rouse/v1", nil, "the public contract depends on nothing of ours"},
+	{"api/rouse/v1/rousev1connect", []string{"api/rouse/v1"}, "generated from the contract alone"},
+	{"vendors", nil, "the contract between lanes and vendors is plain data"},
+	{"vendors/fake", nil, "a fake that shares no code with the clients catches the mistakes they share"},
+	{"vendors/vendortest", []string{"vendors", "vendors/fake"}, "one suite for all vendors knows their contract and their fakes, and no client"},
+	{"vendors/...", []string{"vendors"}, "a vendor client knows neither another vendor nor who calls it"},
+	{"storage/seal", nil, "sealing is pure"},
+	{"storage", []string{"api/rouse/v1", "storage/..."}, "storage keeps records and decides nothing"},
+	{"internal/catalog", []string{"api/rouse/v1", "storage/...", "vendors"}, "apps and credentials are read by actors and edges, and know neither"},
+	{"internal/lease", []string{"api/rouse/v1"}, "liveness of IM nodes is a fact that others read"},
+	{"actors", []string{"api/rouse/v1"}, "messages between actors are plain data"},
+	{"actors/mailbox", []string{"actors"}, "a mailbox knows no actor"},
+	{"actors/lane", []string{"api/rouse/v1", "actors", "actors/mailbox", "storage/...", "vendors", "internal/catalog"}, "a lane tells users and never knows them; it sees vendors through their contract"},
+	{"actors/user", []string{"api/rouse/v1", "actors", "actors/mailbox", "storage/...", "vendors", "internal/catalog", "internal/lease"}, "a user tells lanes and never knows them"},
+	{"actors/shard", []string{"api/rouse/v1", "actors/...", "storage/...", "vendors", "internal/catalog", "internal/lease"}, "the shard is the parent of users; gateways and vendors are handed in"},
+	{"internal/config", []string{"api/rouse/v1"}, "a config file is values; internal/app gives them to their owners"},
+	{"internal/gateway", []string{"api/...", "actors", "internal/catalog", "internal/lease"}, "the gateway turns calls into actor messages and holds no state: no storage, no vendor client"},
+	{"internal/app", []string{"api/...", "actors/...", "storage/...", "vendors/...", "internal/..."}, "wiring may know everything but the programs"},
+	{"client", []string{"api/..."}, "IM nodes link this: it carries the contract and nothing else of ours"},
+	{"internal/bench", []string{"api/...", "actors/...", "client", "storage/...", "vendors/...", "internal/..."}, "whole-engine workloads may know everything but the programs"},
+	{"internal/archtest", nil, "the rules read source text only"},
+	{"internal/tools/...", nil, "tools are separate modules"},
+	{"cmd/...", []string{"api/...", "actors/...", "client", "storage/...", "vendors/...", "internal/...", "cmd/..."}, "programs assemble"},
+}
+
+// importers says who alone may import a package of ours, tests included.
+var importers = []struct {
+	path string // of the imported package
+	by   []string
+	why  string
+}{
+	{"internal/app", []string{"internal/app", "internal/bench", "cmd/..."}, "internal/app assembles a node; only programs, whole-engine tests and benchmarks start one"},
+	{"vendors/vendortest", []string{"vendors/..."}, "the conformance suite is for vendor packages"},
+	{"cmd/...", []string{"cmd/..."}, "programs are leaves"},
+	{"internal/archtest", nil, "the rules are a leaf"},
+}
+
+// outside says who alone may import a library; tests are free where freeTests is set.
+var outside = []struct {
+	prefix    string
+	by        []string
+	freeTests bool
+	why       string
+}{
+	{"github.com/cockroachdb/pebble", []string{"storage", "internal/bench"}, true, "only storage knows the store: key layout and durability have one owner (bench measures it raw)"},
+	{"github.com/sideshow/apns2", []string{"vendors/apns", "internal/bench"}, false, "the defects of this library are worked around in one place (bench measures it bare)"},
+	{"firebase.google.com/go", []string{"vendors/fcm", "internal/bench"}, false, "the defects of this library are worked around in one place (bench measures it bare)"},
+	{"github.com/asynkron/protoactor-go/cluster", []string{"cluster"}, false, "actors get their way to a user passed in, so that they run in one process in tests"},
+	{"github.com/asynkron/protoactor-go/remote", []string{"cluster"}, false, "it listens on real sockets; actors must run without"},
+	{"github.com/asynkron/protoactor-go", []string{"actors/...", "cluster", "internal/app", "internal/bench"}, true, "only actors and their wiring know the actor library"},
+	{"github.com/hashicorp/memberlist", []string{"cluster", "cluster/memnet"}, false, "membership has one owner"},
+	{"google.golang.org/grpc", []string{"api/...", "client", "internal/gateway", "internal/app", "internal/bench", "cmd/..."}, true, "RPC is an edge; the core speaks plain messages"},
+	{"connectrpc.com", []string{"api/...", "internal/gateway", "internal/app", "internal/bench", "cmd/..."}, true, "RPC is an edge; the core speaks plain messages"},
+	{"github.com/alecthomas/kong", []string{"cmd/..."}, false, "flags belong to programs"},
+	{"github.com/schollz/progressbar", []string{"cmd/...", "internal/bench"}, false, "progress is shown by programs"},
+}
+
+// ours cuts the module path off an import path of ours.
+func ours(p string) (dir string, ok bool) { return strings.CutPrefix(p, module+"/") }
+
+func under(p, prefix string) bool { return p == prefix || strings.HasPrefix(p, prefix+"/") }
+
+// checkImports keeps dependencies in one direction.
+func checkImports(t *tree) (faults []string) {
+	for _, s := range t.files {
+		row := findLayer(s.dir)
+		if row == nil {
+			faults = append(faults, fmt.Sprintf("%s: package has no row in layers (internal/archtest/imports.go): say which packages of ours it may import, and why", s.path))
+			continue
+		}
+		for _, p := range s.imports() {
+			if dir, ok := ours(p); ok {
+				faults = append(faults, checkOwn(s, row, dir)...)
+			} else if f := checkOutside(s, p); f != "" {
+				faults = append(faults, f)
+			}
+		}
+	}
+	return faults
+}
+
+func findLayer(dir string) *layer {
+	for i := range layers {
+		if match(layers[i].of, dir) {
+			return &layers[i]
+		}
+	}
+	return nil
+}
+
+func checkOwn(s *source, row *layer, dir string) (faults []string) {
+	for _, rule := range importers {
+		if match(rule.path, dir) && !matchAny(rule.by, s.dir) && dir != s.dir {
+			faults = append(faults, fmt.Sprintf("%s: must not import %s: %s", s.path, dir, rule.why))
+		}
+	}
+	if !s.test && dir != s.dir && !matchAny(row.may, dir) {
+		faults = append(faults, fmt.Sprintf("%s: must not import %s: %s", s.path, dir, row.why))
+	}
+	return faults
+}
+
+// checkOutside answers by the longest, that is the first matching, prefix.
+func checkOutside(s *source, p string) string {
+	for _, rule := range outside {
+		// A major version is part of the path: pebble/v2 is pebble.
+		if !under(p, rule.prefix) {
+			continue
+		}
+		if matchAny(rule.by, s.dir) || s.test && rule.freeTests || match("internal/tools/...", s.dir) {
+			return ""
+		}
+		return fmt.Sprintf("%s: must not import %s: %s", s.path, p, rule.why)
+	}
+	return ""
+}
