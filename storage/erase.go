@@ -1,0 +1,59 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+)
+
+// EraseUser returns the mutations that delete a user's record, his outcomes of
+// the days fromDay..toDay (both included) and his outbox. Propose them to his
+// shard, in several entries if they are many, from its only writer; token
+// owners and intents are named by his record and are the caller's to delete.
+// It reads the shard's whole outbox.
+func (s *Store) EraseUser(app, user string, fromDay, toDay uint16) ([]Mutation, error) {
+	shard := s.ShardOf(app, user)
+	ms := []Mutation{{Op: Delete, Key: AppendUserKey(nil, shard, app, user)}}
+	for day := int(fromDay); day <= int(toDay); day++ {
+		ms = append(ms, UserOutcomes(shard, uint16(day), app, user).Delete())
+	}
+	var bad error
+	err := s.Scan(OutboxRange(shard), func(key, _ []byte) bool {
+		k, err := ParseOutboxKey(key)
+		if err != nil {
+			bad = err
+			return false
+		}
+		if k.App == app && k.User == user {
+			ms = append(ms, Mutation{Op: Delete, Key: append([]byte(nil), key...)})
+		}
+		return true
+	})
+	if err == nil {
+		err = bad
+	}
+	return ms, err
+}
+
+// Compact rewrites the tables that hold what the committed mutations deleted,
+// so that the deleted bytes leave the tables on disk and do not wait for a
+// later compaction. It waits for the work; call it seldom and not from an
+// actor. Set mutations are skipped.
+func (s *Store) Compact(ctx context.Context, deleted []Mutation) error {
+	if err := s.users.enter(); err != nil {
+		return err
+	}
+	defer s.users.leave()
+	for _, m := range deleted {
+		r := exactly(m.Key)
+		switch m.Op {
+		case Set:
+			continue
+		case DeleteRange:
+			r.Hi = m.Value
+		}
+		if err := s.db.Compact(ctx, r.Lo, r.Hi, false); err != nil {
+			return fmt.Errorf("storage: compact erased range: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,89 @@
+package storage
+
+import (
+	"encoding/binary"
+	"strings"
+)
+
+// Family letters; see the package comment.
+const (
+	familyNode      = 'm'
+	familyUser      = 'u'
+	familyOutbox    = 'o'
+	familyOutcome   = 'r'
+	familyToken     = 't'
+	familyIntent    = 'x'
+	familyCatalogue = 'c'
+)
+
+// shardFamilies are the families that a user shard owns, in key order.
+const shardFamilies = "ortux"
+
+const headBytes = 3 // family letter and shard
+
+var separator = []byte{0}
+
+// AppendUserKey appends the key of a user's record to dst.
+func AppendUserKey(dst []byte, shard uint16, app, user string) []byte {
+	return appendNames(appendHead(dst, familyUser, shard), app, user)
+}
+
+// AppendOutboxKey appends the key of a message whose pushes have not ended.
+func AppendOutboxKey(dst []byte, k OutboxKey) []byte {
+	dst = appendHead(dst, familyOutbox, k.Shard)
+	dst = binary.BigEndian.AppendUint64(dst, k.DueMilli)
+	return appendNames(dst, k.App, k.User, k.Message)
+}
+
+// AppendOutcomeKey appends the key of a message's outcome record.
+func AppendOutcomeKey(dst []byte, k OutcomeKey) []byte {
+	dst = appendHead(dst, familyOutcome, k.Shard)
+	dst = binary.BigEndian.AppendUint16(dst, k.Day)
+	return appendNames(dst, k.App, k.User, k.Message)
+}
+
+// AppendTokenKey appends the key of a token's owner record.
+func AppendTokenKey(dst []byte, shard uint16, sum Sum) []byte {
+	return append(appendHead(dst, familyToken, shard), sum[:]...)
+}
+
+// AppendIntentKey appends the key of an intent that a shard repeats towards
+// another one until it is acknowledged. Kinds belong to the caller.
+func AppendIntentKey(dst []byte, shard uint16, kind byte, sum Sum) []byte {
+	return append(append(appendHead(dst, familyIntent, shard), kind), sum[:]...)
+}
+
+// AppendCatalogueKey appends a key of the meta group. Kinds and the meaning of
+// the parts belong to the caller; a kind always has the same number of parts.
+func AppendCatalogueKey(dst []byte, kind byte, parts ...string) []byte {
+	return appendNames(append(appendHead(dst, familyCatalogue, MetaShard), kind), parts...)
+}
+
+func appendHead(dst []byte, family byte, shard uint16) []byte {
+	return append(dst, family, byte(shard>>8), byte(shard))
+}
+
+func appendNames(dst []byte, names ...string) []byte {
+	for i, name := range names {
+		if i > 0 {
+			dst = append(dst, 0)
+		}
+		dst = appendEscaped(dst, name)
+	}
+	return dst
+}
+
+// appendEscaped keeps order and never writes a byte 0.
+func appendEscaped(dst []byte, name string) []byte {
+	if strings.IndexByte(name, 0) < 0 && strings.IndexByte(name, 1) < 0 {
+		return append(dst, name...)
+	}
+	for _, c := range []byte(name) {
+		if c <= 1 {
+			dst = append(dst, 1)
+			c++
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}

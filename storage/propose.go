@@ -1,0 +1,162 @@
+package storage
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+const (
+	// maxQueuedEntries and maxQueuedBytes bound what waits for the commit in
+	// progress; over either, Propose answers ErrBusy. A caller that keeps one
+	// entry of 64 KiB in flight for each of MaxShards stays below both.
+	maxQueuedEntries = 1 << 13
+	maxQueuedBytes   = 64<<20 + MaxEntryBytes
+
+	// retainedBatchBytes is kept between commits by each of the two pages.
+	retainedBatchBytes = 4 << 20
+)
+
+// Propose writes the mutations of one shard as one atomic entry and calls done
+// when they are on disk, with nil, or when they are not going to be. Entries
+// commit in the order of their Propose calls, whatever their shard, and their
+// done functions run in that order on the store's writer: they must not block
+// and must not call Close. An entry without mutations is a barrier.
+//
+// Propose does not wait for the disk, and copies: ms and its slices may be
+// reused as soon as it returns. A refused entry (ErrWrongShard,
+// ErrBadMutation, ErrTooLarge, ErrBusy, ErrClosed, or the commit failure that
+// ended the store) wrote nothing; its done runs before Propose returns.
+func (s *Store) Propose(shard uint16, ms []Mutation, done func(error)) {
+	size, err := checkEntry(shard, s.shards, ms)
+	if err == nil {
+		err = s.writer.enqueue(ms, size, done)
+	}
+	if err != nil {
+		s.metrics.refused.Inc()
+		done(err)
+	}
+}
+
+// writer commits in groups. While one page syncs, proposers build the next one
+// in place, so the queue is itself the batch and nothing is copied twice.
+type writer struct {
+	db      *pebble.DB
+	metrics *metrics
+	ended   chan struct{} // closed when run has returned
+
+	mu   sync.Mutex
+	wake sync.Cond // a page has its first entry, or err was set
+	open *page     // what proposers append to
+	err  error     // why nothing more is accepted; set once
+}
+
+// page is one group commit under construction.
+type page struct {
+	batch *pebble.Batch
+	bytes int // entries' size as checkEntry counts it
+	dones []func(error)
+}
+
+func newWriter(db *pebble.DB, m *metrics) *writer {
+	w := &writer{db: db, metrics: m, ended: make(chan struct{}), open: newPage(db)}
+	w.wake.L = &w.mu
+	go w.run()
+	return w
+}
+
+func newPage(db *pebble.DB) *page {
+	return &page{batch: db.NewBatch(pebble.WithMaxRetainedSizeBytes(retainedBatchBytes))}
+}
+
+func (w *writer) enqueue(ms []Mutation, size int, done func(error)) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil {
+		return w.err
+	}
+	p := w.open
+	if len(p.dones) == maxQueuedEntries || p.bytes+size > maxQueuedBytes {
+		return ErrBusy
+	}
+	if len(p.dones) == 0 {
+		w.wake.Signal()
+	}
+	p.append(ms)
+	p.bytes += size
+	p.dones = append(p.dones, done)
+	return nil
+}
+
+// append ignores the batch's errors: writing to a batch in memory has none.
+func (p *page) append(ms []Mutation) {
+	for i := range ms {
+		switch m := &ms[i]; m.Op {
+		case Set:
+			_ = p.batch.Set(m.Key, m.Value, nil)
+		case Delete:
+			_ = p.batch.Delete(m.Key, nil)
+		case DeleteRange:
+			_ = p.batch.DeleteRange(m.Key, m.Value, nil)
+		}
+	}
+}
+
+// run commits page after page until the writer is stopped and drained.
+func (w *writer) run() {
+	defer close(w.ended)
+	next := newPage(w.db)
+	var failed error
+	for {
+		w.mu.Lock()
+		for len(w.open.dones) == 0 && w.err == nil {
+			w.wake.Wait()
+		}
+		if len(w.open.dones) == 0 {
+			w.mu.Unlock()
+			return
+		}
+		full := w.open
+		w.open = next
+		w.mu.Unlock()
+
+		if failed == nil {
+			failed = w.commit(full)
+		}
+		for _, done := range full.dones {
+			done(failed)
+		}
+		full.reset()
+		next = full
+	}
+}
+
+func (w *writer) commit(p *page) error {
+	start := time.Now()
+	if err := w.db.Apply(p.batch, pebble.Sync); err != nil {
+		err = fmt.Errorf("storage: commit failed, nothing more is accepted; restart the process: %w", err)
+		w.stop(err)
+		return err
+	}
+	w.metrics.observeCommit(len(p.dones), p.batch.Len(), time.Since(start))
+	return nil
+}
+
+func (p *page) reset() {
+	p.batch.Reset()
+	p.bytes = 0
+	clear(p.dones)
+	p.dones = p.dones[:0]
+}
+
+// stop refuses all further entries with err, unless another reason came first.
+func (w *writer) stop(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err == nil {
+		w.err = err
+		w.wake.Signal()
+	}
+}

@@ -1,0 +1,84 @@
+package storage
+
+import (
+	"bytes"
+	"encoding/binary"
+)
+
+// Range is the keys k with Lo <= k < Hi.
+type Range struct{ Lo, Hi []byte }
+
+// Delete returns the mutation that deletes the range.
+func (r Range) Delete() Mutation { return Mutation{Op: DeleteRange, Key: r.Lo, Value: r.Hi} }
+
+// Contains reports whether key is in the range.
+func (r Range) Contains(key []byte) bool {
+	return bytes.Compare(r.Lo, key) <= 0 && bytes.Compare(key, r.Hi) < 0
+}
+
+// UserRange is all user records of a shard.
+func UserRange(shard uint16) Range { return family(familyUser, shard) }
+
+// OutboxRange is the outbox of a shard, the earliest due first.
+func OutboxRange(shard uint16) Range { return family(familyOutbox, shard) }
+
+// TokenRange is all token owners of a shard.
+func TokenRange(shard uint16) Range { return family(familyToken, shard) }
+
+// IntentRange is all intents of a shard.
+func IntentRange(shard uint16) Range { return family(familyIntent, shard) }
+
+// OutcomeDays is the outcome records of a shard with fromDay <= day < toDay.
+func OutcomeDays(shard, fromDay, toDay uint16) Range {
+	lo := appendHead(nil, familyOutcome, shard)
+	hi := bytes.Clone(lo)
+	return Range{Lo: binary.BigEndian.AppendUint16(lo, fromDay), Hi: binary.BigEndian.AppendUint16(hi, toDay)}
+}
+
+// UserOutcomes is the outcome records of one user on one day.
+func UserOutcomes(shard, day uint16, app, user string) Range {
+	lo := binary.BigEndian.AppendUint16(appendHead(nil, familyOutcome, shard), day)
+	lo = append(appendNames(lo, app, user), 0)
+	return Range{Lo: lo, Hi: successor(lo)}
+}
+
+// CatalogueRange is the keys of a kind whose first parts are these.
+func CatalogueRange(kind byte, parts ...string) Range {
+	lo := AppendCatalogueKey(nil, kind, parts...)
+	if len(parts) > 0 {
+		lo = append(lo, 0)
+	}
+	return Range{Lo: lo, Hi: successor(lo)}
+}
+
+// ShardRanges is all keys of a shard, in key order.
+func ShardRanges(shard uint16) []Range {
+	if shard == MetaShard {
+		return []Range{family(familyCatalogue, shard)}
+	}
+	ranges := make([]Range, 0, len(shardFamilies))
+	for i := range len(shardFamilies) {
+		ranges = append(ranges, family(shardFamilies[i], shard))
+	}
+	return ranges
+}
+
+func family(letter byte, shard uint16) Range {
+	lo := appendHead(nil, letter, shard)
+	return Range{Lo: lo, Hi: successor(lo)}
+}
+
+// exactly is the range of one key.
+func exactly(key []byte) Range { return Range{Lo: key, Hi: append(bytes.Clone(key), 0)} }
+
+// successor returns the smallest key above all keys with the prefix. A prefix
+// of 0xff bytes alone has none; no family letter is 0xff.
+func successor(prefix []byte) []byte {
+	n := len(prefix)
+	for n > 0 && prefix[n-1] == 0xff {
+		n--
+	}
+	next := bytes.Clone(prefix[:n])
+	next[n-1]++
+	return next
+}

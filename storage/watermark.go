@@ -1,0 +1,62 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// sampleEvery bounds how often the file system is asked.
+const sampleEvery = time.Second
+
+// watermark remembers whether there was room at the last sample.
+type watermark struct {
+	fs     vfs.FS
+	dir    string
+	needed uint64
+
+	mu  sync.Mutex
+	at  time.Time
+	err error
+}
+
+// Writable reports whether the disk has room for more intake: nil, or a
+// *DiskLowError, or why the file system did not say. Pebble ends the process
+// on a full disk, so new work must be refused before; work in progress may be
+// finished. The disk is asked once a second at most; a file system that cannot
+// say (ErrUnsupported) is taken as large enough.
+func (s *Store) Writable(now time.Time) error {
+	if err := s.users.enter(); err != nil {
+		return err
+	}
+	defer s.users.leave()
+	return s.disk.check(now)
+}
+
+func (w *watermark) check(now time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	age := now.Sub(w.at)
+	if !w.at.IsZero() && age >= 0 && age < sampleEvery {
+		return w.err
+	}
+	w.at, w.err = now, w.sample()
+	return w.err
+}
+
+func (w *watermark) sample() error {
+	usage, err := w.fs.GetDiskUsage(w.dir)
+	if errors.Is(err, vfs.ErrUnsupported) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("storage: free space of %s is unknown: %w", w.dir, err)
+	}
+	if usage.AvailBytes < w.needed {
+		return &DiskLowError{FreeBytes: usage.AvailBytes, NeededBytes: w.needed}
+	}
+	return nil
+}
