@@ -29,6 +29,12 @@ const (
 	// Goaway ends an HTTP/2 connection with a GOAWAY frame whose debug data
 	// is Body; this request is not taken. On HTTP/1.1 it is Refuse.
 	Goaway
+	// Freeze stops the whole connection without closing it: nothing is read
+	// or written any more, PING included. On HTTP/1.1 it is Hang.
+	Freeze
+	// Streams sends SETTINGS with MaxStreams, then answers as usual; only
+	// the APNs fake knows it, elsewhere it is Slow.
+	Streams
 )
 
 // Fault is one scripted failure.
@@ -40,6 +46,8 @@ type Fault struct {
 	Status int
 	Header map[string]string
 	Body   string
+	// MaxStreams is the limit that Streams announces.
+	MaxStreams uint32
 	// Times is the number of requests to hit; 0 = until Clear.
 	Times int
 	// Tokens limits the fault to these device tokens; empty = all.

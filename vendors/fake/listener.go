@@ -9,6 +9,9 @@ import (
 // Listen opens a TCP listener; addr "127.0.0.1:0" takes a free port.
 func Listen(addr string) (net.Listener, error) { return net.Listen("tcp", addr) }
 
+// URL is the base URL of a TLS server on l.
+func URL(l net.Listener) string { return "https://" + l.Addr().String() }
+
 // PipeListener accepts connections made by its DialContext: both ends of a
 // net.Pipe, so that client and server run inside one testing/synctest bubble.
 type PipeListener struct {

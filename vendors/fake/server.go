@@ -76,7 +76,7 @@ func (s *Server) Fail(f Fault, w http.ResponseWriter, r *http.Request, take, usu
 		panic(http.ErrAbortHandler)
 	}
 	switch f.Kind {
-	case Slow:
+	case Slow, Streams:
 		usual()
 		return
 	case Answer:
@@ -86,7 +86,7 @@ func (s *Server) Fail(f Fault, w http.ResponseWriter, r *http.Request, take, usu
 		w.WriteHeader(f.Status)
 		_, _ = io.WriteString(w, f.Body)
 		return
-	case Hang:
+	case Hang, Freeze:
 		select {
 		case <-r.Context().Done():
 		case <-s.done:
