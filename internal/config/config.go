@@ -27,7 +27,7 @@ type Config struct {
 // Data configures the store.
 type Data struct {
 	Dir         string `key:"dir" doc:"Directory of the store. Made when it is missing."`
-	Shards      int    `key:"shards" doc:"Shards that users are spread over, 1-1024. Fixed at the first start."`
+	Shards      int    `key:"shards" doc:"Shards that users are spread over, at most 1024; fixed at the first start. 0: as stored, 64 in a new store."`
 	BlockCache  Size   `key:"block_cache" doc:"Memory for blocks read from disk, 8MiB or more."`
 	Memtable    Size   `key:"memtable" doc:"Memory of one write buffer, 1MiB-1GiB; up to four exist at a time."`
 	MinFreeDisk Size   `key:"min_free_disk" doc:"Intake is refused while the disk has less free, 64MiB or more."`
@@ -92,7 +92,7 @@ type Shutdown struct {
 func Default() Config {
 	return Config{
 		Data: Data{
-			Dir: "rouse-data", Shards: 64,
+			Dir:        "rouse-data",
 			BlockCache: 128 * MiB, Memtable: 32 * MiB, MinFreeDisk: 1 * GiB,
 		},
 		GRPC:     GRPC{Listen: "127.0.0.1:7701"},

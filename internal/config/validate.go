@@ -20,7 +20,7 @@ func (c *Config) Validate() error {
 		fault("data.dir is empty; name a directory")
 	}
 	for _, err := range []error{
-		within("data.shards", c.Data.Shards, 1, 1024),
+		within("data.shards", c.Data.Shards, 0, 1024),
 		within("data.block_cache", c.Data.BlockCache, 8*MiB, 1*TiB),
 		within("data.memtable", c.Data.Memtable, 1*MiB, 1*GiB),
 		within("data.min_free_disk", c.Data.MinFreeDisk, 64*MiB, 1024*TiB),
