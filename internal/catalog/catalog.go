@@ -1,0 +1,130 @@
+// Package catalog keeps apps, their vendor credentials and their API keys. All
+// of it is in memory and read without a lock; a change is on disk before it can
+// be seen, and changes take turns.
+//
+// Credentials are sealed on disk, bound to their app and name. Of an API key
+// only a keyed hash of its secret is stored.
+package catalog
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"google.golang.org/protobuf/proto"
+
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/storage"
+	"github.com/rouse-im/rouse/storage/seal"
+)
+
+// Bounds; what goes beyond is refused with ErrLimit.
+const (
+	MaxApps        = 10_000
+	MaxCredentials = 256   // of one app
+	MaxKeys        = 1_000 // of one app, and operator keys
+)
+
+// Kinds of keys in the catalogue family.
+const (
+	kindApp        = 'a' // app: rouse.v1.App
+	kindCredential = 'c' // app, name: rouse.v1.Credential, sealed
+	kindKey        = 'k' // key id: 32 bytes of hash, rouse.v1.ApiKey
+)
+
+// Reasons of refusals; all messages say which object is meant.
+var (
+	ErrNotFound          = errors.New("not known")
+	ErrExists            = errors.New("known already")
+	ErrLimit             = errors.New("too many")
+	ErrInvalid           = errors.New("not valid")
+	ErrInvalidCredential = errors.New("credential cannot be used")
+	// ErrUnauthenticated is the one answer to every secret that is not of a key.
+	ErrUnauthenticated = errors.New("unknown or revoked API key")
+)
+
+// Check tells why a vendor cannot use a credential. Its error holds no secret.
+type Check func(*rousev1.Credential) error
+
+// Options of a Catalog.
+type Options struct {
+	Store *storage.Store
+	Ring  *seal.Ring
+	// Check is asked before a credential is stored; nil takes all.
+	Check  Check
+	Logger *slog.Logger
+}
+
+// Catalog is the set of all apps. Its methods may be called concurrently.
+type Catalog struct {
+	Options
+	apps sync.Map // app id -> *App
+	keys sync.Map // key id -> *key
+
+	mu sync.Mutex // held by writers until what they wrote can be seen
+	// keysOf lists key ids by app; "" holds the operator keys.
+	keysOf   map[string]map[string]*key
+	appCount int
+	watchers []func(Change)
+}
+
+// Open reads the catalogue. It fails when a credential cannot be unsealed.
+func Open(o Options) (*Catalog, error) {
+	c := &Catalog{Options: o, keysOf: make(map[string]map[string]*key)}
+	for _, load := range []struct {
+		what string
+		kind byte
+		add  func(key, value []byte) error
+	}{
+		{"app", kindApp, c.loadApp},
+		{"credential", kindCredential, c.loadCredential},
+		{"API key", kindKey, c.loadKey},
+	} {
+		var bad error
+		err := o.Store.Scan(storage.CatalogueRange(load.kind), func(key, value []byte) bool {
+			bad = load.add(key, value)
+			return bad == nil
+		})
+		if err := errors.Join(err, bad); err != nil {
+			return nil, fmt.Errorf("catalog: reading a stored %s: %w", load.what, err)
+		}
+	}
+	return c, nil
+}
+
+// write commits ms and waits until they are on disk. The caller holds mu.
+func (c *Catalog) write(ms ...storage.Mutation) error {
+	stored := make(chan error, 1)
+	c.Store.Propose(storage.MetaShard, ms, func(err error) { stored <- err })
+	if err := <-stored; err != nil {
+		return fmt.Errorf("catalog: %w", err)
+	}
+	return nil
+}
+
+// parse reads a record; parts receives the names in its key.
+func parse(key, value []byte, parts []string, m proto.Message) error {
+	if _, err := storage.ParseCatalogueKey(key, parts); err != nil {
+		return err
+	}
+	return proto.Unmarshal(value, m)
+}
+
+func marshal(m proto.Message) []byte {
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	if err != nil {
+		panic(fmt.Sprintf("catalog: %T of our own does not marshal: %v", m, err)) // strings were checked as UTF-8 on the way in
+	}
+	return b
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}

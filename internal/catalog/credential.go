@@ -1,0 +1,142 @@
+package catalog
+
+import (
+	"fmt"
+	"maps"
+
+	"google.golang.org/protobuf/proto"
+
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/storage"
+)
+
+// Change tells that a credential is new or different, or gone.
+type Change struct {
+	App, Name string
+	// Credential with its secrets; nil when it was deleted. It must not be changed.
+	Credential *rousev1.Credential
+}
+
+// Watch calls fn for every credential there is, and from then on for each
+// change after it can be seen. Calls come one after the other, in the order of
+// the changes; fn must not change the catalogue.
+func (c *Catalog) Watch(fn func(Change)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.watchers = append(c.watchers, fn)
+	for _, app := range c.Apps() {
+		for _, name := range app.CredentialNames() {
+			fn(Change{App: app.ID(), Name: name, Credential: app.credentials[name]})
+		}
+	}
+}
+
+// PutCredential creates or replaces a credential, after Check has taken it.
+func (c *Catalog) PutCredential(app string, credential *rousev1.Credential) error {
+	credential = proto.CloneOf(credential)
+	name := credential.GetName()
+	if name == "" {
+		return fmt.Errorf("a credential without a name is %w", ErrInvalid)
+	}
+	if c.Check != nil {
+		if err := c.Check(credential); err != nil {
+			return fmt.Errorf("%q: %w: %w", name, ErrInvalidCredential, err)
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old, err := c.known(app)
+	if err != nil {
+		return err
+	}
+	if _, ok := old.credentials[name]; !ok && len(old.credentials) >= MaxCredentials {
+		return fmt.Errorf("%w credentials in app %q; at most %d can be kept", ErrLimit, app, MaxCredentials)
+	}
+	plain := marshal(credential)
+	sealed := c.Ring.Seal(nil, credentialAAD(app, name), plain)
+	clear(plain)
+	if err := c.write(storage.Mutation{
+		Op: storage.Set, Key: storage.AppendCatalogueKey(nil, kindCredential, app, name), Value: sealed,
+	}); err != nil {
+		return err
+	}
+	c.show(old, Change{App: app, Name: name, Credential: credential})
+	return nil
+}
+
+// DeleteCredential removes a credential.
+func (c *Catalog) DeleteCredential(app, name string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old, err := c.known(app)
+	if err != nil {
+		return err
+	}
+	if _, ok := old.credentials[name]; !ok {
+		return fmt.Errorf("credential %q of app %q is %w", name, app, ErrNotFound)
+	}
+	if err := c.write(storage.Mutation{
+		Op: storage.Delete, Key: storage.AppendCatalogueKey(nil, kindCredential, app, name),
+	}); err != nil {
+		return err
+	}
+	c.show(old, Change{App: app, Name: name})
+	return nil
+}
+
+// show makes a stored change visible and tells the watchers.
+func (c *Catalog) show(old *App, change Change) {
+	credentials := maps.Clone(old.credentials)
+	if change.Credential == nil {
+		delete(credentials, change.Name)
+	} else {
+		if credentials == nil {
+			credentials = make(map[string]*rousev1.Credential)
+		}
+		credentials[change.Name] = change.Credential
+	}
+	c.apps.Store(change.App, &App{info: old.info, credentials: credentials})
+	c.Logger.Info("credential changed", "app", change.App, "credential", change.Name, "deleted", change.Credential == nil)
+	for _, fn := range c.watchers {
+		fn(change)
+	}
+}
+
+func (c *Catalog) loadCredential(key, value []byte) error {
+	names, credential := make([]string, 2), &rousev1.Credential{}
+	if _, err := storage.ParseCatalogueKey(key, names); err != nil {
+		return err
+	}
+	app, err := c.known(names[0])
+	if err != nil {
+		return err
+	}
+	plain, err := c.Ring.Open(nil, credentialAAD(names[0], names[1]), value)
+	if err != nil {
+		return fmt.Errorf("credential %q of app %q: %w", names[1], names[0], err)
+	}
+	defer clear(plain)
+	if err := proto.Unmarshal(plain, credential); err != nil {
+		return err
+	}
+	if app.credentials == nil {
+		app.credentials = make(map[string]*rousev1.Credential)
+	}
+	app.credentials[names[1]] = credential // nobody else sees the app yet
+	return nil
+}
+
+// credentialAAD binds a sealed credential to its place. App ids hold no '|'.
+func credentialAAD(app, name string) []byte { return []byte("credential|" + app + "|" + name) }
+
+// Redacted is the credential without its write-only fields.
+func Redacted(credential *rousev1.Credential) *rousev1.Credential {
+	credential = proto.CloneOf(credential)
+	if apns := credential.GetApns(); apns != nil {
+		apns.AuthKeyPem, apns.CertificateP12, apns.CertificatePassword = "", nil, ""
+	}
+	if fcm := credential.GetFcm(); fcm != nil {
+		fcm.ServiceAccountJson = ""
+	}
+	return credential
+}
