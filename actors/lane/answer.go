@@ -1,0 +1,144 @@
+package lane
+
+import (
+	"time"
+
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/vendors"
+)
+
+// land takes the answer of a push in flight: it ends or goes back to the queue.
+func (s *state) land(p *push, now time.Time) {
+	p.flight.n--
+	p.inFlight = false
+	p.b.inFlight = nil
+	fresh := p.flight == s.flight
+	if p.answer.kind == answered {
+		s.verdict(p, fresh, now)
+	} else {
+		s.silence(p, fresh, now)
+	}
+	s.queue.rank(p.b, now)
+}
+
+// verdict acts on what the vendor said.
+func (s *state) verdict(p *push, fresh bool, now time.Time) {
+	res := &p.answer.res
+	if fresh {
+		s.learn(p, now)
+	}
+	switch res.Outcome {
+	case vendors.Accepted, vendors.TokenReplaced:
+		e := s.end(p, rousev1.OutcomeStatus_OUTCOME_STATUS_ACCEPTED, obstacle{rousev1.Reason_REASON_DELIVERED_TO_VENDOR, res.Code}, now)
+		e.VendorID, e.NewToken = res.VendorID, res.NewToken
+	case vendors.TokenInvalid:
+		e := s.fail(p, rousev1.Reason_REASON_TOKEN_INVALID, now)
+		e.TokenInvalid, e.InvalidSince = true, res.InvalidSince
+	case vendors.Rejected:
+		s.fail(p, rousev1.Reason_REASON_PAYLOAD_REJECTED, now)
+	case vendors.Throttled:
+		if res.Scope == vendors.ScopeDevice {
+			s.holdDevice(p, now)
+		}
+		s.retry(p, rousev1.Reason_REASON_VENDOR_THROTTLED, now)
+	case vendors.QuotaExhausted:
+		s.retry(p, rousev1.Reason_REASON_VENDOR_QUOTA, now)
+	case vendors.CredentialBad:
+		s.retry(p, rousev1.Reason_REASON_CREDENTIAL_REJECTED, now)
+	default: // Transient, or an outcome that is not known here
+		s.back(p, now)
+		s.retry(p, rousev1.Reason_REASON_VENDOR_UNAVAILABLE, now)
+	}
+}
+
+// learn draws from an answer what it says about the whole lane.
+func (s *state) learn(p *push, now time.Time) {
+	res := &p.answer.res
+	switch res.Outcome {
+	case vendors.Accepted, vendors.TokenReplaced, vendors.TokenInvalid, vendors.Rejected:
+		s.pace.succeed(p.sentAt)
+		s.breaker.succeed(p.probe)
+	case vendors.Throttled:
+		if res.Scope == vendors.ScopeCredential {
+			s.pace.throttle(p.sentAt, res.RetryAfter, obstacle{rousev1.Reason_REASON_VENDOR_THROTTLED, res.Code}, now)
+		}
+		s.breaker.succeed(p.probe)
+	case vendors.QuotaExhausted:
+		end := now.Add(clampRetryAfter(res.RetryAfter, quotaPause, quotaPauseMax))
+		if end.After(s.queue.paused[p.level]) {
+			s.queue.paused[p.level] = end
+			s.queue.quota[p.level] = obstacle{rousev1.Reason_REASON_VENDOR_QUOTA, res.Code}
+		}
+		s.breaker.succeed(p.probe)
+	case vendors.CredentialBad:
+		s.breaker.refuse(p.probe, obstacle{rousev1.Reason_REASON_CREDENTIAL_REJECTED, res.Code}, now)
+	default:
+		s.breaker.fail(p.probe, obstacle{rousev1.Reason_REASON_VENDOR_UNAVAILABLE, res.Code}, now)
+	}
+}
+
+// silence acts on a send without an answer. The vendor may have taken the push:
+// it is repeated under the same id. A panic is about the push: it counts against
+// the vendor only as the answer that a probe owes.
+func (s *state) silence(p *push, fresh bool, now time.Time) {
+	reason, code := rousev1.Reason_REASON_VENDOR_UNAVAILABLE, ""
+	switch p.answer.kind {
+	case timedOut:
+		reason = rousev1.Reason_REASON_VENDOR_TIMEOUT
+	case panicked:
+		code = "panic"
+		p.panics++
+	}
+	p.answer.res = vendors.Result{Code: code}
+	if fresh && (p.answer.kind != panicked || p.probe) {
+		s.breaker.fail(p.probe, obstacle{reason, code}, now)
+	}
+	if p.panics >= poisonPanics {
+		s.fail(p, rousev1.Reason_REASON_PAYLOAD_REJECTED, now)
+		return
+	}
+	s.back(p, now)
+	s.retry(p, reason, now)
+}
+
+func (s *state) fail(p *push, reason rousev1.Reason, now time.Time) *Ended {
+	e := s.end(p, rousev1.OutcomeStatus_OUTCOME_STATUS_FAILED, obstacle{reason, p.answer.res.Code}, now)
+	e.VendorID = p.answer.res.VendorID
+	return e
+}
+
+// back sets the pause of a push before its next attempt.
+func (s *state) back(p *push, now time.Time) {
+	pause := backoff(s.o.BackoffBase, s.o.BackoffMax, p.d.PushID, p.attempts)
+	p.notBefore = now.Add(max(pause, min(p.answer.res.RetryAfter, retryAfterMax)))
+}
+
+// holdDevice keeps all pushes of the binding back.
+func (s *state) holdDevice(p *push, now time.Time) {
+	standard := backoff(s.o.BackoffBase, s.o.BackoffMax, p.d.PushID, p.attempts)
+	p.b.hold = now.Add(clampRetryAfter(p.answer.res.RetryAfter, standard, retryAfterMax))
+	p.b.why = obstacle{rousev1.Reason_REASON_VENDOR_THROTTLED, p.answer.res.Code}
+}
+
+// retry puts a push without a verdict back into the queue, unless it is no
+// longer wanted there.
+func (s *state) retry(p *push, reason rousev1.Reason, now time.Time) {
+	p.why = obstacle{reason, p.answer.res.Code}
+	switch newer := s.queue.sameCollapse(p); {
+	case p.cancel != nil:
+		s.end(p, p.cancel.Status, obstacle{p.cancel.Reason, p.why.code}, now)
+	case s.mode == removed:
+		s.end(p, rousev1.OutcomeStatus_OUTCOME_STATUS_FAILED, obstacle{rousev1.Reason_REASON_NO_NOTIFIER, p.why.code}, now)
+	case s.mode == draining:
+		// It stays without an end, and a Cancel may still reach it.
+		s.queue.add(p, now)
+	case !now.Before(p.d.N.Expires):
+		s.end(p, rousev1.OutcomeStatus_OUTCOME_STATUS_EXPIRED, p.why, now)
+	case newer != nil:
+		newer.since = min(newer.since, p.since)
+		s.end(p, rousev1.OutcomeStatus_OUTCOME_STATUS_SUPERSEDED, obstacle{rousev1.Reason_REASON_COLLAPSED, p.why.code}, now)
+	default:
+		s.retries++
+		s.queue.add(p, now)
+	}
+}

@@ -1,0 +1,145 @@
+package lane
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+)
+
+// metrics of all lanes. app and notifier are chosen by the operator and go when
+// the lane is removed. outcome is one of accepted, token_invalid, token_replaced,
+// throttled, quota_exhausted, transient, rejected, credential_bad, unknown,
+// no_answer, timeout, panic. status and reason are the names of the enums of the
+// public contract. level is call, im, badge, system or marketing.
+type metrics struct {
+	answers *prometheus.CounterVec   // app, notifier, outcome
+	latency *prometheus.HistogramVec // app, notifier
+	retries *prometheus.CounterVec   // app, notifier
+	ended   *prometheus.CounterVec   // status, reason
+}
+
+var (
+	laneLabels  = []string{"app", "notifier"}
+	levelNames  = [levels]string{"call", "im", "badge", "system", "marketing"}
+	queuedDesc  = prometheus.NewDesc("rouse_lane_queued", "Pushes that wait in the lane.", append([]string{"level"}, laneLabels...), nil)
+	flyingDesc  = prometheus.NewDesc("rouse_lane_in_flight", "Pushes that wait for the vendor's answer.", laneLabels, nil)
+	reservDesc  = prometheus.NewDesc("rouse_lane_reserved", "Pushes admitted and not yet ended.", laneLabels, nil)
+	breakerDesc = prometheus.NewDesc("rouse_lane_breaker", "Breaker: 0 closed, 1 open, 2 probing.", laneLabels, nil)
+)
+
+func newMetrics() *metrics {
+	return &metrics{
+		answers: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rouse_lane_answers_total", Help: "Sends by what came of them.",
+		}, append([]string{"outcome"}, laneLabels...)),
+		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "rouse_lane_send_seconds", Help: "Time from the start of a send to its answer or end.",
+			Buckets: []float64{.002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15},
+		}, laneLabels),
+		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rouse_lane_retries_total", Help: "Pushes that went back to the queue after a send.",
+		}, laneLabels),
+		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rouse_lane_ended_total", Help: "Pushes that ended, by verdict.",
+		}, []string{"status", "reason"}),
+	}
+}
+
+// forget drops the series of a removed lane.
+func (m *metrics) forget(l *Lane) {
+	labels := prometheus.Labels{"app": l.App, "notifier": l.Notifier}
+	m.answers.DeletePartialMatch(labels)
+	m.latency.Delete(labels)
+	m.retries.Delete(labels)
+}
+
+// Describe is part of prometheus.Collector.
+func (d *Directory) Describe(c chan<- *prometheus.Desc) {
+	for _, v := range d.metrics.vectors() {
+		v.Describe(c)
+	}
+	for _, desc := range []*prometheus.Desc{queuedDesc, flyingDesc, reservDesc, breakerDesc} {
+		c <- desc
+	}
+}
+
+// Collect is part of prometheus.Collector.
+func (d *Directory) Collect(c chan<- prometheus.Metric) {
+	for _, v := range d.metrics.vectors() {
+		v.Collect(c)
+	}
+	gauge := func(desc *prometheus.Desc, v int, labels ...string) {
+		c <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(v), labels...)
+	}
+	for _, l := range d.All() {
+		s := l.Stats()
+		for i, n := range s.Queued {
+			gauge(queuedDesc, n, levelNames[i], l.App, l.Notifier)
+		}
+		gauge(flyingDesc, s.InFlight, l.App, l.Notifier)
+		gauge(reservDesc, s.Reserved, l.App, l.Notifier)
+		gauge(breakerDesc, int(s.Breaker), l.App, l.Notifier)
+	}
+}
+
+func (m *metrics) vectors() []prometheus.Collector {
+	return []prometheus.Collector{m.answers, m.latency, m.retries, m.ended}
+}
+
+// laneMetrics are the metrics of one lane, looked up once; for its actor alone.
+type laneMetrics struct {
+	all           *metrics
+	app, notifier string
+	answers       map[string]prometheus.Counter
+	ended         map[verdict]prometheus.Counter
+	latency       prometheus.Observer
+	retries       prometheus.Counter
+}
+
+type verdict struct {
+	status rousev1.OutcomeStatus
+	reason rousev1.Reason
+}
+
+func (m *metrics) of(l *Lane) *laneMetrics {
+	return &laneMetrics{
+		all: m, app: l.App, notifier: l.Notifier,
+		answers: map[string]prometheus.Counter{},
+		ended:   map[verdict]prometheus.Counter{},
+		latency: m.latency.WithLabelValues(l.App, l.Notifier),
+		retries: m.retries.WithLabelValues(l.App, l.Notifier),
+	}
+}
+
+func (m *laneMetrics) answer(a *answer) {
+	outcome := outcomeOf(a)
+	c := m.answers[outcome]
+	if c == nil {
+		c = m.all.answers.WithLabelValues(outcome, m.app, m.notifier)
+		m.answers[outcome] = c
+	}
+	c.Inc()
+	m.latency.Observe(a.took.Seconds())
+}
+
+func outcomeOf(a *answer) string {
+	switch a.kind {
+	case unanswered:
+		return "no_answer"
+	case timedOut:
+		return "timeout"
+	case panicked:
+		return "panic"
+	}
+	return a.res.Outcome.String()
+}
+
+func (m *laneMetrics) end(status rousev1.OutcomeStatus, reason rousev1.Reason) {
+	v := verdict{status, reason}
+	c := m.ended[v]
+	if c == nil {
+		c = m.all.ended.WithLabelValues(status.String(), reason.String())
+		m.ended[v] = c
+	}
+	c.Inc()
+}

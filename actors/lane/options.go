@@ -1,0 +1,75 @@
+package lane
+
+import "time"
+
+// Options of one lane. A zero field takes its default.
+type Options struct {
+	// PerSecond is the credential's share of this node, in pushes per second;
+	// 0 = unlimited.
+	PerSecond float64
+	// Burst is how many pushes may go at once after a quiet time; a tenth of
+	// PerSecond by default, at least 1.
+	Burst int
+	// QueueLimit bounds the pushes reserved and not yet ended; 100,000 by default.
+	QueueLimit int
+	// SendTimeout bounds one send; 15 s by default. A send also ends 2 s after
+	// its push expired.
+	SendTimeout time.Duration
+	// BackoffBase and BackoffMax bound the pause after an attempt without a
+	// verdict: random in (0, base * 2^(attempts-1)], at most max; 500 ms and 1 min.
+	BackoffBase, BackoffMax time.Duration
+	// BreakerFailures in a row without an answer, or with a transient one, open
+	// the breaker; 20 by default. One push probes after BreakerPause, which
+	// doubles up to BreakerPauseMax; 5 s and 1 min.
+	BreakerFailures               int
+	BreakerPause, BreakerPauseMax time.Duration
+	// CredentialPause and CredentialPauseMax are the same for a credential that
+	// the vendor refuses, where one answer opens the breaker; 30 s and 5 min.
+	CredentialPause, CredentialPauseMax time.Duration
+}
+
+const (
+	// sendGrace lets a send that began shortly before its push expired get its answer.
+	sendGrace = 2 * time.Second
+	// retryAfterMax bounds what a vendor may ask for when it throttles.
+	retryAfterMax = time.Hour
+	// throttlePause is the pause when a vendor throttles and does not say for how
+	// long; it doubles with each throttling in a row, up to throttlePauseMax.
+	throttlePause    = time.Second
+	throttlePauseMax = time.Minute
+	// quotaPause is the pause of a level whose quota is used up, unless the vendor
+	// says how long, which is believed up to quotaPauseMax.
+	quotaPause    = time.Hour
+	quotaPauseMax = 24 * time.Hour
+	// poisonPanics is how often a push may make its sender panic before it fails.
+	poisonPanics = 3
+)
+
+func (o Options) withDefaults() Options {
+	if o.PerSecond < 0 {
+		o.PerSecond = 0
+	}
+	orInt(&o.Burst, max(1, int(min(o.PerSecond, 1e6)/10)))
+	orInt(&o.QueueLimit, 100_000)
+	orInt(&o.BreakerFailures, 20)
+	orDuration(&o.SendTimeout, 15*time.Second)
+	orDuration(&o.BackoffBase, 500*time.Millisecond)
+	orDuration(&o.BackoffMax, time.Minute)
+	orDuration(&o.BreakerPause, 5*time.Second)
+	orDuration(&o.BreakerPauseMax, time.Minute)
+	orDuration(&o.CredentialPause, 30*time.Second)
+	orDuration(&o.CredentialPauseMax, 5*time.Minute)
+	return o
+}
+
+func orInt(v *int, standard int) {
+	if *v <= 0 {
+		*v = standard
+	}
+}
+
+func orDuration(v *time.Duration, standard time.Duration) {
+	if *v <= 0 {
+		*v = standard
+	}
+}

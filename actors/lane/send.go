@@ -1,0 +1,55 @@
+package lane
+
+import (
+	"context"
+	"errors"
+	"runtime/debug"
+	"time"
+
+	"github.com/rouse-im/rouse/vendors"
+)
+
+// flight is one sender and the pushes that it has in flight.
+type flight struct {
+	max, n int // n <= max
+	sender vendors.Sender
+	ctx    context.Context // of all its sends
+	cancel context.CancelFunc
+}
+
+func newFlight(s vendors.Sender) *flight {
+	f := &flight{max: max(1, s.MaxInFlight()), sender: s}
+	f.ctx, f.cancel = context.WithCancel(context.Background())
+	return f
+}
+
+// send runs one attempt and brings the answer back as a message.
+func (p *push) send() {
+	p.answer = answer{kind: panicked}
+	started := time.Now()
+	defer func() {
+		p.answer.took = time.Since(started)
+		if r := recover(); r != nil {
+			// The panic's value may hold what the push says; the stack does not.
+			p.lane.log.Error("sender panicked", "push_id", p.d.PushID, "stack", string(debug.Stack()))
+		}
+		p.lane.post(landed{p})
+	}()
+	ctx, cancel := context.WithDeadline(p.flight.ctx, p.deadline)
+	defer cancel()
+	res, err := p.flight.sender.Send(ctx, p.d.N)
+	p.answer = answer{res: res}
+	if err != nil {
+		p.answer = answer{kind: unanswered}
+		if errors.Is(err, context.DeadlineExceeded) {
+			p.answer.kind = timedOut
+		}
+	}
+}
+
+// close ends the connections; nothing of the flight may be under way but sends
+// that ignore their context.
+func (f *flight) close() {
+	f.cancel()
+	f.sender.Close()
+}
