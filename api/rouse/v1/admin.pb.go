@@ -1712,12 +1712,12 @@ var File_rouse_v1_admin_proto protoreflect.FileDescriptor
 
 const file_rouse_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x14rouse/v1/admin.proto\x12\brouse.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13rouse/v1/user.proto\"\x98\x04\n" +
+	"\x14rouse/v1/admin.proto\x12\brouse.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13rouse/v1/user.proto\"\x9a\x04\n" +
 	"\vAppSettings\x12;\n" +
 	"\rdevice_policy\x18\x01 \x01(\v2\x16.rouse.v1.DevicePolicyR\fdevicePolicy\x12*\n" +
 	"\vgroup_limit\x18\x02 \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=R\n" +
-	"groupLimit\x12K\n" +
-	"\vdefault_ttl\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x05\b\x80ԓ\x012\x00R\n" +
+	"groupLimit\x12M\n" +
+	"\vdefault_ttl\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x05\b\x80ԓ\x012\x02\b\x01R\n" +
 	"defaultTtl\x12N\n" +
 	"\vstale_after\x18\x04 \x01(\v2\x19.google.protobuf.DurationB\x12\xbaH\x0f\xaa\x01\f\"\x05\b\x80\xe7\x84\x0f2\x03\b\x90\x1cR\n" +
 	"staleAfter\x129\n" +

@@ -1116,7 +1116,7 @@ type MessageEvent struct {
 	// When the message was sent; absent = now. Older than 24 h is not pushed,
 	// more than 10 min in the future is refused.
 	SentAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=sent_at,json=sentAt,proto3" json:"sent_at,omitempty"`
-	// How long a push is still wanted, from sent_at on; 0 s - 28 d; absent = the app's default.
+	// How long a push is still wanted, from sent_at on; 1 s - 28 d; absent = the app's default.
 	Ttl   *durationpb.Duration `protobuf:"bytes,8,opt,name=ttl,proto3" json:"ttl,omitempty"`
 	Kind  MessageKind          `protobuf:"varint,9,opt,name=kind,proto3,enum=rouse.v1.MessageKind" json:"kind,omitempty"`
 	Class MessageClass         `protobuf:"varint,10,opt,name=class,proto3,enum=rouse.v1.MessageClass" json:"class,omitempty"`
@@ -1617,7 +1617,7 @@ const file_rouse_v1_intake_proto_rawDesc = "" +
 	"\asession\x18\x04 \x01(\x04B\a\xbaH\x042\x02(\x01R\asession\x12\x12\n" +
 	"\x04step\x18\x05 \x01(\x04R\x04step\x12\x16\n" +
 	"\x06unbind\x18\x06 \x01(\bR\x06unbind\x12,\n" +
-	"\x06device\x18\a \x01(\v2\x14.rouse.v1.DeviceInfoR\x06device\"\xd3\x06\n" +
+	"\x06device\x18\a \x01(\v2\x14.rouse.v1.DeviceInfoR\x06device\"\xd5\x06\n" +
 	"\fMessageEvent\x12>\n" +
 	"\n" +
 	"message_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a \x01(\x80\x012\x13^[^\\x00-\\x1f\\x7f]*$R\tmessageId\x12I\n" +
@@ -1629,8 +1629,8 @@ const file_rouse_v1_intake_proto_rawDesc = "" +
 	"\x0fconversation_id\x18\x05 \x01(\tB\b\xbaH\x05r\x03(\x80\x01R\x0econversationId\x12\x1d\n" +
 	"\n" +
 	"group_size\x18\x06 \x01(\rR\tgroupSize\x123\n" +
-	"\asent_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x06sentAt\x12<\n" +
-	"\x03ttl\x18\b \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x05\b\x80ԓ\x012\x00R\x03ttl\x123\n" +
+	"\asent_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x06sentAt\x12>\n" +
+	"\x03ttl\x18\b \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x05\b\x80ԓ\x012\x02\b\x01R\x03ttl\x123\n" +
 	"\x04kind\x18\t \x01(\x0e2\x15.rouse.v1.MessageKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x126\n" +
 	"\x05class\x18\n" +
 	" \x01(\x0e2\x16.rouse.v1.MessageClassB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05class\x12\x1f\n" +

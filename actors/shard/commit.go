@@ -1,0 +1,136 @@
+package shard
+
+import (
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/rouse-im/rouse/actors/user"
+	"github.com/rouse-im/rouse/internal/failpoint"
+	"github.com/rouse-im/rouse/storage"
+)
+
+func (a *Actor) onStep(c actor.Context, s *user.Step) {
+	if s.Epoch != a.epoch {
+		s.Fail(unavailable(errEpoch))
+		return
+	}
+	k := userKey{s.App, s.User}
+	if s.SetsDue {
+		if s.Due.IsZero() {
+			delete(a.due, k)
+		} else {
+			a.due[k] = s.Due
+		}
+	}
+	a.intend(s)
+	a.enqueue(c, s)
+}
+
+// enqueue puts a step behind the others; one commit is under way at a time, so
+// that steps become durable in order.
+func (a *Actor) enqueue(c actor.Context, s *user.Step) {
+	a.queue = append(a.queue, s)
+	if a.inFlight == nil {
+		a.flush(c)
+	}
+}
+
+// flush starts a commit of what is queued, up to the bounds of a batch.
+func (a *Actor) flush(c actor.Context) {
+	for a.inFlight == nil && len(a.queue) > 0 {
+		n, ms := a.batch()
+		steps := a.queue[:n:n]
+		a.queue = a.queue[n:]
+		if len(a.queue) == 0 {
+			a.queue = nil
+		}
+		if len(ms) == 0 {
+			a.finish(c, steps) // nothing to write, nothing before it to wait for
+			continue
+		}
+		a.inFlight = steps
+		a.o.Metrics.batch.Observe(float64(len(ms)))
+		failpoint.Hit("shard/before-commit")
+		root, self, epoch := c.ActorSystem().Root, c.Self(), a.epoch
+		a.o.Propose(a.id, ms, func(err error) { root.Send(self, &committed{epoch: epoch, err: err}) })
+	}
+}
+
+func (a *Actor) batch() (n int, ms []storage.Mutation) {
+	if len(a.queue) == 1 {
+		return 1, a.queue[0].Mutations
+	}
+	size := 0
+	for _, s := range a.queue {
+		for i := range s.Mutations {
+			size += len(s.Mutations[i].Key) + len(s.Mutations[i].Value)
+		}
+		if n > 0 && (len(ms)+len(s.Mutations) > batchRecords || size > batchBytes) {
+			break
+		}
+		ms = append(ms, s.Mutations...)
+		n++
+	}
+	return n, ms
+}
+
+func (a *Actor) onCommitted(c actor.Context, m *committed) {
+	if m.epoch != a.epoch {
+		return
+	}
+	steps := a.inFlight
+	a.inFlight = nil
+	if m.err != nil {
+		a.fail(c, steps, m.err)
+		return
+	}
+	failpoint.Hit("shard/after-commit")
+	a.finish(c, steps)
+	a.flush(c)
+	a.checkDrained()
+}
+
+// finish lets go what waited for the commit, in the order of the steps.
+func (a *Actor) finish(c actor.Context, steps []*user.Step) {
+	for _, s := range steps {
+		if s.Cell != nil {
+			s.Cell.Committed.Store(s.Seq)
+		}
+		for _, t := range s.Tell {
+			switch {
+			case t.Dispatch != nil:
+				t.Lane.Dispatch(t.Dispatch)
+			case t.Cancel != nil:
+				t.Lane.Cancel(t.Cancel)
+			default:
+				c.Send(c.Self(), t.Ended)
+			}
+		}
+		a.startIntents(s)
+		if s.Done != nil {
+			s.Done(s.Reply)
+		}
+	}
+}
+
+// fail makes the failed steps, and all decided on top of them, not have
+// happened: callers are told to try again, users are read anew.
+func (a *Actor) fail(c actor.Context, steps []*user.Step, err error) {
+	a.o.Logger.Error("commit failed; the shard's users are read anew", "shard", a.id, "users", len(a.users), "error", err)
+	a.epoch++
+	for _, s := range append(steps, a.queue...) {
+		s.Fail(unavailable(err))
+	}
+	a.queue = nil
+	a.stopUsers(c)
+	clear(a.intents)
+	clear(a.owners)
+	if err := a.restore(c); err != nil {
+		panic(err)
+	}
+}
+
+type shardError string
+
+func (e shardError) Error() string { return string(e) }
+
+const errEpoch = shardError("an earlier commit failed")

@@ -1,0 +1,113 @@
+package shard
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rouse-im/rouse/actors"
+	"github.com/rouse-im/rouse/actors/mailbox"
+	"github.com/rouse-im/rouse/actors/user"
+)
+
+// Set is all shards of one node.
+type Set struct {
+	sys  *actor.ActorSystem
+	o    Options
+	pids []*actor.PID // pids[k-1] is shard k
+	stop chan struct{}
+	once sync.Once
+	done sync.WaitGroup
+}
+
+// Metrics of the shards.
+type Metrics struct {
+	active prometheus.Gauge
+	batch  prometheus.Histogram
+}
+
+// NewMetrics registers the metrics; r may be nil.
+func NewMetrics(r prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		active: prometheus.NewGauge(prometheus.GaugeOpts{Name: "rouse_users_active", Help: "Users whose actor is in memory."}),
+		batch: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "rouse_shard_batch_records",
+			Help: "Mutations in one commit of one shard.", Buckets: []float64{1, 2, 4, 8, 16, 32, 64, 128}}),
+	}
+	if r != nil {
+		r.MustRegister(m.active, m.batch)
+	}
+	return m
+}
+
+// Start runs the shards; each takes up what it owed when it last stopped.
+func Start(sys *actor.ActorSystem, o Options) *Set {
+	if o.IdleAfter == 0 {
+		o.IdleAfter = 10 * time.Minute
+	}
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics(nil)
+	}
+	s := &Set{sys: sys, o: o, stop: make(chan struct{}), pids: make([]*actor.PID, o.User.Store.Shards())}
+	props := user.Props(o.User)
+	for i := range s.pids {
+		id := uint16(i + 1)
+		s.pids[i] = sys.Root.Spawn(actor.PropsFromProducer(func() actor.Actor {
+			return newActor(&s.o, id, props, s.send)
+		}, actor.WithMailbox(mailbox.Producer(mailboxBound))))
+	}
+	for _, pid := range s.pids { // only now, for a shard may send to any other
+		sys.Root.Send(pid, begin{})
+	}
+	s.done.Go(s.tick)
+	return s
+}
+
+func (s *Set) send(shard uint16, msg any) { s.sys.Root.Send(s.pids[shard-1], msg) }
+
+// Route brings an envelope to the shard of its user.
+func (s *Set) Route(e *actors.Envelope) { s.send(s.o.User.Store.ShardOf(e.App, e.User), e) }
+
+// tick tells all shards once a second that time has passed.
+func (s *Set) tick() {
+	t := time.NewTicker(tickEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-t.C:
+			for _, pid := range s.pids {
+				s.sys.Root.Send(pid, tick{})
+			}
+		}
+	}
+}
+
+// Drain refuses further envelopes and returns when all that was accepted is
+// durable, or when ctx ends.
+func (s *Set) Drain(ctx context.Context) error {
+	for i := range s.pids {
+		done := make(chan struct{})
+		s.send(uint16(i+1), &drain{done})
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// Stop ends the shards. What is owed is in the store.
+func (s *Set) Stop() {
+	s.once.Do(func() {
+		close(s.stop)
+		s.done.Wait()
+		for _, pid := range s.pids {
+			_ = s.sys.Root.StopFuture(pid).Wait()
+		}
+	})
+}

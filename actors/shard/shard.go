@@ -1,0 +1,276 @@
+// Package shard runs the shards of one node. A shard is the only parent of the
+// actors of its users, the only one that stops them, and the only writer of
+// its keys: it gathers the mutations that its users decided on, has them
+// committed many at a time, and only then lets replies, pushes and claims go.
+//
+// Users apply their decisions at once and go on deciding while the commit is
+// under way. If a commit fails, every step after it is failed too, all users
+// are stopped, and what they are comes from the store again.
+package shard
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/rouse-im/rouse/actors"
+	"github.com/rouse-im/rouse/actors/lane"
+	"github.com/rouse-im/rouse/actors/user"
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/storage"
+)
+
+// Bounds of one shard. Over them commands are refused as overloaded.
+const (
+	mailboxBound = 4096 // envelopes not yet routed
+	queueBound   = 4096 // steps not yet committed
+	// One commit takes at most so much; what is queued goes into the next.
+	batchRecords = 128
+	batchBytes   = 64 << 10
+
+	tickEvery = time.Second
+)
+
+// Options of the shards.
+type Options struct {
+	User *user.Deps
+	// Propose commits mutations of one shard and calls done when they are
+	// durable: storage's, or a replicated log's.
+	Propose func(shard uint16, ms []storage.Mutation, done func(error))
+	// IdleAfter is how long a user's actor is kept without a message; 0 = 10 min.
+	IdleAfter time.Duration
+	Logger    *slog.Logger
+	Metrics   *Metrics
+}
+
+// Actor of one shard.
+type Actor struct {
+	o     *Options
+	id    uint16
+	epoch uint64 // rises with each failed commit: steps of an older one are void
+	send  func(shard uint16, msg any)
+
+	props *actor.Props
+	users map[userKey]*child
+	due   map[userKey]time.Time // users that want a Wake
+
+	queue    []*user.Step
+	inFlight []*user.Step // steps of the commit under way; nil = none is
+	intents  map[storage.Sum]*intent
+	// owners are owner records of tokens that are decided and not yet durable.
+	owners map[storage.Sum]ownerChange
+
+	swept   time.Time
+	drained chan struct{} // closed when nothing is left to do; nil = not draining
+}
+
+type userKey struct{ app, user string }
+
+// child is a user's actor as its shard sees it.
+type child struct {
+	user.Cell
+	pid  *actor.PID
+	sent uint64 // messages sent to it
+	used int64  // unix s of the last one
+}
+
+// idle says that the user has handled all it was sent, that all it decided is
+// durable, and that no push of his has yet to end.
+func (c *child) idle() bool {
+	return c.Handled.Load() == c.sent && c.Settled() && c.Pending.Load() == 0
+}
+
+type (
+	// begin is the first message: all shards of the node are known.
+	begin     struct{}
+	tick      struct{}
+	committed struct {
+		epoch uint64
+		err   error
+	}
+	drain struct{ done chan struct{} }
+)
+
+// Owed: one commit is under way at a time.
+func (*committed) Owed() {}
+
+// Owed: sent once.
+func (*drain) Owed() {}
+
+func newActor(o *Options, id uint16, props *actor.Props, send func(uint16, any)) *Actor {
+	return &Actor{o: o, id: id, props: props, send: send,
+		users: map[userKey]*child{}, due: map[userKey]time.Time{},
+		intents: map[storage.Sum]*intent{}, owners: map[storage.Sum]ownerChange{}}
+}
+
+// Receive translates messages.
+func (a *Actor) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case begin:
+		a.onBegin(c)
+	case *actor.Stopping:
+		a.stopUsers(c)
+	case *actors.Envelope:
+		a.onEnvelope(c, m)
+	case *user.Step:
+		a.onStep(c, m)
+	case *committed:
+		a.onCommitted(c, m)
+	case *lane.Ended:
+		a.toUser(c, userKey{m.App, m.User}, m)
+	case *user.Released:
+		a.toUser(c, userKey{m.App, m.User}, m)
+	case *claimed:
+		a.onClaimed(c, m)
+	case *acked:
+		a.onAcked(c, m)
+	case tick:
+		a.onTick(c)
+	case *drain:
+		a.drained = m.done
+		a.checkDrained()
+	}
+}
+
+func (a *Actor) onBegin(c actor.Context) {
+	a.swept = time.Now()
+	if err := a.restore(c); err != nil {
+		// Nothing may be decided on a store that cannot be read.
+		panic(err)
+	}
+	a.flush(c)
+}
+
+func (a *Actor) onEnvelope(c actor.Context, m *actors.Envelope) {
+	if len(a.queue)+len(a.inFlight) >= queueBound || a.drained != nil {
+		m.Reject()
+		return
+	}
+	a.toUser(c, userKey{m.App, m.User}, m)
+}
+
+// toUser hands a message to a user, whose actor is started when there is none.
+func (a *Actor) toUser(c actor.Context, k userKey, msg any) {
+	u := a.users[k]
+	if u == nil {
+		u = a.activate(c, k, nil)
+	}
+	u.sent++
+	u.used = time.Now().Unix()
+	c.Send(u.pid, msg)
+}
+
+func (a *Actor) activate(c actor.Context, k userKey, outbox []user.Entry) *child {
+	u := &child{pid: c.ActorSystem().Root.Spawn(a.props), used: time.Now().Unix()}
+	a.users[k] = u
+	a.o.Metrics.active.Inc()
+	c.Send(u.pid, &user.Activate{App: k.app, User: k.user, Shard: a.id, To: c.Self(), Epoch: a.epoch, Cell: &u.Cell, Outbox: outbox})
+	return u
+}
+
+// restore starts the users with pushes that have not ended and takes up the
+// intents that were not acknowledged.
+func (a *Actor) restore(c actor.Context) error {
+	if err := a.loadIntents(); err != nil {
+		return err
+	}
+	outbox := map[userKey][]user.Entry{}
+	var order []userKey
+	var bad error
+	err := a.o.User.Store.Scan(storage.OutboxRange(a.id), func(key, value []byte) bool {
+		k, err := storage.ParseOutboxKey(key)
+		if err != nil {
+			bad = err
+			return false
+		}
+		u := userKey{k.App, k.User}
+		if outbox[u] == nil {
+			order = append(order, u)
+		}
+		outbox[u] = append(outbox[u], user.Entry{Message: k.Message, Value: string(value)})
+		return true
+	})
+	if err == nil {
+		err = bad
+	}
+	if err != nil {
+		return err
+	}
+	for _, k := range order {
+		a.activate(c, k, outbox[k])
+	}
+	return nil
+}
+
+func (a *Actor) onTick(c actor.Context) {
+	now := time.Now()
+	for k, at := range a.due {
+		if at.After(now) {
+			continue
+		}
+		delete(a.due, k)
+		if a.users[k] != nil {
+			a.toUser(c, k, &user.Wake{})
+		}
+	}
+	a.repeatIntents(now)
+	if idle := a.o.IdleAfter; now.Sub(a.swept) >= min(idle/4+time.Second, time.Minute) {
+		a.swept = now
+		a.sweep(c, now.Add(-idle).Unix())
+		a.dropOutcomes(c, now)
+	}
+	a.checkDrained()
+}
+
+// sweep stops the users without a message since the given time: the next
+// message starts them again. Only an idle user is stopped, so no message and
+// no decision is lost.
+func (a *Actor) sweep(c actor.Context, before int64) {
+	for k, u := range a.users {
+		if u.used < before && u.idle() {
+			c.ActorSystem().Root.Stop(u.pid)
+			delete(a.users, k)
+			a.o.Metrics.active.Dec()
+		}
+	}
+}
+
+// dropOutcomes removes the outcomes of days gone by, a whole day at a time.
+func (a *Actor) dropOutcomes(c actor.Context, now time.Time) {
+	first := storage.Day(now) - user.OutcomeDays
+	r := storage.OutcomeDays(a.id, 0, first-1)
+	found := false
+	err := a.o.User.Store.Scan(r, func(_, _ []byte) bool { found = true; return false })
+	if err != nil || !found {
+		return
+	}
+	a.enqueue(c, &user.Step{Epoch: a.epoch, Mutations: []storage.Mutation{r.Delete()}})
+}
+
+func (a *Actor) stopUsers(c actor.Context) {
+	for _, u := range a.users {
+		c.ActorSystem().Root.Stop(u.pid)
+		a.o.Metrics.active.Dec()
+	}
+	clear(a.users)
+	clear(a.due)
+}
+
+func (a *Actor) checkDrained() {
+	if a.drained == nil || len(a.queue) > 0 || len(a.inFlight) > 0 {
+		return
+	}
+	for _, u := range a.users {
+		if u.Handled.Load() != u.sent || !u.Settled() {
+			return
+		}
+	}
+	close(a.drained)
+	a.drained = nil
+}
+
+func unavailable(err error) *rousev1.Error {
+	return &rousev1.Error{Code: rousev1.ErrorCode_ERROR_CODE_UNAVAILABLE, Temporary: true,
+		Message: "the store did not take the change (" + err.Error() + "); send the same item again later"}
+}

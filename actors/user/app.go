@@ -1,0 +1,72 @@
+package user
+
+import (
+	"time"
+
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+)
+
+// Defaults of an app's settings.
+const (
+	DefaultGroupLimit = 3000
+	DefaultTTL        = 24 * time.Hour
+	DefaultStaleAfter = 30 * 24 * time.Hour
+	DefaultAwayDelay  = 30 * time.Second
+	// MaxAge of a message: older ones are not pushed.
+	MaxAge = 24 * time.Hour
+)
+
+// App is what decisions need to know of an app: its settings with defaults
+// filled in, and its notifiers. It is shared and never changed.
+type App struct {
+	Policy               Policy
+	GroupLimit           uint32
+	TTL                  time.Duration
+	StaleAfter           time.Duration
+	IOSBackgroundOffline bool
+	AllKinds             bool
+	CountUntilFetched    bool
+	AllBindings          bool
+	NoBadge              bool
+	Notifiers            map[string]Notifier
+}
+
+// NewApp fills in the defaults of the settings.
+func NewApp(s *rousev1.AppSettings, credentials []*rousev1.Credential) *App {
+	a := &App{
+		Policy:               policyOf(s.GetDevicePolicy()),
+		GroupLimit:           s.GetGroupLimit(),
+		TTL:                  s.GetDefaultTtl().AsDuration(),
+		StaleAfter:           s.GetStaleAfter().AsDuration(),
+		IOSBackgroundOffline: s.GetIosBackgroundIsOffline(),
+		AllKinds:             s.GetPushAllKinds(),
+		CountUntilFetched:    s.GetResetCountOnFetchOnly(),
+		AllBindings:          s.GetPushAllBindings(),
+		NoBadge:              s.GetBadgeMode() == rousev1.BadgeMode_BADGE_MODE_NONE,
+		Notifiers:            make(map[string]Notifier, len(credentials)),
+	}
+	if a.Policy.Kind == rousev1.MultiDevicePolicy_MULTI_DEVICE_POLICY_UNSPECIFIED {
+		a.Policy.Kind = rousev1.MultiDevicePolicy_MULTI_DEVICE_POLICY_ALL_OFFLINE
+	}
+	if a.GroupLimit == 0 {
+		a.GroupLimit = DefaultGroupLimit
+	}
+	if a.TTL == 0 {
+		a.TTL = DefaultTTL
+	}
+	if a.StaleAfter == 0 {
+		a.StaleAfter = DefaultStaleAfter
+	}
+	for _, c := range credentials {
+		a.Notifiers[c.GetName()] = Notifier{VoIP: c.GetApns().GetVoip(), Disabled: c.GetDisabled()}
+	}
+	return a
+}
+
+func policyOf(p *rousev1.DevicePolicy) Policy {
+	q := Policy{Kind: p.GetPolicy(), Delay: p.GetAwayDelay().AsDuration()}
+	if q.Kind == rousev1.MultiDevicePolicy_MULTI_DEVICE_POLICY_AWAY_DELAY && q.Delay == 0 {
+		q.Delay = DefaultAwayDelay
+	}
+	return q
+}

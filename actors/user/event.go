@@ -1,0 +1,153 @@
+package user
+
+import (
+	"slices"
+
+	"github.com/rouse-im/rouse/actors"
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+)
+
+// Event is a change that was decided. Applying the events of a decision, in
+// order, is the only way in which a State changes.
+type Event interface{ apply(*State) }
+
+// Apply the events of a decision.
+func (s *State) Apply(events []Event) {
+	for _, e := range events {
+		e.apply(s)
+	}
+}
+
+type (
+	sessionChanged struct {
+		device        string
+		state         rousev1.SessionState
+		node          actors.Node
+		session, step uint64
+		at            int64 // unix s
+		info          Info
+		resetCount    bool
+	}
+	countReset     struct{ device string }
+	messageDecided struct {
+		p     *Pending
+		raise []int  // devices whose count rises
+		day   uint16 // unix day to remember; 0 = known already
+	}
+	verdictMoved struct {
+		p     *Pending
+		i     int
+		stage Stage
+	}
+	verdictEnded struct {
+		p        *Pending
+		i        int
+		status   rousev1.OutcomeStatus
+		reason   rousev1.Reason
+		code, id string
+		at       int64 // unix ms
+	}
+	tokenBound struct {
+		device, notifier string
+		sealed           string
+		sum              Sum
+		at               int64 // unix ms
+		info             Info
+	}
+	tokenDropped struct{ device, notifier string }
+	resultKept   struct {
+		device, notifier string
+		reason           rousev1.Reason
+		at               int64 // unix ms
+	}
+	deviceDropped struct{ device string }
+	policySet     struct{ policy Policy }
+	userErased    struct{}
+)
+
+// ensure returns the device, made when there is none.
+func (s *State) ensure(id string) *Device {
+	s.Known = true
+	if d := s.device(id); d != nil {
+		return d
+	}
+	s.Devices = append(s.Devices, Device{ID: id})
+	return &s.Devices[len(s.Devices)-1]
+}
+
+func (e sessionChanged) apply(s *State) {
+	d := s.ensure(e.device)
+	d.State, d.Session, d.Step, d.LastSeen = e.state, e.session, e.step, e.at
+	d.Node, d.Inc = "", 0
+	if e.state == rousev1.SessionState_SESSION_STATE_CONNECTED || e.state == rousev1.SessionState_SESSION_STATE_BACKGROUND {
+		d.Node, d.Inc = e.node.Name, e.node.Incarnation
+	}
+	d.Info.merge(e.info)
+	if e.resetCount {
+		d.Count = 0
+	}
+}
+
+func (e countReset) apply(s *State) {
+	if d := s.device(e.device); d != nil {
+		d.Count = 0
+	}
+}
+
+func (e messageDecided) apply(s *State) {
+	for _, i := range e.raise {
+		s.Devices[i].Count++
+	}
+	if e.day != 0 {
+		s.Days = [2]uint16{e.day, s.Days[0]}
+	}
+	if !e.p.done() {
+		s.Pending = append(s.Pending, e.p)
+	}
+}
+
+func (e verdictMoved) apply(*State) { e.p.Verdicts[e.i].Stage = e.stage }
+
+func (e verdictEnded) apply(s *State) {
+	v := &e.p.Verdicts[e.i]
+	v.Stage, v.Status, v.Reason, v.EndedAt = StageEnded, e.status, e.reason, e.at
+	v.VendorCode, v.VendorID = e.code, e.id
+	if e.p.done() {
+		e.p.Payload = nil
+		s.Pending = slices.DeleteFunc(s.Pending, func(p *Pending) bool { return p == e.p })
+	}
+}
+
+func (e tokenBound) apply(s *State) {
+	d := s.ensure(e.device)
+	d.LastSeen = max(d.LastSeen, e.at/1000)
+	d.Info.merge(e.info)
+	b := d.binding(e.notifier)
+	if b == nil {
+		d.Bindings = append(d.Bindings, Binding{Notifier: e.notifier})
+		b = &d.Bindings[len(d.Bindings)-1]
+	}
+	b.Sealed, b.Sum, b.BoundAt = e.sealed, e.sum, e.at
+}
+
+func (e tokenDropped) apply(s *State) {
+	if d := s.device(e.device); d != nil {
+		d.Bindings = slices.DeleteFunc(d.Bindings, func(b Binding) bool { return b.Notifier == e.notifier })
+	}
+}
+
+func (e resultKept) apply(s *State) {
+	if d := s.device(e.device); d != nil {
+		if b := d.binding(e.notifier); b != nil {
+			b.LastReason, b.LastAt = e.reason, e.at
+		}
+	}
+}
+
+func (e deviceDropped) apply(s *State) {
+	s.Devices = slices.DeleteFunc(s.Devices, func(d Device) bool { return d.ID == e.device })
+}
+
+func (e policySet) apply(s *State) { s.Known, s.Policy = true, e.policy }
+
+func (userErased) apply(s *State) { *s = State{} }

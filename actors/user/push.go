@@ -1,0 +1,271 @@
+package user
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+)
+
+// Pending is a decided message; while any of its pushes has not ended it is
+// kept in the outbox, afterwards only as an outcome.
+type Pending struct {
+	Message   string
+	DecidedAt int64 // unix ms; part of the outbox key
+	Due       int64 // unix ms when delayed pushes are to be sent; 0 = none are
+	Expires   int64 // unix ms
+	Verdicts  []Verdict
+	// Payload is what a push is made of; nil once all have ended.
+	Payload *rousev1.MessageEvent
+
+	stored bool // an outbox entry was proposed
+}
+
+// Stage of a push that has not ended.
+type Stage uint8
+
+// Stages. The zero value is the end.
+const (
+	StageEnded   Stage = iota
+	StageDelayed       // until Pending.Due
+	StageWaiting       // for room in the lane
+	StageLane          // handed to the lane
+)
+
+// Verdict on one device, or on one binding of it.
+type Verdict struct {
+	Device     string // empty: the user has no device
+	Notifier   string // empty: no binding was chosen
+	Status     rousev1.OutcomeStatus
+	Reason     rousev1.Reason
+	Stage      Stage
+	VoIP       bool
+	Badge      int32 // negative = none
+	EndedAt    int64 // unix ms; 0 while pending
+	VendorCode string
+	VendorID   string
+}
+
+// done says that every verdict is terminal.
+func (p *Pending) done() bool {
+	for i := range p.Verdicts {
+		if p.Verdicts[i].Stage != StageEnded {
+			return false
+		}
+	}
+	return true
+}
+
+// Outcomes in the words of the contract.
+func (p *Pending) Outcomes(app, user string) []*rousev1.Outcome {
+	out := make([]*rousev1.Outcome, 0, len(p.Verdicts))
+	for i := range p.Verdicts {
+		v := &p.Verdicts[i]
+		o := &rousev1.Outcome{
+			UserId: user, MessageId: p.Message, DeviceId: v.Device, Notifier: v.Notifier,
+			Status: v.Status, Reason: v.Reason, VendorCode: v.VendorCode, VendorId: v.VendorID,
+			DecidedAt: millis(p.DecidedAt),
+		}
+		if v.Notifier != "" {
+			o.PushId = PushID(app, user, v.Device, p.Message)
+			if v.Badge >= 0 {
+				b := uint32(v.Badge)
+				o.Badge = &b
+			}
+		}
+		if v.EndedAt != 0 {
+			o.EndedAt = millis(v.EndedAt)
+		}
+		out = append(out, o)
+	}
+	return out
+}
+
+// PushID is the same for every attempt to wake one device with one message: a
+// UUID of version 8 made of a hash of the four names.
+func PushID(app, user, device, message string) string {
+	var buf [512]byte
+	b := buf[:0]
+	for _, s := range [4]string{app, user, device, message} {
+		b = append(append(b, s...), 0)
+	}
+	h := sha256.Sum256(b)
+	h[6], h[8] = h[6]&0x0f|0x80, h[8]&0x3f|0x80
+	var u [36]byte
+	hex.Encode(u[:8], h[:4])
+	hex.Encode(u[9:13], h[4:6])
+	hex.Encode(u[14:18], h[6:8])
+	hex.Encode(u[19:23], h[8:10])
+	hex.Encode(u[24:], h[10:16])
+	u[8], u[13], u[18], u[23] = '-', '-', '-', '-'
+	return string(u[:])
+}
+
+// endPushes ends the pushes that match: those not yet with a lane at once,
+// the others by asking their lane, whose answer decides.
+func (s *State) endPushes(d *Decision, e *Env, st rousev1.OutcomeStatus, r rousev1.Reason, match func(*Verdict) bool) {
+	for _, p := range s.Pending {
+		s.endOf(d, e, p, st, r, match)
+	}
+}
+
+func (s *State) endOf(d *Decision, e *Env, p *Pending, st rousev1.OutcomeStatus, r rousev1.Reason, match func(*Verdict) bool) {
+	for i := range p.Verdicts {
+		v := &p.Verdicts[i]
+		if v.Stage == StageEnded || !match(v) {
+			continue
+		}
+		if v.Stage == StageLane {
+			d.Cancel = append(d.Cancel, Push{Pending: p, Verdict: i, Reason: r})
+			continue
+		}
+		d.end(e, p, i, st, r)
+	}
+}
+
+func (d *Decision) end(e *Env, p *Pending, i int, st rousev1.OutcomeStatus, r rousev1.Reason) {
+	d.Events = append(d.Events, verdictEnded{p: p, i: i, status: st, reason: r, at: e.Now.UnixMilli()})
+	d.touch(p)
+}
+
+func (d *Decision) touch(p *Pending) {
+	for _, q := range d.Touched {
+		if q == p {
+			return
+		}
+	}
+	d.Touched = append(d.Touched, p)
+}
+
+// decideEnded takes a lane's report. One that is not awaited changes nothing:
+// it was counted before, or the user was erased.
+func (s *State) decideEnded(c Ended, e *Env) Decision {
+	dec := Decision{Reply: answer(accepted)}
+	p, i := s.awaited(c)
+	if p == nil {
+		dec.Reply = answer(rousev1.ItemStatus_ITEM_STATUS_DUPLICATE)
+		return dec
+	}
+	d := s.device(c.Device)
+	var b *Binding
+	if d != nil {
+		b = d.binding(c.Notifier)
+	}
+	if c.TokenInvalid && b != nil && b.Sum != c.Sum && p.Expires > e.Now.UnixMilli() {
+		// The app has bound a newer token meanwhile: the push goes there.
+		s.hand(&dec, e, p, i)
+		return dec
+	}
+	dec.Events = append(dec.Events, verdictEnded{p: p, i: i, status: c.Status, reason: c.Reason,
+		code: c.VendorCode, id: c.VendorID, at: e.Now.UnixMilli()})
+	dec.touch(p)
+	if b == nil || b.Sum != c.Sum {
+		return dec
+	}
+	switch {
+	case c.TokenInvalid && (c.InvalidSince.IsZero() || c.InvalidSince.UnixMilli() > b.BoundAt):
+		sum := b.Sum
+		s.dropBindings(&dec, e, d, func(x *Binding) bool { return x.Sum == sum })
+	case c.NewSealed != "":
+		dec.Events = append(dec.Events, tokenBound{device: d.ID, notifier: b.Notifier, sealed: c.NewSealed, sum: c.NewSum, at: e.Now.UnixMilli()})
+		dec.Claim = append(dec.Claim, Claim{Sum: c.NewSum, Device: d.ID, BoundAt: e.Now.UnixMilli()})
+		dec.Disown = append(dec.Disown, b.Sum)
+		dec.Changed = true
+	case b.LastReason != c.Reason:
+		// An unchanged result is not worth a write of the record.
+		dec.Events = append(dec.Events, resultKept{device: d.ID, notifier: b.Notifier, reason: c.Reason, at: e.Now.UnixMilli()})
+		dec.Changed = true
+	}
+	return dec
+}
+
+func (s *State) awaited(c Ended) (*Pending, int) {
+	p := s.pending(c.Message)
+	if p == nil {
+		return nil, 0
+	}
+	for i := range p.Verdicts {
+		if v := &p.Verdicts[i]; v.Stage == StageLane && v.Device == c.Device && v.Notifier == c.Notifier {
+			return p, i
+		}
+	}
+	return nil, 0
+}
+
+// hand gives a push to its lane, or lets it wait for room there.
+func (s *State) hand(d *Decision, e *Env, p *Pending, i int) {
+	if !e.Room(p.Verdicts[i].Notifier) {
+		if p.Verdicts[i].Stage != StageWaiting {
+			d.Events = append(d.Events, verdictMoved{p: p, i: i, stage: StageWaiting})
+		}
+		return
+	}
+	d.Events = append(d.Events, verdictMoved{p: p, i: i, stage: StageLane})
+	d.Send = append(d.Send, Push{Pending: p, Verdict: i})
+}
+
+// decideDue moves on what waited for a delay or for room, and ends what has expired.
+func (s *State) decideDue(e *Env) Decision {
+	dec := Decision{Reply: answer(accepted)}
+	now := e.Now.UnixMilli()
+	for _, p := range s.Pending {
+		for i := range p.Verdicts {
+			v := &p.Verdicts[i]
+			switch {
+			case v.Stage == StageEnded, v.Stage == StageLane, v.Stage == StageDelayed && p.Due > now:
+			case p.Expires <= now:
+				r := rousev1.Reason_REASON_TTL
+				if v.Stage == StageWaiting {
+					r = rousev1.Reason_REASON_VENDOR_UNAVAILABLE
+				}
+				dec.end(e, p, i, rousev1.OutcomeStatus_OUTCOME_STATUS_EXPIRED, r)
+			default:
+				s.hand(&dec, e, p, i)
+			}
+		}
+	}
+	return dec
+}
+
+// NextDue is when Decide(Due) is worth calling again; zero = no push waits.
+func (s *State) NextDue(now time.Time) time.Time {
+	var next int64
+	for _, p := range s.Pending {
+		for i := range p.Verdicts {
+			var at int64
+			switch p.Verdicts[i].Stage {
+			case StageDelayed:
+				at = p.Due
+			case StageWaiting:
+				at = now.Add(time.Second).UnixMilli()
+			default:
+				continue
+			}
+			if next == 0 || at < next {
+				next = at
+			}
+		}
+	}
+	if next == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(next)
+}
+
+func millis(ms int64) *timestamppb.Timestamp { return timestamppb.New(time.UnixMilli(ms)) }
+
+func seconds(s int64) *timestamppb.Timestamp { return timestamppb.New(time.Unix(s, 0)) }
+
+func newestFirst(list []*Pending, limit int, app, user string) []*rousev1.Outcome {
+	slices.SortStableFunc(list, func(a, b *Pending) int { return cmp.Compare(b.DecidedAt, a.DecidedAt) })
+	var out []*rousev1.Outcome
+	for _, p := range list[:min(limit, len(list))] {
+		out = append(out, p.Outcomes(app, user)...)
+	}
+	return out
+}

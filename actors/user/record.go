@@ -1,0 +1,187 @@
+package user
+
+import (
+	"fmt"
+	"time"
+
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+)
+
+// The user record is a protobuf message, written by hand for speed:
+//
+//	1 version = 1 · 2 device* · 3 policy kind · 4 policy delay ms · 5 days (first<<16 | second)
+//	device: 1 id · 2 platform · 3 brand · 4 package · 5 app version · 6 locale · 7 zone ·
+//	  8 state · 9 node · 10 incarnation · 11 session · 12 step · 13 last seen s · 14 count · 15 binding*
+//	binding: 1 notifier · 2 sealed token · 3 token sum · 4 bound at ms · 5 last reason · 6 last at ms
+//
+// Zero values are left out. Numbers are never used again for something else;
+// unknown ones are skipped. A golden test pins the bytes.
+const recordVersion = 1
+
+// Encode appends the record.
+func (s *State) Encode(b []byte) []byte {
+	b = putInt(b, 1, uint32(recordVersion))
+	var buf [1024]byte
+	for i := range s.Devices {
+		b = putBytes(b, 2, s.Devices[i].encode(buf[:0]))
+	}
+	b = putInt(b, 3, s.Policy.Kind)
+	b = putInt(b, 4, s.Policy.Delay.Milliseconds())
+	return putInt(b, 5, uint32(s.Days[0])<<16|uint32(s.Days[1]))
+}
+
+func (d *Device) encode(b []byte) []byte {
+	b = putString(b, 1, d.ID)
+	b = putInt(b, 2, d.Info.Platform)
+	b = putString(b, 3, d.Info.Brand)
+	b = putString(b, 4, d.Info.Package)
+	b = putString(b, 5, d.Info.Version)
+	b = putString(b, 6, d.Info.Lang)
+	b = putString(b, 7, d.Info.Zone)
+	b = putInt(b, 8, d.State)
+	b = putString(b, 9, d.Node)
+	b = putInt(b, 10, d.Inc)
+	b = putInt(b, 11, d.Session)
+	b = putInt(b, 12, d.Step)
+	b = putInt(b, 13, d.LastSeen)
+	b = putInt(b, 14, d.Count)
+	var buf [512]byte
+	for i := range d.Bindings {
+		b = putBytes(b, 15, d.Bindings[i].encode(buf[:0]))
+	}
+	return b
+}
+
+func (x *Binding) encode(b []byte) []byte {
+	b = putString(b, 1, x.Notifier)
+	b = putString(b, 2, x.Sealed)
+	b = putBytes(b, 3, x.Sum[:])
+	b = putInt(b, 4, x.BoundAt)
+	b = putInt(b, 5, x.LastReason)
+	return putInt(b, 6, x.LastAt)
+}
+
+// Decode replaces the state by the record's, reusing the state's memory; its
+// strings alias rec. Pending is left empty.
+func (s *State) Decode(rec string) error {
+	devices := s.Devices[:0]
+	*s = State{Known: true}
+	r := reader{s: rec}
+	for {
+		f, n, b, ok := r.next()
+		if !ok {
+			break
+		}
+		switch f {
+		case 1:
+			if n != recordVersion {
+				return fmt.Errorf("user: record of version %d, this program knows %d", n, recordVersion)
+			}
+		case 2:
+			devices = grow(devices)
+			if err := devices[len(devices)-1].decode(b); err != nil {
+				return err
+			}
+		case 3:
+			s.Policy.Kind = rousev1.MultiDevicePolicy(n)
+		case 4:
+			s.Policy.Delay = time.Duration(n) * time.Millisecond
+		case 5:
+			s.Days = [2]uint16{uint16(n >> 16), uint16(n)}
+		}
+	}
+	s.Devices = devices
+	return r.err
+}
+
+// grow lengthens a slice by one element, whose old memory may be reused.
+func grow[T any](s []T) []T {
+	if len(s) < cap(s) {
+		return s[:len(s)+1]
+	}
+	var zero T
+	return append(s, zero)
+}
+
+func (d *Device) decode(rec string) error {
+	bindings := d.Bindings[:0]
+	*d = Device{}
+	r := reader{s: rec}
+	for {
+		f, n, b, ok := r.next()
+		if !ok {
+			break
+		}
+		if f == 15 {
+			bindings = grow(bindings)
+			if err := bindings[len(bindings)-1].decode(b); err != nil {
+				return err
+			}
+			continue
+		}
+		d.set(int(f), n, b)
+	}
+	d.Bindings = bindings
+	return r.err
+}
+
+func (d *Device) set(f int, n uint64, b string) {
+	switch f {
+	case 1:
+		d.ID = b
+	case 2:
+		d.Info.Platform = rousev1.Platform(n)
+	case 3:
+		d.Info.Brand = b
+	case 4:
+		d.Info.Package = b
+	case 5:
+		d.Info.Version = b
+	case 6:
+		d.Info.Lang = b
+	case 7:
+		d.Info.Zone = b
+	case 8:
+		d.State = rousev1.SessionState(n)
+	case 9:
+		d.Node = b
+	case 10:
+		d.Inc = n
+	case 11:
+		d.Session = n
+	case 12:
+		d.Step = n
+	case 13:
+		d.LastSeen = int64(n)
+	case 14:
+		d.Count = uint32(n)
+	}
+}
+
+func (x *Binding) decode(rec string) error {
+	*x = Binding{}
+	r := reader{s: rec}
+	for {
+		f, n, b, ok := r.next()
+		if !ok {
+			return r.err
+		}
+		switch f {
+		case 1:
+			x.Notifier = b
+		case 2:
+			x.Sealed = b
+		case 3:
+			if len(b) != len(x.Sum) {
+				return errCorrupt
+			}
+			x.Sum = Sum([]byte(b))
+		case 4:
+			x.BoundAt = int64(n)
+		case 5:
+			x.LastReason = rousev1.Reason(n)
+		case 6:
+			x.LastAt = int64(n)
+		}
+	}
+}

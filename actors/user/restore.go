@@ -1,0 +1,160 @@
+package user
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rouse-im/rouse/actors"
+	"github.com/rouse-im/rouse/actors/lane"
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/storage"
+)
+
+// restore takes up the pushes that had not ended when the shard last stopped.
+// Those that were with a lane go to it again under the same push id: the
+// vendor may have taken them, which nobody can know.
+func (a *Actor) restore(c actor.Context, entries []Entry) {
+	s := &Step{Epoch: a.epoch, Cell: a.cell, App: a.app, User: a.user}
+	t := turns.Get().(*turn)
+	defer a.release(t)
+	t.actor, t.env.Now = a, time.Now()
+	if a.record != "" {
+		if err := t.state.Decode(a.record); err != nil {
+			panic(err)
+		}
+	}
+	for _, e := range entries {
+		p, err := a.unsealed(e)
+		if err != nil {
+			a.deps.Logger.Error("outbox entry cannot be read; its pushes are left in the store", "app", a.app, "shard", a.shard, "error", err)
+			continue
+		}
+		a.pending = append(a.pending, p)
+		for i := range p.Verdicts {
+			if p.Verdicts[i].Stage == StageLane {
+				s.Tell = append(s.Tell, a.again(&t.state, Push{Pending: p, Verdict: i}))
+			}
+		}
+	}
+	t.state.Pending = a.pending
+	a.cell.Pending.Store(int32(len(a.pending)))
+	if due := t.state.NextDue(t.env.Now); !due.IsZero() {
+		s.Due, s.SetsDue, a.due = due, true, true
+	}
+	a.propose(c, s)
+}
+
+func (a *Actor) unsealed(e Entry) (*Pending, error) {
+	p, sealed, err := DecodePending(e.Message, e.Value)
+	if err != nil {
+		return nil, err
+	}
+	p.stored = true
+	plain, err := a.deps.Ring.Open(nil, a.aad(p.Message, ""), []byte(sealed))
+	if err != nil {
+		return nil, err
+	}
+	p.Payload = &rousev1.MessageEvent{}
+	return p, proto.Unmarshal(plain, p.Payload)
+}
+
+func (a *Actor) again(s *State, p Push) LaneMessage {
+	v := &p.Pending.Verdicts[p.Verdict]
+	l := a.deps.Lanes.Get(a.app, v.Notifier)
+	if l == nil {
+		ref := lane.Ref{App: a.app, User: a.user, Message: p.Pending.Message, Device: v.Device, Notifier: v.Notifier}
+		return LaneMessage{Ended: a.unsent(ref, PushID(a.app, a.user, v.Device, p.Pending.Message),
+			rousev1.OutcomeStatus_OUTCOME_STATUS_FAILED, rousev1.Reason_REASON_NO_NOTIFIER, "")}
+	}
+	l.ForceReserve()
+	return a.dispatch(s, p, l)
+}
+
+// query answers reads of the user, after what was decided before is durable.
+func (a *Actor) query(c actor.Context, cmd proto.Message, done func(actors.Reply)) {
+	t := turns.Get().(*turn)
+	defer a.release(t)
+	app := a.deps.App(a.app)
+	if app == nil || !a.load(t, app) {
+		done(internal("the app or the user's record cannot be read"))
+		return
+	}
+	r := actors.Reply{Status: accepted}
+	switch cmd := cmd.(type) {
+	case *rousev1.ListDevicesRequest:
+		r.Response = t.state.List(&t.env, a.tail)
+	case *rousev1.GetOfflineCountRequest:
+		r.Response = t.state.OfflineCount()
+	case *rousev1.ListOutcomesRequest:
+		out, err := a.outcomes(cmd, t.env.Now)
+		if err != nil {
+			a.deps.Logger.Error("outcomes cannot be read", "app", a.app, "shard", a.shard, "error", err)
+			r = internal("the outcomes cannot be read; see the server's log")
+		} else {
+			r.Response = &rousev1.ListOutcomesResponse{Outcomes: out}
+		}
+	}
+	a.reply(c, done, r)
+}
+
+const defaultOutcomes = 50 // messages that ListOutcomes tells when not asked for a number
+
+// outcomes reads pending messages from memory and ended ones from the store,
+// newest day first; it stops at the limit of messages.
+func (a *Actor) outcomes(q *rousev1.ListOutcomesRequest, now time.Time) ([]*rousev1.Outcome, error) {
+	limit := int(q.GetLimit())
+	if limit == 0 {
+		limit = defaultOutcomes
+	}
+	var found []*Pending
+	for _, p := range a.pending {
+		if q.GetMessageId() == "" || p.Message == q.GetMessageId() {
+			found = append(found, p)
+		}
+	}
+	for n := uint16(0); n <= OutcomeDays; n++ {
+		if len(found) >= limit && n > 0 {
+			break
+		}
+		day := unixDay(now) - n
+		list, err := a.outcomesOf(day, q.GetMessageId())
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, list...)
+	}
+	return newestFirst(found, limit, a.app, a.user), nil
+}
+
+// outcomesOf reads one day. Messages of one day stand in the order of their
+// ids; at most maxDay of them are read.
+func (a *Actor) outcomesOf(day uint16, message string) ([]*Pending, error) {
+	r := storage.UserOutcomes(a.shard, day, a.app, a.user)
+	if message != "" {
+		key := a.outcomeKey(nil, day, message)
+		r = storage.Range{Lo: key, Hi: append(append([]byte(nil), key...), 0)}
+	}
+	var list []*Pending
+	var bad error
+	err := a.deps.Store.Scan(r, func(key, value []byte) bool {
+		k, err := storage.ParseOutcomeKey(key)
+		var p *Pending
+		if err == nil {
+			p, _, err = DecodePending(k.Message, string(value))
+		}
+		if err != nil {
+			bad = err
+			return false
+		}
+		list = append(list, p)
+		return len(list) < maxDay
+	})
+	if err == nil {
+		err = bad
+	}
+	return list, err
+}
+
+const maxDay = 20_000

@@ -1,0 +1,303 @@
+package user
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rouse-im/rouse/actors"
+	"github.com/rouse-im/rouse/actors/lane"
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/storage"
+)
+
+// turn is the scratch memory of one command.
+type turn struct {
+	state State
+	env   Env
+	actor *Actor
+	taken []*lane.Lane // places taken by Room
+}
+
+var turns = sync.Pool{New: func() any {
+	t := &turn{}
+	t.env.Live = func(node string, inc uint64) bool {
+		return t.actor.deps.Live(t.actor.app, node, inc, t.env.Now)
+	}
+	t.env.Room = func(notifier string) bool {
+		l := t.actor.deps.Lanes.Get(t.actor.app, notifier)
+		if l == nil || !l.Reserve() {
+			return false
+		}
+		t.taken = append(t.taken, l)
+		return true
+	}
+	return t
+}}
+
+func (a *Actor) onActivate(c actor.Context, m *Activate) {
+	a.app, a.user, a.shard, a.epoch, a.to, a.cell = m.App, m.User, m.Shard, m.Epoch, m.To, m.Cell
+	rec, err := a.deps.Store.Get(storage.AppendUserKey(nil, a.shard, a.app, a.user))
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		// The store is damaged or closed: nothing may be decided on it.
+		a.deps.Logger.Error("record of a user cannot be read", "app", a.app, "shard", a.shard, "error", err)
+		a.broken = true
+		return
+	}
+	a.record = string(rec)
+	if len(m.Outbox) > 0 {
+		a.restore(c, m.Outbox)
+	}
+}
+
+func (a *Actor) onEnvelope(c actor.Context, m *actors.Envelope) {
+	switch cmd := m.Command.(type) {
+	case *rousev1.MessageEvent:
+		seen, err := a.seen(cmd.GetMessageId(), time.Now())
+		if err != nil {
+			m.Done(internal("the store cannot be read"))
+			return
+		}
+		a.step(c, Message{MessageEvent: cmd, Seen: seen}, m.Done)
+	case *rousev1.PresenceEvent:
+		a.step(c, Presence{PresenceEvent: cmd, Node: m.Node}, m.Done)
+	case *rousev1.BindTokenRequest:
+		a.step(c, a.sealed(cmd), m.Done)
+	case *rousev1.ListDevicesRequest, *rousev1.GetOfflineCountRequest, *rousev1.ListOutcomesRequest:
+		a.query(c, cmd, m.Done)
+	default:
+		a.step(c, cmd, m.Done)
+	}
+}
+
+func (a *Actor) onEnded(c actor.Context, m *lane.Ended) {
+	e := Ended{
+		Message: m.Message, Device: m.Device, Notifier: m.Notifier, Status: m.Status, Reason: m.Reason,
+		VendorCode: m.VendorCode, VendorID: m.VendorID,
+		TokenInvalid: m.TokenInvalid, InvalidSince: m.InvalidSince, Sum: Sum(m.TokenSum),
+	}
+	if m.NewToken != "" {
+		e.NewSealed, e.NewSum = a.seal(m.Device, m.Notifier, m.NewToken)
+	}
+	a.step(c, e, nil)
+}
+
+// step decides a command and hands the consequences to the shard: the only
+// place where the pure and the impure meet.
+func (a *Actor) step(c actor.Context, cmd any, done func(actors.Reply)) {
+	t := turns.Get().(*turn)
+	defer a.release(t)
+	app := a.deps.App(a.app)
+	if app == nil {
+		if done != nil {
+			done(actors.Reply{Status: rousev1.ItemStatus_ITEM_STATUS_REFUSED, Err: &rousev1.Error{
+				Code: rousev1.ErrorCode_ERROR_CODE_NOT_FOUND, Message: "the app does not exist any more"}})
+		}
+		return
+	}
+	if !a.load(t, app) {
+		if done != nil {
+			done(internal("the user's record is damaged; erase the user or restore a backup"))
+		}
+		return
+	}
+	d := t.state.Decide(cmd, &t.env)
+	if d.Reply.Err != nil {
+		for _, l := range t.taken {
+			l.Release()
+		}
+		a.reply(c, done, d.Reply)
+		return
+	}
+	t.state.Apply(d.Events)
+	s := &Step{Epoch: a.epoch, Cell: a.cell, App: a.app, User: a.user, Done: done, Reply: d.Reply}
+	a.persist(t, &d, s)
+	a.effects(t, &d, s)
+	switch cmd := cmd.(type) {
+	case Bind:
+		s.Reply.Response = &rousev1.BindTokenResponse{Bindings: t.state.Bindings(cmd.GetDeviceId(), a.tail)}
+	case *rousev1.UnbindTokenRequest:
+		s.Reply.Response = &rousev1.UnbindTokenResponse{Bindings: t.state.Bindings(cmd.GetDeviceId(), a.tail)}
+	}
+	a.propose(c, s)
+}
+
+// load decodes the record into the turn's state.
+func (a *Actor) load(t *turn, app *App) bool {
+	t.actor = a
+	t.env.ID, t.env.Me, t.env.Now, t.env.App = a.app, a.user, time.Now(), app
+	t.state.Devices = t.state.Devices[:0]
+	if a.broken {
+		return false
+	}
+	if a.record == "" {
+		devices := t.state.Devices
+		t.state = State{Devices: devices}
+	} else if err := t.state.Decode(a.record); err != nil {
+		a.deps.Logger.Error("record of a user cannot be read", "app", a.app, "shard", a.shard, "error", err)
+		return false
+	}
+	t.state.Pending = a.pending
+	return true
+}
+
+func (a *Actor) release(t *turn) {
+	t.actor, t.env.App, t.state.Pending = nil, nil, nil
+	clear(t.taken)
+	t.taken = t.taken[:0]
+	turns.Put(t)
+}
+
+// persist turns the decision into mutations: the record, and for each touched
+// message its outbox entry or its outcome.
+func (a *Actor) persist(t *turn, d *Decision, s *Step) {
+	if d.Erase {
+		a.erase(t, s)
+		return
+	}
+	if d.Changed {
+		rec := t.state.Encode(make([]byte, 0, len(a.record)+64))
+		a.record = string(rec)
+		s.Mutations = append(s.Mutations, storage.Mutation{Op: storage.Set, Key: storage.AppendUserKey(nil, a.shard, a.app, a.user), Value: rec})
+	}
+	for _, p := range d.Touched {
+		key := a.outboxKey(p)
+		if !p.done() {
+			s.Mutations = append(s.Mutations, storage.Mutation{Op: storage.Set, Key: key, Value: p.EncodeOutbox(make([]byte, 0, 512), a.sealPayload(p))})
+			p.stored = true
+			continue
+		}
+		if p.stored {
+			s.Mutations = append(s.Mutations, storage.Mutation{Op: storage.Delete, Key: key})
+		}
+		s.Mutations = append(s.Mutations, storage.Mutation{
+			Op: storage.Set, Value: p.EncodeOutcome(make([]byte, 0, 64+64*len(p.Verdicts))),
+			Key: a.outcomeKey(nil, unixDay(time.UnixMilli(p.DecidedAt)), p.Message),
+		})
+		a.undurable = append(a.undurable, decided{seq: a.cell.Proposed.Load() + 1, message: p.Message})
+	}
+	a.pending = t.state.Pending
+	a.cell.Pending.Store(int32(len(a.pending)))
+}
+
+// erase removes the record, the outcomes and the outbox entries, whether they
+// are durable yet or not: the shard keeps the order of its steps.
+func (a *Actor) erase(t *turn, s *Step) {
+	s.Mutations = append(s.Mutations, storage.Mutation{Op: storage.Delete, Key: storage.AppendUserKey(nil, a.shard, a.app, a.user)})
+	for day, n := unixDay(t.env.Now), uint16(0); n <= OutcomeDays; n++ {
+		s.Mutations = append(s.Mutations, storage.UserOutcomes(a.shard, day-n, a.app, a.user).Delete())
+	}
+	for _, p := range a.pending {
+		s.Mutations = append(s.Mutations, storage.Mutation{Op: storage.Delete, Key: a.outboxKey(p)})
+	}
+	s.Erased = true
+	a.record, a.pending, a.undurable = "", nil, nil
+	a.cell.Pending.Store(0)
+}
+
+func (a *Actor) outboxKey(p *Pending) []byte {
+	return storage.AppendOutboxKey(nil, storage.OutboxKey{Shard: a.shard, DueMilli: uint64(p.DecidedAt), App: a.app, User: a.user, Message: p.Message})
+}
+
+func (a *Actor) outcomeKey(b []byte, day uint16, message string) []byte {
+	return storage.AppendOutcomeKey(b, storage.OutcomeKey{Shard: a.shard, Day: day, App: a.app, User: a.user, Message: message})
+}
+
+// OutcomeDays is how many days outcomes are kept.
+const OutcomeDays = 7
+
+// effects gathers what happens after the commit.
+func (a *Actor) effects(t *turn, d *Decision, s *Step) {
+	for i, p := range d.Send { // in the order in which places were taken
+		s.Tell = append(s.Tell, a.dispatch(&t.state, p, t.taken[i]))
+	}
+	for _, p := range d.Cancel {
+		v := &p.Pending.Verdicts[p.Verdict]
+		if l := a.deps.Lanes.Get(a.app, v.Notifier); l != nil {
+			s.Tell = append(s.Tell, LaneMessage{Lane: l, Cancel: &lane.Cancel{
+				PushID: PushID(a.app, a.user, v.Device, p.Pending.Message), Reason: p.Reason,
+				Status: rousev1.OutcomeStatus_OUTCOME_STATUS_CANCELLED,
+			}})
+		}
+	}
+	s.Claims = append(s.Claims, d.Claim...)
+	for _, sum := range d.Disown {
+		s.Claims = append(s.Claims, Claim{Sum: sum, BoundAt: t.env.Now.UnixMilli()})
+	}
+	if due := t.state.NextDue(t.env.Now); !due.IsZero() || a.due {
+		s.Due, s.SetsDue = due, true
+		a.due = !due.IsZero()
+	}
+}
+
+// propose sends a step to the shard, or answers at once when it changes
+// nothing and nothing before it awaits its commit.
+func (a *Actor) propose(c actor.Context, s *Step) {
+	if len(s.Mutations) == 0 && len(s.Tell) == 0 && len(s.Claims) == 0 && !s.SetsDue && a.cell.Settled() {
+		if s.Done != nil {
+			s.Done(s.Reply)
+		}
+		return
+	}
+	s.Seq = a.cell.Proposed.Add(1)
+	c.Send(a.to, s)
+}
+
+func (a *Actor) reply(c actor.Context, done func(actors.Reply), r actors.Reply) {
+	if done != nil {
+		a.propose(c, &Step{Epoch: a.epoch, Cell: a.cell, App: a.app, User: a.user, Done: done, Reply: r})
+	}
+}
+
+// seen says that a message was decided before, looking only where it can be:
+// in what is not durable yet and in the two days that the record names.
+func (a *Actor) seen(message string, now time.Time) (bool, error) {
+	committed := a.cell.Committed.Load()
+	a.undurable = slices.DeleteFunc(a.undurable, func(d decided) bool { return d.seq <= committed })
+	if slices.ContainsFunc(a.undurable, func(d decided) bool { return d.message == message }) {
+		return true, nil
+	}
+	today := unixDay(now)
+	var buf [512]byte
+	for _, day := range [2]uint16{today, today - 1} {
+		if !a.decidedOn(day) {
+			continue
+		}
+		switch _, err := a.deps.Store.Get(a.outcomeKey(buf[:0], day, message)); {
+		case err == nil:
+			return true, nil
+		case !errors.Is(err, storage.ErrNotFound):
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+func (a *Actor) decidedOn(day uint16) bool {
+	if a.record == "" {
+		return true // no record, no days: the store must be asked
+	}
+	t := turns.Get().(*turn)
+	defer a.release(t)
+	if t.state.Decode(a.record) != nil {
+		return true
+	}
+	return t.state.Days[0] == day || t.state.Days[1] == day
+}
+
+func (a *Actor) sealPayload(p *Pending) []byte {
+	plain, err := proto.Marshal(p.Payload)
+	if err != nil {
+		panic(err) // strings were validated as UTF-8 at the edge
+	}
+	return a.deps.Ring.Seal(nil, a.aad(p.Message, ""), plain)
+}
+
+func internal(msg string) actors.Reply {
+	return actors.Reply{Status: rousev1.ItemStatus_ITEM_STATUS_REFUSED,
+		Err: &rousev1.Error{Code: rousev1.ErrorCode_ERROR_CODE_INTERNAL, Message: msg}}
+}
