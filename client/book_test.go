@@ -11,123 +11,144 @@ import (
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 )
 
+// rehearsal drives a book, plays the server, and remembers what must hold.
+type rehearsal struct {
+	*book
+	now     time.Time
+	sent    []*batch // unanswered on this connection
+	latest  uint64   // highest batch number seen
+	events  []*rousev1.Event
+	waiting map[int]bool // events not under way, by number
+	answers map[int]int  // answers of each event, by number
+}
+
 // TestBookKeepsEveryEvent drives a book against a server that refuses, falls
 // silent and disconnects at will: every event is answered exactly once, the
 // books balance, and no event gets under way while an earlier one of its user waits.
 func TestBookKeepsEveryEvent(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		now := time.Unix(1_000_000, 0)
-		b := newBook(time.Minute, func() float64 { return rapid.Float64Range(0, 0.999).Draw(t, "jitter") })
-		var sent []*batch
-		answers := map[int]int{} // by event number
-		waiting := map[int]bool{}
-		users := map[int][]string{}
-		n, latest := 0, uint64(0)
-		tell := func(all []answer) {
-			for _, a := range all {
-				a.done(a.result)
-			}
-		}
+		jitter := func() float64 { return rapid.Float64Range(0, 0.999).Draw(t, "jitter") }
+		r := &rehearsal{book: newBook(time.Minute, jitter), now: time.Unix(1_000_000, 0), waiting: map[int]bool{}, answers: map[int]int{}}
 		t.Repeat(map[string]func(*rapid.T){
-			"add": func(t *rapid.T) {
-				id := n
-				n++
-				ev := message(fmt.Sprint("u", rapid.IntRange(0, 3).Draw(t, "user")), id)
-				if rapid.Bool().Draw(t, "group") {
-					m := ev.GetMessage()
-					m.Recipients = append(m.Recipients, fmt.Sprint("u", rapid.IntRange(0, 3).Draw(t, "second")))
-				}
-				users[id], waiting[id] = ev.GetMessage().GetRecipients(), true
-				size := rapid.Int64Range(1, maxBatchBytes/2).Draw(t, "size")
-				b.add(ev, size, func(*rousev1.ItemResult) { answers[id]++; delete(waiting, id) }, now)
-			},
-			"send": func(t *rapid.T) {
-				f, _ := b.next(now, 3, time.Millisecond)
-				if f == nil {
-					return
-				}
-				sent = append(sent, f)
-				if f.seq <= latest {
-					return // again: it was under way before
-				}
-				latest = f.seq
-				var ids []int
-				for _, it := range f.items {
-					ids = append(ids, number(it.event))
-					delete(waiting, number(it.event))
-				}
-				for i, id := range ids {
-					if i > 0 && overlap(users[ids[i-1]], users[id]) && ids[i-1] > id {
-						t.Fatalf("batch %v is out of order", ids)
-					}
-					for w := range waiting {
-						if w < id && overlap(users[w], users[id]) {
-							t.Fatalf("event %d overtakes %d, which waits", id, w)
-						}
-					}
-				}
-			},
-			"answer": func(t *rapid.T) {
-				if len(sent) == 0 {
-					return
-				}
-				i := rapid.IntRange(0, len(sent)-1).Draw(t, "batch")
-				f := sent[i]
-				sent = append(sent[:i:i], sent[i+1:]...)
-				var items []*rousev1.ItemResult
-				for _, it := range f.items {
-					r := &rousev1.ItemResult{Status: accepted}
-					if rapid.Bool().Draw(t, "refuse") {
-						r = overloaded()
-						if it.done != nil {
-							waiting[number(it.event)] = true
-						}
-					}
-					items = append(items, r)
-				}
-				final, err := b.settle(&rousev1.BatchResult{Seq: f.seq, Items: items}, now)
-				if err != nil {
-					t.Fatal(err)
-				}
-				tell(final)
-			},
+			"add":       r.addOne,
+			"send":      r.sendOne,
+			"answer":    r.answerOne,
+			"pass time": r.passTime,
 			"disconnect": func(*rapid.T) {
-				b.lost()
-				sent = nil
+				r.lost()
+				r.sent = nil
 			},
-			"pass time": func(t *rapid.T) {
-				now = now.Add(rapid.SampledFrom([]time.Duration{time.Millisecond, 30 * time.Millisecond, time.Second, 20 * time.Second}).Draw(t, "time"))
-				tell(b.expire(now, ""))
-			},
-			"": func(t *rapid.T) {
-				for id, k := range answers {
-					if k != 1 {
-						t.Fatalf("event %d was answered %d times", id, k)
-					}
-				}
-				if b.count != n-len(answers) {
-					t.Fatalf("book counts %d, of %d events %d are answered", b.count, n, len(answers))
-				}
-				var bytes int64
-				for _, it := range b.fresh {
-					bytes += it.size
-				}
-				if bytes != b.bytes {
-					t.Fatalf("book counts %d bytes, holds %d", b.bytes, bytes)
-				}
-				if len(b.again) == 0 && len(b.held) != 0 {
-					t.Fatalf("held for nobody: %v", b.held)
-				}
-				if at := b.due(now, 0, true); len(b.again)+len(b.fresh) > 0 && at.IsZero() {
-					t.Fatal("events wait and nothing is due")
-				}
-			},
+			"": r.check,
 		})
-		tell(b.expire(now.Add(2*time.Minute), ""))
-		if b.count != 0 || len(answers) != n {
-			t.Fatalf("%d of %d events answered, %d left", len(answers), n, b.count)
+		r.tell(r.expire(r.now.Add(2*time.Minute), ""))
+		if r.count != 0 || len(r.answers) != len(r.events) {
+			t.Fatalf("%d of %d events answered, %d left", len(r.answers), len(r.events), r.count)
 		}
 	})
+}
+
+func (r *rehearsal) addOne(t *rapid.T) {
+	user := func(label string) string { return fmt.Sprint("u", rapid.IntRange(0, 3).Draw(t, label)) }
+	id := len(r.events)
+	ev := message(user("user"), id)
+	if rapid.Bool().Draw(t, "group") {
+		m := ev.GetMessage()
+		m.Recipients = append(m.Recipients, user("second"))
+	}
+	r.events = append(r.events, ev)
+	r.waiting[id] = true
+	r.add(ev, rapid.Int64Range(1, maxBatchBytes/2).Draw(t, "size"), func(*rousev1.ItemResult) {
+		r.answers[id]++
+		delete(r.waiting, id)
+	}, r.now)
+}
+
+func (r *rehearsal) sendOne(t *rapid.T) {
+	f, _ := r.next(r.now, 3, time.Millisecond)
+	if f == nil {
+		return
+	}
+	r.sent = append(r.sent, f)
+	if f.seq <= r.latest {
+		return // again: it was under way before
+	}
+	r.latest = f.seq
+	for _, it := range f.items {
+		delete(r.waiting, number(it.event))
+	}
+	for i, it := range f.items {
+		for _, before := range f.items[:i] {
+			if overlap(before.event, it.event) && number(before.event) > number(it.event) {
+				t.Fatalf("event %d comes before %d in a batch", number(before.event), number(it.event))
+			}
+		}
+		for w := range r.waiting {
+			if w < number(it.event) && overlap(r.events[w], it.event) {
+				t.Fatalf("event %d overtakes %d, which waits", number(it.event), w)
+			}
+		}
+	}
+}
+
+func (r *rehearsal) answerOne(t *rapid.T) {
+	if len(r.sent) == 0 {
+		return
+	}
+	i := rapid.IntRange(0, len(r.sent)-1).Draw(t, "batch")
+	f := r.sent[i]
+	r.sent = slices.Delete(r.sent, i, i+1)
+	var items []*rousev1.ItemResult
+	for _, it := range f.items {
+		result := &rousev1.ItemResult{Status: accepted}
+		if rapid.Bool().Draw(t, "refuse") {
+			result = overloaded()
+			if it.done != nil {
+				r.waiting[number(it.event)] = true
+			}
+		}
+		items = append(items, result)
+	}
+	final, err := r.settle(&rousev1.BatchResult{Seq: f.seq, Items: items}, r.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.tell(final)
+}
+
+func (r *rehearsal) passTime(t *rapid.T) {
+	steps := []time.Duration{time.Millisecond, 30 * time.Millisecond, time.Second, 20 * time.Second}
+	r.now = r.now.Add(rapid.SampledFrom(steps).Draw(t, "time"))
+	r.tell(r.expire(r.now, ""))
+}
+
+func (r *rehearsal) check(t *rapid.T) {
+	for id, k := range r.answers {
+		if k != 1 {
+			t.Fatalf("event %d was answered %d times", id, k)
+		}
+	}
+	if r.count != len(r.events)-len(r.answers) {
+		t.Fatalf("book counts %d, of %d events %d are answered", r.count, len(r.events), len(r.answers))
+	}
+	var bytes int64
+	for _, it := range r.fresh {
+		bytes += it.size
+	}
+	if bytes != r.bytes {
+		t.Fatalf("book counts %d bytes, holds %d", r.bytes, bytes)
+	}
+	if len(r.again) == 0 && len(r.held) != 0 {
+		t.Fatalf("held for nobody: %v", r.held)
+	}
+	if at := r.due(r.now, 0, true); len(r.again)+len(r.fresh) > 0 && at.IsZero() {
+		t.Fatal("events wait and nothing is due")
+	}
+}
+
+func (r *rehearsal) tell(all []answer) {
+	for _, a := range all {
+		a.done(a.result)
+	}
 }
 
 func number(ev *rousev1.Event) (n int) {
@@ -135,8 +156,9 @@ func number(ev *rousev1.Event) (n int) {
 	return n
 }
 
-func overlap(a, b []string) bool {
-	return slices.ContainsFunc(a, func(u string) bool { return slices.Contains(b, u) })
+// overlap reports whether two events have a user in common.
+func overlap(a, b *rousev1.Event) bool {
+	return anyUser(a, func(u string) bool { return anyUser(b, func(v string) bool { return u == v }) })
 }
 
 func TestBookKeepsToTheWindow(t *testing.T) {

@@ -13,7 +13,7 @@ type layer struct {
 	why string
 }
 
-// layers is read from the bottom up: a package knows only what is above it in this list.
+// layers is sorted from the bottom up.
 var layers = []layer{
 	{"api/rouse/v1", nil, "the public contract depends on nothing of ours"},
 	{"api/rouse/v1/rousev1connect", []string{"api/rouse/v1"}, "generated from the contract alone"},
@@ -22,14 +22,15 @@ var layers = []layer{
 	{"vendors/vendortest", []string{"vendors", "vendors/fake"}, "one suite for all vendors knows their contract and their fakes, and no client"},
 	{"vendors/...", []string{"vendors"}, "a vendor client knows neither another vendor nor who calls it"},
 	{"storage/seal", nil, "sealing is pure"},
-	{"storage", []string{"api/rouse/v1", "storage/..."}, "storage keeps records and decides nothing"},
+	{"storage", []string{"api/rouse/v1", "storage/...", "internal/failpoint"}, "storage keeps records and decides nothing"},
 	{"internal/catalog", []string{"api/rouse/v1", "storage/...", "vendors"}, "apps and credentials are read by actors and edges, and know neither"},
-	{"internal/lease", []string{"api/rouse/v1"}, "liveness of IM nodes is a fact that others read"},
+	{"internal/failpoint", nil, "a place to crash at knows nothing of who passes it"},
 	{"actors", []string{"api/rouse/v1"}, "messages between actors are plain data"},
+	{"internal/lease", []string{"api/rouse/v1", "actors", "storage/..."}, "liveness of IM nodes is a fact that actors read, and knows no actor"},
 	{"actors/mailbox", []string{"actors"}, "a mailbox knows no actor"},
-	{"actors/lane", []string{"api/rouse/v1", "actors", "actors/mailbox", "storage/...", "vendors", "internal/catalog"}, "a lane tells users and never knows them; it sees vendors through their contract"},
-	{"actors/user", []string{"api/rouse/v1", "actors", "actors/mailbox", "storage/...", "vendors", "internal/catalog", "internal/lease"}, "a user tells lanes and never knows them"},
-	{"actors/shard", []string{"api/rouse/v1", "actors/...", "storage/...", "vendors", "internal/catalog", "internal/lease"}, "the shard is the parent of users; gateways and vendors are handed in"},
+	{"actors/lane", []string{"api/rouse/v1", "actors", "actors/mailbox", "storage/...", "vendors", "internal/catalog", "internal/failpoint"}, "a lane tells users and never knows them; it sees vendors through their contract"},
+	{"actors/user", []string{"api/rouse/v1", "actors", "actors/mailbox", "actors/lane", "storage/...", "vendors", "internal/catalog", "internal/failpoint", "internal/lease"}, "a user tells lanes; shards, gateways and vendor clients are handed in"},
+	{"actors/shard", []string{"api/rouse/v1", "actors/...", "storage/...", "vendors", "internal/catalog", "internal/failpoint", "internal/lease"}, "the shard is the parent of users; gateways and vendors are handed in"},
 	{"internal/config", []string{"api/rouse/v1"}, "a config file is values; internal/app gives them to their owners"},
 	{"internal/gateway", []string{"api/...", "actors", "internal/catalog", "internal/lease"}, "the gateway turns calls into actor messages and holds no state: no storage, no vendor client"},
 	{"internal/app", []string{"api/...", "actors/...", "storage/...", "vendors/...", "internal/..."}, "wiring may know everything but the programs"},

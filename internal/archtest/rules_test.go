@@ -89,7 +89,7 @@ func TestShapeRules(t *testing.T) {
 }
 
 func TestInterfaceRule(t *testing.T) {
-	want(t, checkInterfaces(fixture(t, "a/a.go", "package a\ntype Store interface{ Get() }\ntype own interface{ Get() }\ntype Number interface{ ~int | ~uint }\n")), "exported interface a.Store")
+	want(t, checkInterfaces(fixture(t, "a/a.go", "package a\ntype Store interface{ Get() }\ntype own interface{ Get() }\ntype Number interface{ ~int | ~uint }\ntype Sum interface{ sum() }\n")), "exported interface a.Store")
 	sender := "package vendors\ntype Sender interface{ Send() }\n"
 	apns, fcm := "package apns\ntype S struct{}\nfunc (S) Send() {}\n", "package fcm\ntype S struct{}\n"
 	want(t, checkInterfaces(fixture(t, "vendors/vendors.go", sender, "vendors/apns/a.go", apns, "vendors/fcm/a.go", fcm)), "vendors/fcm is named as an implementation but has no method Send")

@@ -77,9 +77,12 @@ func checkNames(t *tree) (faults []string) {
 	return faults
 }
 
-// interfaces lists every exported interface with the packages that implement it.
+// interfaces lists every exported interface with two packages that implement
+// it. Type sets and sum types (an unexported method keeps others out) need none.
 var interfaces = map[string][]string{
-	"vendors.Sender": {"vendors/apns", "vendors/fcm"},
+	"mailbox.Owed":     {"actors/lane", "actors/user"},
+	"mailbox.Rejecter": {"actors", "actors/lane"},
+	"vendors.Sender":   {"vendors/apns", "vendors/fcm"},
 }
 
 // checkInterfaces wants two real implementations for every exported interface:
@@ -116,7 +119,7 @@ func exportedInterfaces(s *source) map[string]*ast.InterfaceType {
 		}
 		for _, spec := range gen.Specs {
 			if ts, ok := spec.(*ast.TypeSpec); ok && ts.Name.IsExported() {
-				if iface, ok := ts.Type.(*ast.InterfaceType); ok && !isConstraint(iface) {
+				if iface, ok := ts.Type.(*ast.InterfaceType); ok && !isClosed(iface) {
 					found[ts.Name.Name] = iface
 				}
 			}
@@ -125,9 +128,18 @@ func exportedInterfaces(s *source) map[string]*ast.InterfaceType {
 	return found
 }
 
-// isConstraint: a type set without methods is for type parameters, not for calls.
-func isConstraint(iface *ast.InterfaceType) bool {
-	return !slices.ContainsFunc(iface.Methods.List, func(f *ast.Field) bool { return len(f.Names) > 0 }) && len(iface.Methods.List) > 0
+// isClosed: a type set has no methods, a sum type an unexported one.
+func isClosed(iface *ast.InterfaceType) bool {
+	methods := 0
+	for _, f := range iface.Methods.List {
+		for _, name := range f.Names {
+			if !name.IsExported() {
+				return true
+			}
+			methods++
+		}
+	}
+	return methods == 0 && len(iface.Methods.List) > 0
 }
 
 func methodsByDir(t *tree) map[string]map[string]bool {
