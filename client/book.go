@@ -134,16 +134,19 @@ func (b *book) due(now time.Time, linger time.Duration, eager bool) time.Time {
 
 // load is a batch in the making.
 type load struct {
-	items []*item
-	size  int64
+	items      []*item
+	size       int64
+	deliveries int
 }
 
 // take adds it, unless that would make the batch too big.
 func (l *load) take(it *item) bool {
-	if len(l.items) >= maxBatchEvents || len(l.items) > 0 && l.size+it.size > maxBatchBytes {
+	size, deliveries := l.size+it.size, l.deliveries+max(1, len(it.event.GetMessage().GetRecipients()))
+	full := len(l.items) >= maxBatchEvents || size > maxBatchBytes || deliveries > maxBatchDeliveries
+	if full && len(l.items) > 0 {
 		return false
 	}
-	l.items, l.size = append(l.items, it), l.size+it.size
+	l.items, l.size, l.deliveries = append(l.items, it), size, deliveries
 	return true
 }
 

@@ -156,6 +156,9 @@ func (c *Client) dialOptions() []grpc.DialOption {
 
 func (c *Client) hello(ctx context.Context, conn *grpc.ClientConn) (stream, terms, error) {
 	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+c.opts.APIKey)
+	if c.opts.App != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, "rouse-app", c.opts.App)
+	}
 	s, err := rousev1.NewIntakeServiceClient(conn).Ingest(ctx)
 	if err != nil {
 		return nil, terms{}, err

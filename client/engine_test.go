@@ -134,7 +134,7 @@ func serve(t *testing.T, e *engine) Options {
 	go func() { defer close(ended); _ = s.Serve(l) }()
 	t.Cleanup(func() { s.Stop(); <-ended })
 	return Options{
-		Target: "127.0.0.1:7700", APIKey: "key-1", Node: "im-1", Incarnation: 7,
+		Target: "127.0.0.1:7701", APIKey: "key-1", Node: "im-1", Incarnation: 7,
 		dial: func(ctx context.Context, _ string) (net.Conn, error) { return l.DialContext(ctx) },
 	}
 }

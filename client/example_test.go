@@ -14,7 +14,7 @@ func Example() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	c, err := client.Dial(ctx, client.Options{
-		Target: "127.0.0.1:7700",
+		Target: "127.0.0.1:7701",
 		APIKey: "the key of your app, role intake",
 		Node:   "im-7",
 	})

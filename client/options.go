@@ -12,11 +12,13 @@ import (
 	"time"
 )
 
-// Bounds that the server shares or that keep one message below what it takes.
+// Bounds that keep one message below what the engine takes: 1024 events, 16384
+// deliveries and, by default, 4 MiB.
 const (
-	maxBatchEvents = 256
-	maxBatchBytes  = 1 << 20
-	maxEventBytes  = 512 << 10
+	maxBatchEvents     = 256
+	maxBatchDeliveries = 16 << 10
+	maxBatchBytes      = 1 << 20
+	maxEventBytes      = 512 << 10
 	// eventOverhead is what an event costs in memory beside its encoded size.
 	eventOverhead = 512
 )
@@ -28,6 +30,9 @@ type Options struct {
 	Target string
 	// APIKey is a key with the intake role. Its app is the events' app.
 	APIKey string
+	// App names the app of the events when APIKey is an operator key, which
+	// belongs to none; else it is empty.
+	App string
 	// TLS secures the connection; nil means plaintext, which is refused unless
 	// the host of Target is a loopback address or "localhost".
 	TLS *tls.Config
