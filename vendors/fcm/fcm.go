@@ -3,8 +3,8 @@
 //
 // FCM has no header for an idempotency key: the push id travels in the data,
 // under "rouse_push_id", so that the app can drop a repeat. Data keys that FCM
-// reserves ("from", "message_type", "google.*", "gcm.*") are sent with the
-// prefix "x_". Data messages carry title, body and so on under "rouse_title",
+// reserves ("from", "message_type", "google.*", "gcm.*"), "aps" and the empty
+// key are sent with the prefix "x_". Data messages carry title, body and so on under "rouse_title",
 // "rouse_body" and the other keys in message.go.
 //
 // Limits and codes are Google's of 2026-11; each is named where it is used.

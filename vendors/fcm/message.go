@@ -167,8 +167,12 @@ func appData(data map[string]string) map[string]string {
 	return out
 }
 
-// reserved keys make FCM refuse the message (FCM HTTP v1 reference, Message.data).
+// reserved keys make FCM refuse the message (FCM HTTP v1 reference,
+// Message.data), or would replace the APNs payload's own "aps".
 func reserved(key string) bool {
-	return key == "from" || key == "message_type" ||
-		strings.HasPrefix(key, "google.") || strings.HasPrefix(key, "gcm.")
+	switch key {
+	case "", "from", "message_type", "aps":
+		return true
+	}
+	return strings.HasPrefix(key, "google.") || strings.HasPrefix(key, "gcm.")
 }

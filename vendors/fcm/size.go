@@ -2,6 +2,7 @@ package fcm
 
 import (
 	"encoding/json"
+	"sort"
 	"time"
 
 	"firebase.google.com/go/v4/messaging"
@@ -19,19 +20,25 @@ const (
 	ellipsis = "…"
 )
 
-// fit maps a push within maxPayload: it cuts the body, then the title. It
-// fails when the rest alone, data above all, is too big.
+// fit maps a push within maxPayload: it cuts the body, then the title, no more
+// than needed. It fails when the rest alone, data above all, is too big.
 func (s style) fit(n *vendors.Notification, now time.Time) (*messaging.Message, bool) {
 	m := s.compose(n, now)
-	over := payload(m) - maxPayload
-	if over <= 0 {
+	if payload(m) <= maxPayload {
 		return m, true
 	}
 	short := *n
 	for _, text := range []*string{&short.Body, &short.Title} {
-		*text = cut(*text, len(*text)-over)
-		m = s.compose(&short, now)
-		if over = payload(m) - maxPayload; over <= 0 {
+		full, ends := *text, characters(*text)
+		tooLong := sort.Search(len(ends), func(i int) bool {
+			*text = full[:ends[i]] + ellipsis
+			return payload(s.compose(&short, now)) > maxPayload
+		})
+		*text = ""
+		if tooLong > 0 {
+			*text = full[:ends[tooLong-1]] + ellipsis
+		}
+		if m = s.compose(&short, now); payload(m) <= maxPayload {
 			return m, true
 		}
 	}
@@ -60,24 +67,17 @@ func jsonBytes(v any) int {
 	return len(raw)
 }
 
-// cut shortens text to at most limit bytes, the ellipsis included, between two
-// characters as people see them. The result is empty when none fits.
-func cut(text string, limit int) string {
-	if len(text) <= limit {
-		return text
-	}
-	limit -= len(ellipsis)
-	kept, rest, state := 0, text, -1
+// characters lists where the characters of text end, as people see them, up to
+// maxPayload bytes and without the last one.
+func characters(text string) []int {
+	var ends []int
+	end, rest, state := 0, text[:min(len(text), maxPayload)], -1
 	for rest != "" {
 		var cluster string
 		cluster, rest, _, state = uniseg.FirstGraphemeClusterInString(rest, state)
-		if kept+len(cluster) > limit {
-			break
+		if end += len(cluster); rest != "" { // the last may go on behind maxPayload
+			ends = append(ends, end)
 		}
-		kept += len(cluster)
 	}
-	if kept == 0 {
-		return ""
-	}
-	return text[:kept] + ellipsis
+	return ends
 }

@@ -1,0 +1,152 @@
+package fcm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// mint grants bearers "b1", "b2"... of one hour, each after a second.
+type mint struct {
+	calls atomic.Int64
+	fail  atomic.Bool
+}
+
+var errMint = errors.New("mint: closed")
+
+func (m *mint) grant(ctx context.Context) (bearer, error) {
+	now, n := time.Now(), m.calls.Add(1)
+	select {
+	case <-time.After(time.Second):
+	case <-ctx.Done():
+		return bearer{}, ctx.Err()
+	}
+	if m.fail.Load() {
+		return bearer{}, errMint
+	}
+	return bearer{value: fmt.Sprintf("b%d", n), expiry: now.Add(time.Hour)}, nil
+}
+
+// bubble runs f with bearers from a mint.
+func bubble(t *testing.T, f func(t *testing.T, m *mint, b *bearers)) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &mint{}
+		b := newBearers(m.grant)
+		defer b.close()
+		f(t, m, b)
+	})
+}
+
+// want checks the bearer, how long it took and how many grants there were.
+func want(t *testing.T, m *mint, b *bearers, value string, took time.Duration, calls int64) {
+	t.Helper()
+	start := time.Now()
+	got, err := b.get(t.Context())
+	if err != nil || got != value || time.Since(start) != took || m.calls.Load() != calls {
+		t.Errorf("got %q, %v after %v and %d grants; want %q after %v and %d", got, err, time.Since(start), m.calls.Load(), value, took, calls)
+	}
+}
+
+func TestBearersOneGrantForAll(t *testing.T) {
+	bubble(t, func(t *testing.T, m *mint, b *bearers) {
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() {
+				if got, err := b.get(t.Context()); err != nil || got != "b1" {
+					t.Errorf("got %q, %v", got, err)
+				}
+			})
+		}
+		wg.Wait()
+		want(t, m, b, "b1", 0, 1)
+	})
+}
+
+func TestBearersRefreshAhead(t *testing.T) {
+	bubble(t, func(t *testing.T, m *mint, b *bearers) {
+		want(t, m, b, "b1", time.Second, 1)
+		for day := range 24 { // hours in which no sender waits
+			<-time.After(55 * time.Minute)
+			synctest.Wait()
+			got, err := b.get(t.Context())
+			if err != nil || got == "" {
+				t.Fatalf("hour %d: %q, %v", day, got, err)
+			}
+		}
+		if calls := m.calls.Load(); calls < 24 || calls > 26 {
+			t.Errorf("%d grants in 22 hours", calls)
+		}
+	})
+}
+
+func TestBearersOutageOfTheTokenEndpoint(t *testing.T) {
+	bubble(t, func(t *testing.T, m *mint, b *bearers) {
+		want(t, m, b, "b1", time.Second, 1)
+		m.fail.Store(true)
+		<-time.After(59 * time.Minute)
+		synctest.Wait()
+		before := m.calls.Load()
+		if before < 10 || before > 30 {
+			t.Errorf("%d grants tried in the last 5 minutes", before)
+		}
+		want(t, m, b, "b1", 0, before) // still valid
+		<-time.After(time.Minute)
+		m.fail.Store(false)
+		got, err := b.get(t.Context())
+		for err != nil {
+			<-time.After(time.Second)
+			got, err = b.get(t.Context())
+		}
+		if got == "b1" || got == "" {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
+func TestBearersFailureIsShared(t *testing.T) {
+	bubble(t, func(t *testing.T, m *mint, b *bearers) {
+		m.fail.Store(true)
+		for range 50 {
+			if _, err := b.get(t.Context()); !errors.Is(err, errMint) {
+				t.Fatalf("got %v", err)
+			}
+		}
+		if calls := m.calls.Load(); calls != 1 {
+			t.Errorf("%d grants, want 1: within a second failures are shared", calls)
+		}
+		m.fail.Store(false)
+		<-time.After(failurePause)
+		want(t, m, b, "b2", time.Second, 2)
+	})
+}
+
+func TestBearersInvalidate(t *testing.T) {
+	bubble(t, func(t *testing.T, m *mint, b *bearers) {
+		want(t, m, b, "b1", time.Second, 1)
+		b.invalidate("b1")
+		want(t, m, b, "b2", time.Second, 2)
+		b.invalidate("b1") // a late one
+		want(t, m, b, "b2", 0, 2)
+	})
+}
+
+func TestBearersWaitEnds(t *testing.T) {
+	bubble(t, func(t *testing.T, m *mint, b *bearers) {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		if _, err := b.get(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		want(t, m, b, "b1", 900*time.Millisecond, 1) // the grant went on
+		b.close()
+		b.invalidate("b1")
+		if _, err := b.get(t.Context()); !errors.Is(err, errClosed) {
+			t.Errorf("after close: %v", err)
+		}
+	})
+}
