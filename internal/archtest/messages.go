@@ -1,6 +1,8 @@
 package archtest
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"go/ast"
 	"maps"
@@ -10,6 +12,16 @@ import (
 )
 
 const catalogue = "docs/messages.md"
+
+// edge is one kind of message to one kind of actor.
+type edge struct {
+	to      string // package of the actor that takes it
+	message string // "package.Type"
+}
+
+func compareEdges(a, b edge) int {
+	return cmp.Or(strings.Compare(a.to, b.to), strings.Compare(a.message, b.message))
+}
 
 // checkMessages compares the catalogue of actor messages with the type switches
 // of the Receive methods under actors: every case has a row, every row a case.
@@ -24,27 +36,27 @@ func checkMessages(t *tree) (faults []string) {
 		return []string{fmt.Sprintf("%s: %v", catalogue, err)}
 	}
 	cases := receiveCases(t)
-	for _, name := range slices.Sorted(maps.Keys(cases)) {
-		if !slices.Contains(rows, name) {
-			faults = append(faults, fmt.Sprintf("%s: Receive takes %s, which has no row in %s: say who sends it, its bound and its overflow answer", cases[name], name, catalogue))
+	for _, e := range slices.SortedFunc(maps.Keys(cases), compareEdges) {
+		if !slices.Contains(rows, e) {
+			faults = append(faults, fmt.Sprintf("%s: Receive takes %s, which has no row in %s: say who sends it, its bound and its overflow answer", cases[e], e.message, catalogue))
 		}
 	}
-	for _, name := range rows {
-		if _, ok := cases[name]; !ok {
-			faults = append(faults, fmt.Sprintf("%s: row %s: no Receive method takes it: remove the row", catalogue, name))
+	for _, e := range rows {
+		if _, ok := cases[e]; !ok {
+			faults = append(faults, fmt.Sprintf("%s: row %s to %s: no Receive method there takes it: correct or remove the row", catalogue, e.message, e.to))
 		}
 	}
 	return faults
 }
 
-// receiveCases maps each message type of a Receive switch, as "package.Type",
-// to the file of the switch.
-func receiveCases(t *tree) map[string]string {
-	cases := map[string]string{}
+// receiveCases maps each case of a Receive switch to the file of the switch.
+func receiveCases(t *tree) map[edge]string {
+	cases := map[edge]string{}
 	for _, s := range t.files {
 		if s.test || s.generated || !match("actors/...", s.dir) {
 			continue
 		}
+		pkg := s.ast.Name.Name
 		for _, d := range s.ast.Decls {
 			f, ok := d.(*ast.FuncDecl)
 			if !ok || f.Recv == nil || f.Name.Name != "Receive" {
@@ -52,8 +64,8 @@ func receiveCases(t *tree) map[string]string {
 			}
 			ast.Inspect(f, func(n ast.Node) bool {
 				if sw, ok := n.(*ast.TypeSwitchStmt); ok {
-					for _, name := range caseTypes(s.ast.Name.Name, sw) {
-						cases[name] = s.path
+					for _, name := range caseTypes(pkg, sw) {
+						cases[edge{pkg, name}] = s.path
 					}
 				}
 				return true
@@ -83,36 +95,40 @@ func caseTypes(pkg string, sw *ast.TypeSwitchStmt) (names []string) {
 	return names
 }
 
-var tableCode = regexp.MustCompile("`([A-Za-z0-9_.]+)`")
+var messageName = regexp.MustCompile("^`([a-z]+\\.[A-Za-z]+)`$")
 
-// messageRows reads the column "message" of the first table that has one.
-func messageRows(text string) ([]string, error) {
-	var names []string
-	column := -1
+// messageRows reads the columns "to" and "message" of the first table that has both.
+func messageRows(text string) (rows []edge, err error) {
+	to, message := -1, -1
 	for i, line := range strings.Split(text, "\n") {
 		if !strings.HasPrefix(line, "|") {
-			if column >= 0 {
+			if message >= 0 {
 				break
 			}
 			continue
 		}
 		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		for i := range cells {
+			cells[i] = strings.TrimSpace(cells[i])
+		}
 		switch {
-		case column < 0:
-			column = slices.IndexFunc(cells, func(c string) bool { return strings.TrimSpace(c) == "message" })
-		case strings.HasPrefix(strings.TrimSpace(cells[0]), "---"):
-		case column >= len(cells):
-			return nil, fmt.Errorf("line %d: %d cells, the message is in cell %d", i+1, len(cells), column+1)
-		default:
-			m := tableCode.FindStringSubmatch(cells[column])
-			if m == nil {
-				return nil, fmt.Errorf("line %d: the message cell %q names no `package.Type`", i+1, strings.TrimSpace(cells[column]))
+		case message < 0:
+			if to = slices.Index(cells, "to"); to >= 0 {
+				message = slices.Index(cells, "message")
 			}
-			names = append(names, m[1])
+		case strings.HasPrefix(cells[0], "---"):
+		case max(to, message) >= len(cells):
+			return nil, fmt.Errorf("line %d: %d cells, the message is in cell %d", i+1, len(cells), message+1)
+		default:
+			m := messageName.FindStringSubmatch(cells[message])
+			if m == nil {
+				return nil, fmt.Errorf("line %d: the message cell is %q, want `package.Type`", i+1, cells[message])
+			}
+			rows = append(rows, edge{cells[to], m[1]})
 		}
 	}
-	if column < 0 {
-		return nil, fmt.Errorf("no table with a column named message")
+	if message < 0 {
+		return nil, errors.New("no table with the columns to and message")
 	}
-	return names, nil
+	return rows, nil
 }

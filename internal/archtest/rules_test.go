@@ -123,11 +123,15 @@ func (a *Actor) Receive(c actor.Context) {
 	}
 }
 `
-	head := "# Messages\n\n| from | message |\n| --- | --- |\n"
-	want(t, checkMessages(fixture(t, "actors/lane/actor.go", code, catalogue, head+"| user | `actors.Envelope` |\n| lane | `lane.retryDue` |\n")))
-	want(t, checkMessages(fixture(t, "actors/lane/actor.go", code, catalogue, head+"| user | `actors.Envelope` |\n| lane | `lane.gone` |\n\n| x | `lane.other` |\n")),
-		"Receive takes lane.retryDue", "row lane.gone")
-	want(t, checkMessages(fixture(t, "actors/lane/actor.go", code, catalogue, head+"| user |\n")), "1 cells")
-	want(t, checkMessages(fixture(t, "actors/lane/actor.go", code, catalogue, "no table\n")), "no table with a column")
+	catalog := func(rows ...string) *tree {
+		text := "# Messages\n\n| from | to | message |\n| --- | --- | --- |\n" + strings.Join(rows, "\n") + "\n\n| no | longer | read |\n"
+		return fixture(t, "actors/lane/actor.go", code, catalogue, text)
+	}
+	want(t, checkMessages(catalog("| user | lane | `actors.Envelope` |", "| lane | lane | `lane.retryDue` |")))
+	want(t, checkMessages(catalog("| user | user | `actors.Envelope` |", "| lane | lane | `lane.gone` |")),
+		"Receive takes actors.Envelope", "Receive takes lane.retryDue", "row actors.Envelope to user", "row lane.gone to lane")
+	want(t, checkMessages(catalog("| user | lane |")), "2 cells")
+	want(t, checkMessages(catalog("| user | lane | a push |")), "want `package.Type`")
+	want(t, checkMessages(fixture(t, catalogue, "no table\n")), "no table with the columns")
 	want(t, checkMessages(fixture(t)), "missing")
 }
