@@ -239,7 +239,7 @@ func (a *Actor) sweep(c actor.Context, before int64) {
 // dropOutcomes removes the outcomes of days gone by, a whole day at a time.
 func (a *Actor) dropOutcomes(c actor.Context, now time.Time) {
 	first := storage.Day(now) - user.OutcomeDays
-	r := storage.OutcomeDays(a.id, 0, first-1)
+	r := storage.OutcomeDays(a.id, 0, first)
 	found := false
 	err := a.o.User.Store.Scan(r, func(_, _ []byte) bool { found = true; return false })
 	if err != nil || !found {
