@@ -25,6 +25,10 @@ type pace struct {
 	sent      meter
 }
 
+// learnedMin, pushes per second, is the least that an unlimited lane is taken to
+// have sent before its first throttling: a quiet lane has not shown its rate.
+const learnedMin = 50
+
 // floorShare is the part of the ceiling below which the rate never falls, and
 // growShare what it regains each second: half is regained in 25 s.
 const (
@@ -105,9 +109,9 @@ func (p *pace) lower(now time.Time) {
 	if p.ceiling == 0 {
 		p.ceiling = p.nominal
 		if p.nominal == rate.Inf {
-			limit = max(1, p.sent.perSecond(now))
+			limit = max(learnedMin, p.sent.perSecond(now))
 			p.ceiling = 2 * limit
-			p.bucket.SetBurstAt(now, max(1, int(limit/10)))
+			p.bucket.SetBurstAt(now, int(limit/10))
 		}
 	}
 	p.bucket.SetLimitAt(now, max(limit/2, p.ceiling*floorShare))

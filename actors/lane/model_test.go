@@ -1,0 +1,257 @@
+package lane
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/vendors"
+)
+
+// rig drives a state in made-up time and holds what must be true of it in terms
+// of its commands and effects alone.
+type rig struct {
+	t        rapid.TB
+	s        *state
+	o        Options
+	now, due time.Time
+	live     []*push // dispatched and not ended, in order
+	flying   []*push
+	sentAt   []time.Time
+	ended    map[string]*Ended
+	reserved int
+	paused   [levels]time.Time // quota, as the vendor said it
+	until    time.Time         // throttled, as the vendor said it
+}
+
+func newRig(t rapid.TB, o Options, maxInFlight int) *rig {
+	o = o.withDefaults()
+	return &rig{
+		t: t, o: o, s: newState(o, &flight{max: maxInFlight}),
+		now: time.Unix(1e9, 0), ended: map[string]*Ended{},
+	}
+}
+
+func (r *rig) notification(class vendors.Class, ttl time.Duration) *vendors.Notification {
+	return &vendors.Notification{Class: class, Channel: vendors.ChannelAlert, Expires: r.now.Add(ttl)}
+}
+
+func (r *rig) dispatch(id string, order uint64, n *vendors.Notification) *push {
+	p := &push{d: &Dispatch{PushID: id, Order: order, N: n}}
+	n.PushID = id
+	r.reserved++
+	known := slices.ContainsFunc(r.live, func(q *push) bool { return q.d.PushID == id })
+	if !known && r.ended[id] == nil {
+		r.live = append(r.live, p)
+	}
+	r.s.dispatch(p, r.now)
+	r.settle()
+	return p
+}
+
+func (r *rig) cancel(id string) {
+	r.s.withdraw(&Cancel{id, rousev1.OutcomeStatus_OUTCOME_STATUS_CANCELLED, rousev1.Reason_REASON_READ}, r.now)
+	r.settle()
+}
+
+// answer gives the oldest push in flight its answer, or the i-th.
+func (r *rig) answer(i int, a answer) *push {
+	p := r.flying[i]
+	r.flying = slices.Delete(r.flying, i, i+1)
+	p.answer = a
+	if a.kind == answered && a.res.Outcome == vendors.QuotaExhausted && p.flight == r.s.flight {
+		end := r.now.Add(clampRetryAfter(a.res.RetryAfter, quotaPause, quotaPauseMax))
+		if end.After(r.paused[p.level]) {
+			r.paused[p.level] = end
+		}
+	}
+	r.s.land(p, r.now)
+	if a.kind == answered && a.res.Outcome == vendors.Throttled && a.res.Scope == vendors.ScopeCredential &&
+		a.res.RetryAfter > 0 && p.flight == r.s.flight {
+		if end := r.now.Add(min(a.res.RetryAfter, retryAfterMax)); end.After(r.until) {
+			r.until = end
+		}
+	}
+	r.settle()
+	return p
+}
+
+func (r *rig) replace(maxInFlight int) {
+	r.paused, r.until = [levels]time.Time{}, time.Time{}
+	r.s.replace(r.o, &flight{max: maxInFlight}, r.now)
+	r.settle()
+}
+
+func (r *rig) advance(d time.Duration) {
+	r.now = r.now.Add(d)
+	r.settle()
+}
+
+func (r *rig) settle() {
+	r.due = r.s.settle(r.now)
+	for _, end := range r.s.ends {
+		id := end.d.PushID
+		if r.ended[id] != nil {
+			r.t.Fatalf("push %s ended twice", id)
+		}
+		r.ended[id] = end.e
+		r.live = slices.DeleteFunc(r.live, func(p *push) bool { return p.d.PushID == id })
+	}
+	for _, p := range r.s.sends {
+		r.checkSend(p)
+		r.flying = append(r.flying, p)
+		r.sentAt = append(r.sentAt, r.now)
+	}
+	r.reserved -= r.s.releases
+	r.s.effects.reset()
+	r.check()
+}
+
+// checkSend looks at a push that goes out now.
+func (r *rig) checkSend(p *push) {
+	for _, q := range r.flying {
+		if q.d.Order == p.d.Order {
+			r.t.Fatalf("%s sent while %s of the same binding is in flight", p.d.PushID, q.d.PushID)
+		}
+	}
+	for _, q := range r.live {
+		if q == p {
+			break
+		}
+		sameStream := (q.level == levelCall) == (p.level == levelCall)
+		if q.d.Order == p.d.Order && sameStream && !r.now.Before(r.paused[q.level]) {
+			r.t.Fatalf("%s sent before the older %s of the same binding", p.d.PushID, q.d.PushID)
+		}
+	}
+	if !r.now.Before(p.d.N.Expires) {
+		r.t.Fatalf("%s sent after it expired", p.d.PushID)
+	}
+	if r.now.Before(r.paused[p.level]) || r.now.Before(r.until) {
+		r.t.Fatalf("%s sent within a pause that the vendor asked for", p.d.PushID)
+	}
+	if p.deadline.After(p.d.N.Expires.Add(sendGrace)) || p.deadline.After(r.now.Add(r.o.SendTimeout)) {
+		r.t.Fatalf("%s has the deadline %v", p.d.PushID, p.deadline)
+	}
+}
+
+// check looks at the whole after a command.
+func (r *rig) check() {
+	if n := r.s.flight.n; n > r.s.flight.max {
+		r.t.Fatalf("%d in flight, at most %d may be", n, r.s.flight.max)
+	}
+	if len(r.live) != len(r.s.pushes) || r.reserved != len(r.live) {
+		r.t.Fatalf("%d live, lane holds %d, %d reserved", len(r.live), len(r.s.pushes), r.reserved)
+	}
+	queued := 0
+	for _, n := range r.s.queue.counts {
+		queued += n
+	}
+	if queued != len(r.live)-len(r.flying) || queued != r.s.queue.expiry.len() {
+		r.t.Fatalf("%d queued by level, %d by expiry, want %d", queued, r.s.queue.expiry.len(), len(r.live)-len(r.flying))
+	}
+	if r.s.mode != running {
+		return
+	}
+	if queued > 0 && !r.due.After(r.now) {
+		r.t.Fatalf("%d queued, but the next turn is due at %v, now is %v", queued, r.due, r.now)
+	}
+	if len(r.live) == 0 && len(r.s.queue.bindings) != r.s.queue.held.len() {
+		r.t.Fatalf("%d bindings are left without pushes", len(r.s.queue.bindings))
+	}
+	for _, p := range r.live {
+		if !p.inFlight && !r.now.Before(p.d.N.Expires) {
+			r.t.Fatalf("%s outlived its time in the queue", p.d.PushID)
+		}
+	}
+}
+
+// checkRate compares all pairs of sends with the token bucket's promise.
+func (r *rig) checkRate() {
+	if r.o.PerSecond == 0 {
+		return
+	}
+	for i := range r.sentAt {
+		for j := i; j < len(r.sentAt); j++ {
+			most := float64(r.o.Burst) + r.o.PerSecond*r.sentAt[j].Sub(r.sentAt[i]).Seconds()
+			if float64(j-i+1) > most+1e-3 {
+				r.t.Fatalf("%d sends within %v, want at most %g", j-i+1, r.sentAt[j].Sub(r.sentAt[i]), most)
+			}
+		}
+	}
+}
+
+func drawAnswer(t *rapid.T) answer {
+	a := answer{kind: rapid.SampledFrom([]answerKind{answered, answered, answered, answered, unanswered, timedOut, panicked}).Draw(t, "kind")}
+	if a.kind == answered {
+		a.res = vendors.Result{
+			Outcome:    vendors.Outcome(rapid.IntRange(0, 9).Draw(t, "outcome")),
+			Scope:      vendors.Scope(rapid.IntRange(0, 1).Draw(t, "scope")),
+			RetryAfter: time.Duration(rapid.Int64Range(-1e9, 20e9).Draw(t, "retry after")),
+		}
+	}
+	return a
+}
+
+func TestLaneKeepsItsPromises(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		o := Options{BreakerFailures: rapid.IntRange(1, 5).Draw(t, "failures")}
+		if rapid.Bool().Draw(t, "limited") {
+			o.PerSecond = rapid.Float64Range(0.5, 50).Draw(t, "rate")
+			o.Burst = rapid.IntRange(1, 5).Draw(t, "burst")
+		}
+		r := newRig(t, o, rapid.IntRange(1, 4).Draw(t, "max"))
+		next := 0
+		t.Repeat(map[string]func(*rapid.T){
+			"dispatch": func(t *rapid.T) {
+				n := r.notification(vendors.Class(rapid.IntRange(1, 4).Draw(t, "class")), time.Duration(rapid.Int64Range(-1e9, 90e9).Draw(t, "ttl")))
+				n.Channel = vendors.Channel(rapid.IntRange(1, 3).Draw(t, "channel"))
+				n.CollapseID = rapid.SampledFrom([]string{"", "", "x", "y"}).Draw(t, "collapse")
+				next++
+				r.dispatch(fmt.Sprint(next), rapid.Uint64Range(1, 4).Draw(t, "order"), n)
+			},
+			"dispatch again": func(t *rapid.T) {
+				if len(r.live) > 0 {
+					p := rapid.SampledFrom(r.live).Draw(t, "push")
+					r.dispatch(p.d.PushID, p.d.Order, p.d.N)
+				}
+			},
+			"cancel": func(t *rapid.T) {
+				if next > 0 {
+					r.cancel(fmt.Sprint(rapid.IntRange(1, next).Draw(t, "id")))
+				}
+			},
+			"answer": func(t *rapid.T) {
+				if n := len(r.flying); n > 0 {
+					r.answer(rapid.IntRange(0, n-1).Draw(t, "i"), drawAnswer(t))
+				}
+			},
+			"due": func(t *rapid.T) {
+				if r.due.After(r.now) {
+					r.advance(r.due.Sub(r.now))
+				}
+			},
+			"wait":    func(t *rapid.T) { r.advance(time.Duration(rapid.Int64Range(0, 5e9).Draw(t, "d"))) },
+			"replace": func(t *rapid.T) { r.replace(rapid.IntRange(1, 4).Draw(t, "max")) },
+		})
+		r.finish()
+		r.checkRate()
+	})
+}
+
+// finish lets the vendor accept all; every push must end.
+func (r *rig) finish() {
+	for steps := 0; len(r.live) > 0; steps++ {
+		switch {
+		case steps > 10_000:
+			r.t.Fatalf("%d pushes do not end", len(r.live))
+		case len(r.flying) > 0:
+			r.answer(0, answer{res: vendors.Result{Outcome: vendors.Accepted}})
+		default:
+			r.advance(r.due.Sub(r.now))
+		}
+	}
+}
