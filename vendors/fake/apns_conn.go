@@ -19,8 +19,9 @@ import (
 
 const (
 	// maxOut bounds the bytes waiting for a slow reader; beyond, the
-	// connection is closed.
-	maxOut = 4 << 20
+	// connection is closed. Bodies wait in their streams above maxOutBody.
+	maxOut     = 4 << 20
+	maxOutBody = 256 << 10
 	// maxAPNsBody ends a request body in bytes; the answer is PayloadTooLarge.
 	maxAPNsBody = 16 << 10
 	// windowChunk is how many body bytes are read before the connection's
@@ -55,6 +56,7 @@ type apnsConn struct {
 	goodbye    bool   // GOAWAY was sent: close when the streams are done
 	frozen     bool
 	consumed   int // body bytes read since the last window update
+	unsent     int // streams with unsent bytes
 	sendWindow int64
 	peerWindow int64 // the client's initial stream window
 	peerFrame  int
@@ -140,17 +142,20 @@ func (c *apnsConn) write() {
 	for {
 		c.mu.Lock()
 		spare.Reset()
+		err := c.pumpAll()
 		if !c.frozen {
 			spare, c.out = c.out, spare
 		}
 		ended := c.goodbye && len(c.streams) == 0
 		c.mu.Unlock()
-		if spare.Len() > 0 {
-			if _, err := c.conn.Write(spare.Bytes()); err != nil {
-				c.close()
-				return
+		if err == nil && spare.Len() > 0 {
+			if _, err = c.conn.Write(spare.Bytes()); err == nil {
+				continue
 			}
-			continue
+		}
+		if err != nil {
+			c.close()
+			return
 		}
 		if ended {
 			_ = c.conn.CloseWrite()
@@ -197,6 +202,8 @@ func (c *apnsConn) read(reader *bufio.Reader) {
 			c.wakeWriter()
 		}
 		if frozen {
+			// A socket would buffer what the client still writes.
+			_, _ = io.Copy(io.Discard, reader)
 			<-c.done
 			return
 		}
@@ -306,12 +313,7 @@ func (c *apnsConn) window(f *http2.WindowUpdateFrame) error {
 		return nil
 	}
 	c.sendWindow += int64(f.Increment)
-	for _, s := range c.streams {
-		if err := c.pump(s); err != nil {
-			return err
-		}
-	}
-	return nil
+	return c.pumpAll()
 }
 
 // respond writes an answer; the stream ends when its body is out.
@@ -329,6 +331,7 @@ func (c *apnsConn) respond(s *apnsStream, status int, header map[string]string, 
 		return err
 	}
 	s.unsent = []byte(body)
+	c.unsent++
 	return c.pump(s)
 }
 
@@ -337,15 +340,29 @@ func (c *apnsConn) field(name, value string) {
 	_ = c.encoder.WriteField(hpack.HeaderField{Name: name, Value: value})
 }
 
-// pump sends as much of the body as flow control allows.
+func (c *apnsConn) pumpAll() error {
+	if c.unsent == 0 {
+		return nil
+	}
+	for _, s := range c.streams {
+		if err := c.pump(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pump sends as much of the body as flow control and maxOutBody allow.
 func (c *apnsConn) pump(s *apnsStream) error {
-	for len(s.unsent) > 0 {
+	for len(s.unsent) > 0 && c.out.Len() < maxOutBody {
 		n := min(int64(len(s.unsent)), int64(c.peerFrame), s.sendWindow, c.sendWindow)
 		if n <= 0 {
 			return nil
 		}
 		chunk := s.unsent[:n]
-		s.unsent = s.unsent[n:]
+		if s.unsent = s.unsent[n:]; len(s.unsent) == 0 {
+			c.unsent--
+		}
 		s.sendWindow -= n
 		c.sendWindow -= n
 		if err := c.framer.WriteData(s.id, len(s.unsent) == 0, chunk); err != nil {
@@ -366,6 +383,9 @@ func (c *apnsConn) drop(id uint32) {
 	}
 	if s.timer != nil {
 		s.timer.Stop()
+	}
+	if len(s.unsent) > 0 {
+		c.unsent--
 	}
 	delete(c.streams, id)
 	c.apns.stats.open.Add(-1)

@@ -29,7 +29,7 @@ const (
 	// Goaway ends an HTTP/2 connection with a GOAWAY frame whose debug data
 	// is Body; this request is not taken. On HTTP/1.1 it is Refuse.
 	Goaway
-	// Freeze stops the whole connection without closing it: nothing is read
+	// Freeze stops the whole connection without closing it: nothing is handled
 	// or written any more, PING included. On HTTP/1.1 it is Hang.
 	Freeze
 	// Streams sends SETTINGS with MaxStreams, then answers as usual; only
@@ -63,7 +63,7 @@ func HTML(status int) Fault {
 	}
 }
 
-// maxFaults bounds a script; Script panics beyond it.
+// maxFaults bounds a script; beyond, the oldest faults are forgotten.
 const maxFaults = 10_000
 
 // Faults is the script of one server. The zero value has no faults.
@@ -76,10 +76,8 @@ type Faults struct {
 func (s *Faults) Script(faults ...Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.queue)+len(faults) > maxFaults {
-		panic("fake: more than 10000 faults scripted")
-	}
 	s.queue = append(s.queue, faults...)
+	s.queue = s.queue[max(0, len(s.queue)-maxFaults):]
 }
 
 // Clear ends all faults; requests already hit stay hit.

@@ -5,7 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -30,7 +30,7 @@ func NewServer(handler http.Handler, cert *tls.Certificate) *Server {
 	s.http = &http.Server{
 		Handler:           http.MaxBytesHandler(handler, maxBody),
 		ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog:          log.New(io.Discard, "", 0),
+		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
 			return context.WithValue(ctx, connKey{}, conn)
 		},
@@ -73,7 +73,7 @@ func (s *Server) Close() error {
 // usual does and answers what the vendor would without the fault.
 func (s *Server) Fail(f Fault, w http.ResponseWriter, r *http.Request, take, usual func()) {
 	if !s.wait(r.Context(), f.Delay) {
-		panic(http.ErrAbortHandler)
+		abort()
 	}
 	switch f.Kind {
 	case Slow, Streams:
@@ -103,8 +103,11 @@ func (s *Server) Fail(f Fault, w http.ResponseWriter, r *http.Request, take, usu
 	case Refuse, Goaway:
 		cutConn(r)
 	}
-	panic(http.ErrAbortHandler)
+	abort()
 }
+
+// abort ends the request without an answer; net/http has no other way.
+func abort() { panic(http.ErrAbortHandler) } //nolint:forbidigo // see above
 
 // wait reports whether d passed before the client or the server gave up.
 func (s *Server) wait(ctx context.Context, d time.Duration) bool {

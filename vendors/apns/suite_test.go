@@ -1,0 +1,175 @@
+package apns
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/fake"
+	"github.com/rouse-im/rouse/vendors/vendortest"
+)
+
+const (
+	testBundle = "im.rouse.app"
+	testTeam   = "TEAM000001"
+	testKey    = "KEY0000001"
+)
+
+func TestSuite(t *testing.T) {
+	for _, connections := range []int{1, 2} {
+		t.Run(fmt.Sprintf("connections=%d", connections), func(t *testing.T) {
+			vendortest.Run(t, vendortest.Harness{
+				Start:    func(t *testing.T) *vendortest.Rig { return suiteRig(t, connections) },
+				Answers:  answers(),
+				MaxBytes: maxPayload,
+			})
+		})
+	}
+}
+
+// newFake starts a fake with one key and returns a config that reaches it.
+func newFake(t testing.TB, o fake.APNsOptions) (*fake.APNs, Config) {
+	t.Helper()
+	ca, err := fake.NewCA()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Cert, err = ca.Server("api.push.apple.com"); err != nil {
+		t.Fatal(err)
+	}
+	p8, public, err := fake.NewAPNsKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := fake.NewAPNs(o)
+	a.AddKey(testTeam, testKey, public)
+	l := fake.NewPipeListener()
+	served := make(chan error, 1)
+	go func() { served <- a.Serve(l) }()
+	t.Cleanup(func() {
+		_ = a.Close()
+		if err := <-served; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return a, Config{
+		BundleID: testBundle, AuthKeyPEM: p8, KeyID: testKey, TeamID: testTeam,
+		CAPEM: ca.PEM(), DialContext: l.DialContext,
+	}
+}
+
+func newSender(t testing.TB, c Config) *Sender {
+	t.Helper()
+	s, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+var tokenSerial atomic.Int64
+
+func newToken(a *fake.APNs, topic string) string {
+	token := fmt.Sprintf("ca7a%060x", tokenSerial.Add(1))
+	a.AddDevice(token, topic)
+	return token
+}
+
+func suiteRig(t *testing.T, connections int) *vendortest.Rig {
+	a, config := newFake(t, fake.APNsOptions{MaxStreams: 40})
+	config.Connections, config.StreamsPerConnection = connections, 32/connections
+	s := newSender(t, config)
+	return &vendortest.Rig{
+		Sender:   s,
+		Faults:   &a.Faults,
+		NewToken: func() string { return newToken(a, testBundle) },
+		Kill:     a.Unregister,
+		Seen:     func(token string) []vendortest.Push { return seen(t, a, token) },
+		Requests: func() int { return int(a.Stats().Requests) },
+		Peak:     func() int { return int(a.Stats().Peak) },
+		ExpireAuth: func() {
+			<-time.After(tokenFloor + time.Minute)
+			a.ExpireBearers()
+		},
+		Bearers: func() int { return int(a.Stats().Bearers) },
+		Secrets: append(strings.Split(string(config.AuthKeyPEM), "\n")[1:3], "bearer ey"),
+	}
+}
+
+func seen(t *testing.T, a *fake.APNs, token string) []vendortest.Push {
+	d, _ := a.Device(token)
+	var all []vendortest.Push
+	for _, push := range d.Received {
+		all = append(all, readBack(t, push))
+	}
+	return all
+}
+
+// readBack reads a push as Apple's documents describe the payload.
+func readBack(t *testing.T, push fake.APNsPush) vendortest.Push {
+	t.Helper()
+	var p map[string]json.RawMessage
+	var own struct {
+		Alert    struct{ Title, Subtitle, Body string }
+		Badge    *int
+		Sound    string
+		Thread   string `json:"thread-id"`
+		Category string
+	}
+	if err := json.Unmarshal(push.Payload, &p); err != nil {
+		t.Fatalf("payload: %v", err)
+	}
+	if err := json.Unmarshal(p["aps"], &own); err != nil {
+		t.Fatalf("aps: %v", err)
+	}
+	delete(p, "aps")
+	data := map[string]string{}
+	for key, raw := range p {
+		var value string
+		if err := json.Unmarshal(raw, &value); err != nil {
+			t.Fatalf("data %q: %v", key, err)
+		}
+		data[key] = value
+	}
+	return vendortest.Push{
+		ID: push.ID, Title: own.Alert.Title, Subtitle: own.Alert.Subtitle, Body: own.Alert.Body,
+		Sound: own.Sound, ImageURL: data["image"], Category: own.Category, Thread: own.Thread,
+		Group: push.CollapseID, Badge: own.Badge, Data: data, Expires: push.Expires, Bytes: len(push.Payload),
+	}
+}
+
+func answers() map[vendortest.Situation]vendortest.Answer {
+	reason := func(status int, reason string, want vendors.Result) vendortest.Answer {
+		want.Code = reason
+		return vendortest.Answer{Fault: fake.Reason(status, reason), Want: want}
+	}
+	plain := func(f fake.Fault, want vendors.Result) vendortest.Answer {
+		f.Kind = fake.Answer
+		return vendortest.Answer{Fault: f, Want: want}
+	}
+	pause := reason(429, "TooManyRequests", vendors.Result{Outcome: vendors.Throttled, Scope: vendors.ScopeDevice, RetryAfter: time.Minute})
+	pause.Fault.Header["retry-after"] = "60"
+	page := fake.HTML(503)
+	page.Header["retry-after"] = "120"
+	return map[vendortest.Situation]vendortest.Answer{
+		vendortest.Throttled:       reason(429, "TooManyProviderTokenUpdates", vendors.Result{Outcome: vendors.Throttled}),
+		vendortest.ThrottledDevice: reason(429, "TooManyRequests", vendors.Result{Outcome: vendors.Throttled, Scope: vendors.ScopeDevice}),
+		vendortest.ThrottledPause:  pause,
+		vendortest.ServerError:     reason(500, "InternalServerError", vendors.Result{Outcome: vendors.Transient}),
+		vendortest.Unavailable:     reason(503, "Shutdown", vendors.Result{Outcome: vendors.Transient}),
+		vendortest.UnavailablePage: plain(page, vendors.Result{Outcome: vendors.Transient, Code: "http_503", RetryAfter: 2 * time.Minute}),
+		vendortest.NotFoundPage:    plain(fake.HTML(404), vendors.Result{Outcome: vendors.Transient, Code: "http_404"}),
+		vendortest.EmptyBody:       plain(fake.Fault{Status: 502}, vendors.Result{Outcome: vendors.Transient, Code: "http_502"}),
+		vendortest.HugeBody: plain(fake.Fault{Status: 500, Body: strings.Repeat("x", 10<<20)},
+			vendors.Result{Outcome: vendors.Transient, Code: "http_500"}),
+		vendortest.BadCredential: reason(403, "InvalidProviderToken", vendors.Result{Outcome: vendors.CredentialBad}),
+		vendortest.BadRequest:    reason(400, "BadPriority", vendors.Result{Outcome: vendors.Rejected}),
+		vendortest.Unknown4xx:    reason(400, "TokenTooBlue", vendors.Result{Outcome: vendors.Rejected}),
+		vendortest.Unknown5xx:    reason(599, "MoonPhase", vendors.Result{Outcome: vendors.Transient}),
+	}
+}
