@@ -1,0 +1,42 @@
+package gateway
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rouse-im/rouse/actors"
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+)
+
+// userRequest is a request about one user of the caller's app.
+type userRequest interface {
+	proto.Message
+	GetUserId() string
+}
+
+// ask brings a request to the user's actor and waits for the answer.
+func ask[R proto.Message](ctx context.Context, g *Gateway, request userRequest) (response R, err error) {
+	app, err := callerOf(ctx).scope("")
+	if err != nil {
+		return response, err
+	}
+	replies := make(chan actors.Reply, 1) // one value: the actor's turn never waits
+	g.Router(&actors.Envelope{
+		App: app, User: request.GetUserId(), Command: request,
+		Done: func(r actors.Reply) { replies <- r },
+	})
+	select {
+	case <-ctx.Done():
+		return response, &refusal{g.deadline}
+	case r := <-replies:
+		if r.Err != nil {
+			return response, &refusal{r.Err}
+		}
+		response, ok := r.Response.(R)
+		if !ok {
+			return response, refuse(rousev1.ErrorCode_ERROR_CODE_INTERNAL, "the user's actor gave no answer to %s", request.ProtoReflect().Descriptor().Name())
+		}
+		return response, nil
+	}
+}

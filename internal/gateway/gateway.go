@@ -1,0 +1,172 @@
+// Package gateway turns calls on gRPC and HTTP into messages to the actors of
+// users, and their replies into answers. It holds no state of its own. The app
+// of a call comes from its API key.
+//
+// Both ports serve the same implementations: grpc-go for the streams of IM
+// nodes, Connect (JSON by plain POST) for people and scripts.
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"buf.build/go/protovalidate"
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+
+	"github.com/rouse-im/rouse/actors"
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/internal/catalog"
+	"github.com/rouse-im/rouse/internal/lease"
+)
+
+// Options of a Gateway. What is not marked as optional must be given.
+type Options struct {
+	// GRPC and HTTP are the ports; the Gateway closes them.
+	GRPC, HTTP net.Listener
+	// TLS for both ports; nil on loopback only.
+	TLS     *tls.Config
+	Catalog *catalog.Catalog
+	Leases  *lease.Table
+	Router  actors.Router
+	// Writable tells whether the disk has room for more.
+	Writable func(now time.Time) error
+	// CheckToken tells why a token cannot be one of the credential's vendor; its
+	// error does not show the token.
+	CheckToken func(c *rousev1.Credential, token string) error
+	// Ready tells why the node cannot serve yet, or no longer.
+	Ready func() error
+	// Registry takes the metrics of the gateway, and is what /metrics shows.
+	Registry *prometheus.Registry
+	Logger   *slog.Logger
+
+	// RequestBytes bounds one message; 0 = 4 MiB.
+	RequestBytes int
+	// CallsPerSecond and Burst of one API key; a batch counts as a call.
+	// 0 = 5000 and 10000.
+	CallsPerSecond, Burst int
+	// Streams is how many calls one connection may have open; 0 = 1024.
+	Streams int
+}
+
+func (o *Options) setDefaults() error {
+	for name, missing := range map[string]bool{
+		"GRPC": o.GRPC == nil, "HTTP": o.HTTP == nil, "Catalog": o.Catalog == nil, "Leases": o.Leases == nil, "Router": o.Router == nil,
+		"Writable": o.Writable == nil, "CheckToken": o.CheckToken == nil, "Ready": o.Ready == nil, "Registry": o.Registry == nil, "Logger": o.Logger == nil,
+	} {
+		if missing {
+			return fmt.Errorf("gateway: option %s is missing", name)
+		}
+	}
+	for _, d := range []struct {
+		option  *int
+		initial int
+	}{{&o.RequestBytes, 4 << 20}, {&o.CallsPerSecond, 5000}, {&o.Burst, 10000}, {&o.Streams, 1024}} {
+		if *d.option == 0 {
+			*d.option = d.initial
+		}
+	}
+	return nil
+}
+
+// Gateway serves both ports.
+type Gateway struct {
+	Options
+	validator protovalidate.Validator
+	metrics   *metrics
+	rates     *rates
+	grpc      *grpc.Server
+	http      *http.Server
+
+	// draining is closed when streams must end.
+	draining chan struct{}
+	drain    sync.Once
+
+	// Refusals that are sent often; they never change.
+	diskFull, tooWide, deadline *rousev1.Error
+}
+
+// New builds a Gateway that does not serve yet.
+func New(o Options) (*Gateway, error) {
+	if err := o.setDefaults(); err != nil {
+		return nil, err
+	}
+	g := &Gateway{
+		Options: o, draining: make(chan struct{}), rates: newRates(o.CallsPerSecond, o.Burst),
+		diskFull: complaint(rousev1.ErrorCode_ERROR_CODE_DISK_FULL, "the server's disk is nearly full; free space on it and send this again"),
+		tooWide:  complaint(rousev1.ErrorCode_ERROR_CODE_OVERLOADED, "the batch has more than %d recipients in all; send the rest in another batch", maxDeliveries),
+		deadline: complaint(rousev1.ErrorCode_ERROR_CODE_DEADLINE, "no answer in time; whether it took effect is unknown, sending it again is safe"),
+	}
+	var err error
+	if g.validator, err = newValidator(); err != nil {
+		return nil, fmt.Errorf("gateway: compiling the rules of requests: %w", err)
+	}
+	if g.metrics, err = newMetrics(o.Registry); err != nil {
+		return nil, fmt.Errorf("gateway: registering metrics: %w", err)
+	}
+	g.grpc = g.newGRPC()
+	g.http = g.newHTTP()
+	return g, nil
+}
+
+// Serve serves both ports until Stop is called (nil; Stop tells when calls have
+// ended), a port fails, or ctx ends, which cuts off the calls under way.
+func (g *Gateway) Serve(ctx context.Context) error {
+	ended := make(chan error, 2)
+	go func() { ended <- wrap("gRPC", g.grpc.Serve(g.GRPC)) }()
+	go func() { ended <- wrap("HTTP", g.serveHTTP()) }()
+	stop := context.AfterFunc(ctx, g.cutOff)
+	defer stop()
+	first := <-ended
+	if first != nil {
+		g.cutOff()
+	}
+	return errors.Join(first, <-ended, context.Cause(ctx))
+}
+
+func (g *Gateway) serveHTTP() error {
+	if g.TLS != nil {
+		return g.http.ServeTLS(g.HTTP, "", "")
+	}
+	return g.http.Serve(g.HTTP)
+}
+
+func wrap(port string, err error) error {
+	if err == nil || errors.Is(err, http.ErrServerClosed) || errors.Is(err, grpc.ErrServerStopped) {
+		return nil
+	}
+	return fmt.Errorf("gateway: serving %s: %w", port, err)
+}
+
+// Stop takes no new calls, lets calls and batches under way end, and closes the
+// ports. When ctx ends first it cuts them off and tells so.
+func (g *Gateway) Stop(ctx context.Context) error {
+	g.drain.Do(func() { close(g.draining) })
+	done := make(chan error, 1)
+	go func() {
+		g.grpc.GracefulStop()
+		done <- g.http.Shutdown(ctx)
+	}()
+	select {
+	case err := <-done:
+		if err == nil {
+			return nil
+		}
+	case <-ctx.Done():
+	}
+	g.cutOff()
+	return fmt.Errorf("gateway: calls under way were cut off: %w", context.Cause(ctx))
+}
+
+func (g *Gateway) cutOff() {
+	g.drain.Do(func() { close(g.draining) })
+	g.grpc.Stop()
+	g.http.Close() //nolint:errcheck // nothing is left to be done about it
+}
