@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -56,7 +57,7 @@ func Start(sys *actor.ActorSystem, o Options) *Set {
 		id := uint16(i + 1)
 		s.pids[i] = sys.Root.Spawn(actor.PropsFromProducer(func() actor.Actor {
 			return newActor(&s.o, id, props, s.send)
-		}, actor.WithMailbox(mailbox.Producer(mailboxBound))))
+		}, actor.WithMailbox(mailbox.Producer(cmp.Or(o.Mailbox, defaultMailbox)))))
 	}
 	for _, pid := range s.pids { // only now, for a shard may send to any other
 		sys.Root.Send(pid, begin{})

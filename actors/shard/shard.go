@@ -23,8 +23,8 @@ import (
 
 // Bounds of one shard. Over them commands are refused as overloaded.
 const (
-	mailboxBound = 4096 // envelopes not yet routed
-	queueBound   = 4096 // steps not yet committed
+	defaultMailbox = 65536 // envelopes not yet routed
+	queueBound     = 65536 // steps not yet committed
 	// One commit takes at most so much; what is queued goes into the next.
 	batchRecords = 128
 	batchBytes   = 64 << 10
@@ -40,8 +40,10 @@ type Options struct {
 	Propose func(shard uint16, ms []storage.Mutation, done func(error))
 	// IdleAfter is how long a user's actor is kept without a message; 0 = 10 min.
 	IdleAfter time.Duration
-	Logger    *slog.Logger
-	Metrics   *Metrics
+	// Mailbox is how many envelopes may wait to be routed; 0 = 65536.
+	Mailbox int
+	Logger  *slog.Logger
+	Metrics *Metrics
 }
 
 // Actor of one shard.

@@ -1,6 +1,7 @@
 package user
 
 import (
+	"cmp"
 	"log/slog"
 	"runtime/debug"
 	"sync/atomic"
@@ -16,9 +17,9 @@ import (
 	"github.com/rouse-im/rouse/storage/seal"
 )
 
-// MailboxBound is how many commands of one user may wait; more are refused as
-// overloaded.
-const MailboxBound = 256
+// DefaultMailbox is how many commands of one user may wait; more are refused
+// as overloaded.
+const DefaultMailbox = 1024
 
 // Deps are what user actors need; all of them share one.
 type Deps struct {
@@ -30,6 +31,8 @@ type Deps struct {
 	// Live tells whether the run of an IM node holds its lease.
 	Live   func(app, node string, incarnation uint64, now time.Time) bool
 	Logger *slog.Logger
+	// Mailbox is how many commands of one user may wait; 0 = DefaultMailbox.
+	Mailbox int
 }
 
 // Cell is what a shard and one of its users share besides messages: counters,
@@ -139,7 +142,7 @@ type decided struct {
 // Props of user actors: one for all of them.
 func Props(d *Deps) *actor.Props {
 	return actor.PropsFromProducer(func() actor.Actor { return &Actor{deps: d} },
-		actor.WithMailbox(mailbox.Producer(MailboxBound)))
+		actor.WithMailbox(mailbox.Producer(cmp.Or(d.Mailbox, DefaultMailbox))))
 }
 
 // Receive translates messages into commands.

@@ -1,0 +1,202 @@
+// Package app builds, starts and stops one node. The server, the demo, the
+// benchmarks and the tests all run the same Start and Stop; it is the only
+// package that knows all others.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/rouse-im/rouse/actors/lane"
+	"github.com/rouse-im/rouse/actors/shard"
+	"github.com/rouse-im/rouse/actors/user"
+	"github.com/rouse-im/rouse/internal/catalog"
+	"github.com/rouse-im/rouse/internal/config"
+	"github.com/rouse-im/rouse/internal/gateway"
+	"github.com/rouse-im/rouse/internal/lease"
+	"github.com/rouse-im/rouse/storage"
+)
+
+// OperatorKeyFile, in the data directory, holds the operator key that the
+// first start makes.
+const OperatorKeyFile = "operator.key"
+
+// Options of a node. Config must be valid.
+type Options struct {
+	Config config.Config
+	Logger *slog.Logger
+	// FS holds the store in place of the operating system's files; nil = those.
+	FS vfs.FS
+}
+
+// Node is one running server.
+type Node struct {
+	o        Options
+	log      *slog.Logger
+	registry *prometheus.Registry
+	undo     []step // in order of construction
+	ready    atomic.Bool
+
+	store   *storage.Store
+	catalog *catalog.Catalog
+	lanes   *lane.Directory
+	shards  *shard.Set
+	gateway *gateway.Gateway
+	grpc    net.Addr
+	http    net.Addr
+	failed  chan error
+}
+
+// step is one part of the teardown.
+type step struct {
+	name string
+	stop func(ctx context.Context) error
+}
+
+// Start builds a node and returns when it serves. What it had built is taken
+// down again when it fails.
+func Start(o Options) (_ *Node, err error) {
+	n := &Node{o: o, log: o.Logger, registry: prometheus.NewRegistry(), failed: make(chan error, 1)}
+	defer func() {
+		if err != nil {
+			ctx, cancel := context.WithTimeout(context.Background(), o.Config.Shutdown.Timeout)
+			defer cancel()
+			err = errors.Join(err, n.Stop(ctx))
+		}
+	}()
+	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, build := range []func() error{n.openStore, n.startActors, n.startGateway} {
+		if err := build(); err != nil {
+			return nil, err
+		}
+	}
+	n.ready.Store(true)
+	return n, nil
+}
+
+// later adds to the teardown, which runs in reverse.
+func (n *Node) later(name string, stop func(ctx context.Context) error) {
+	n.undo = append(n.undo, step{name, stop})
+}
+
+// Stop ends the node: no new calls, what was accepted becomes durable, sends
+// under way end; pushes that wait stay in the store. When ctx ends it cuts short.
+func (n *Node) Stop(ctx context.Context) error {
+	n.ready.Store(false)
+	var errs []error
+	for i := len(n.undo) - 1; i >= 0; i-- {
+		if err := n.undo[i].stop(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stopping %s: %w", n.undo[i].name, err))
+		}
+	}
+	n.undo = nil
+	return errors.Join(errs...)
+}
+
+// Failed tells when a port can no longer be served.
+func (n *Node) Failed() <-chan error { return n.failed }
+
+// GRPCAddr and HTTPAddr are where the node listens.
+func (n *Node) GRPCAddr() string { return n.grpc.String() }
+
+// HTTPAddr is where JSON calls, health and metrics are served.
+func (n *Node) HTTPAddr() string { return n.http.String() }
+
+// Registry holds the node's metrics.
+func (n *Node) Registry() *prometheus.Registry { return n.registry }
+
+// Lanes are the node's lanes, for benchmarks and the demo.
+func (n *Node) Lanes() *lane.Directory { return n.lanes }
+
+func (n *Node) openStore() error {
+	c := n.o.Config
+	store, err := storage.Open(c.Data.Dir, storage.Options{
+		FS: n.o.FS, Shards: uint16(c.Data.Shards), CacheBytes: int64(c.Data.BlockCache), MemTableBytes: uint64(c.Data.Memtable),
+		MinFreeBytes: uint64(c.Data.MinFreeDisk), Logger: n.log, Metrics: n.registry,
+	})
+	if err != nil {
+		return err
+	}
+	n.store = store
+	n.later("store", func(context.Context) error { return store.Close() })
+	return nil
+}
+
+func (n *Node) startActors() error {
+	ring, err := openRing(n.o.Config)
+	if err != nil {
+		return err
+	}
+	if n.catalog, err = catalog.Open(catalog.Options{Store: n.store, Ring: ring, Check: checkCredential, Logger: n.log}); err != nil {
+		return err
+	}
+	if _, err := n.catalog.Bootstrap(time.Now(), func(secret string) error {
+		return keepSecret(filepath.Join(n.o.Config.Data.Dir, OperatorKeyFile), secret)
+	}); err != nil {
+		return err
+	}
+	leases, err := lease.Open(n.store, n.o.Config.Lease.TTL, time.Now())
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	swept := make(chan struct{})
+	go func() { defer close(swept); leases.Run(ctx) }()
+	n.later("leases", func(context.Context) error { cancel(); <-swept; return nil })
+
+	sys := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(quieter{n.log.Handler()}) }))
+	n.later("actor system", func(context.Context) error { sys.Shutdown(); return nil })
+	apps := &apps{catalog: n.catalog}
+	n.startLanes(sys, apps)
+	n.shards = shard.Start(sys, shard.Options{
+		User: &user.Deps{Store: n.store, Ring: ring, Lanes: n.lanes, App: apps.get, Live: leases.Live, Logger: n.log,
+			Mailbox: n.o.Config.Users.Mailbox},
+		Propose: n.store.Propose, IdleAfter: n.o.Config.Users.PassivateAfter, Mailbox: n.o.Config.Users.ShardMailbox,
+		Logger: n.log, Metrics: shard.NewMetrics(n.registry),
+	})
+	n.later("shards", func(ctx context.Context) error {
+		err := n.shards.Drain(ctx)
+		// Sends under way end while the shards can still take their outcomes.
+		err = errors.Join(err, n.lanes.Close(ctx), n.shards.Drain(ctx))
+		n.shards.Stop()
+		return err
+	})
+	return n.listen(leases)
+}
+
+// startLanes keeps one lane for each credential. One whose sender cannot be
+// made refuses pushes until it is replaced.
+func (n *Node) startLanes(sys *actor.ActorSystem, apps *apps) {
+	n.lanes = lane.NewDirectory(sys, n.log)
+	n.registry.MustRegister(n.lanes)
+	n.catalog.Watch(func(c catalog.Change) {
+		name := credentialName{c.App, c.Name}
+		if c.Credential == nil {
+			n.lanes.Remove(c.App, c.Name)
+			apps.broken.Delete(name)
+			return
+		}
+		sender, err := newSender(c.Credential)
+		if err != nil {
+			n.log.Error("credential cannot be used; put it again with a valid key", "app", c.App, "credential", c.Name, "error", err)
+			apps.broken.Store(name, true)
+			apps.cache.Delete(c.App)
+			return
+		}
+		n.lanes.Put(c.App, c.Name, sender, laneOptions(c.Credential))
+		if _, was := apps.broken.LoadAndDelete(name); was {
+			apps.cache.Delete(c.App)
+		}
+	})
+}
