@@ -88,7 +88,7 @@ type parsed struct {
 }
 
 func (c Config) parse() (parsed, error) {
-	p := parsed{dial: c.DialContext, tls: &tls.Config{MinVersion: tls.VersionTLS12}}
+	p := parsed{dial: c.DialContext, tls: &tls.Config{MinVersion: tls.VersionTLS12, VerifyConnection: speaksHTTP2}}
 	if len(c.BundleID) == 0 || len(c.BundleID) > maxBundleBytes {
 		return p, wrong("bundle_id", "%d bytes, want 1 to %d", len(c.BundleID), maxBundleBytes)
 	}
@@ -111,6 +111,16 @@ func (c Config) parse() (parsed, error) {
 	}
 	return p, c.parseCredential(&p)
 }
+
+// speaksHTTP2 refuses what net/http would otherwise speak HTTP/1.1 with.
+func speaksHTTP2(state tls.ConnectionState) error {
+	if state.NegotiatedProtocol != "h2" {
+		return errNoHTTP2
+	}
+	return nil
+}
+
+var errNoHTTP2 = errors.New("the endpoint does not speak HTTP/2")
 
 func within(field string, value, usual, most int) (int, error) {
 	if value == 0 {

@@ -65,8 +65,9 @@ func (x *exchange) read(res *http.Response, now time.Time) error {
 	return nil
 }
 
+// meaning takes 200 for APNs's only with an apns-id: a proxy may say it too.
 func (x *exchange) meaning() meaning {
-	if x.status == http.StatusOK && !x.unreadable {
+	if x.status == http.StatusOK && x.id != "" && !x.unreadable {
 		return meaning{outcome: vendors.Accepted}
 	}
 	return classify(x.status, x.reason)

@@ -4,19 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/rouse-im/rouse/vendors"
 	"github.com/rouse-im/rouse/vendors/fake"
 	"github.com/rouse-im/rouse/vendors/vendortest"
-)
-
-const (
-	testBundle = "im.rouse.app"
-	testTeam   = "TEAM000001"
-	testKey    = "KEY0000001"
 )
 
 func TestSuite(t *testing.T) {
@@ -29,55 +22,6 @@ func TestSuite(t *testing.T) {
 			})
 		})
 	}
-}
-
-// newFake starts a fake with one key and returns a config that reaches it.
-func newFake(t testing.TB, o fake.APNsOptions) (*fake.APNs, Config) {
-	t.Helper()
-	ca, err := fake.NewCA()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if o.Cert, err = ca.Server("api.push.apple.com"); err != nil {
-		t.Fatal(err)
-	}
-	p8, public, err := fake.NewAPNsKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := fake.NewAPNs(o)
-	a.AddKey(testTeam, testKey, public)
-	l := fake.NewPipeListener()
-	served := make(chan error, 1)
-	go func() { served <- a.Serve(l) }()
-	t.Cleanup(func() {
-		_ = a.Close()
-		if err := <-served; err != nil {
-			t.Errorf("Serve: %v", err)
-		}
-	})
-	return a, Config{
-		BundleID: testBundle, AuthKeyPEM: p8, KeyID: testKey, TeamID: testTeam,
-		CAPEM: ca.PEM(), DialContext: l.DialContext,
-	}
-}
-
-func newSender(t testing.TB, c Config) *Sender {
-	t.Helper()
-	s, err := New(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	return s
-}
-
-var tokenSerial atomic.Int64
-
-func newToken(a *fake.APNs, topic string) string {
-	token := fmt.Sprintf("ca7a%060x", tokenSerial.Add(1))
-	a.AddDevice(token, topic)
-	return token
 }
 
 func suiteRig(t *testing.T, connections int) *vendortest.Rig {
