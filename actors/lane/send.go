@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/rouse-im/rouse/internal/failpoint"
 	"github.com/rouse-im/rouse/vendors"
 )
 
@@ -37,7 +38,9 @@ func (p *push) send() {
 	}()
 	ctx, cancel := context.WithDeadline(p.flight.ctx, p.deadline)
 	defer cancel()
+	failpoint.Hit("lane/before-send")
 	res, err := p.flight.sender.Send(ctx, p.d.N)
+	failpoint.Hit("lane/after-send")
 	p.answer = answer{res: res}
 	if err != nil {
 		p.answer = answer{kind: unanswered}

@@ -85,6 +85,7 @@ func (a *Actor) onCommitted(c actor.Context, m *committed) {
 	}
 	failpoint.Hit("shard/after-commit")
 	a.finish(c, steps)
+	failpoint.Hit("shard/after-effects")
 	a.flush(c)
 	a.checkDrained()
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/rouse-im/rouse/actors/lane"
 	"github.com/rouse-im/rouse/actors/user"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/internal/failpoint"
 	"github.com/rouse-im/rouse/storage"
 )
 
@@ -130,6 +131,7 @@ func (a *Actor) Receive(c actor.Context) {
 	case tick:
 		a.onTick(c)
 	case *drain:
+		failpoint.Hit("shard/drain")
 		a.drained = m.done
 		a.checkDrained()
 	}
@@ -231,6 +233,7 @@ func (a *Actor) onTick(c actor.Context) {
 func (a *Actor) sweep(c actor.Context, before int64) {
 	for k, u := range a.users {
 		if u.used < before && u.idle() {
+			failpoint.Hit("shard/before-passivation")
 			c.ActorSystem().Root.Stop(u.pid)
 			delete(a.users, k)
 			a.o.Metrics.active.Dec()

@@ -12,6 +12,7 @@ import (
 	"github.com/rouse-im/rouse/actors"
 	"github.com/rouse-im/rouse/actors/lane"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/internal/failpoint"
 	"github.com/rouse-im/rouse/storage"
 )
 
@@ -83,8 +84,12 @@ func (a *Actor) onEnded(c actor.Context, m *lane.Ended) {
 	if m.NewToken != "" {
 		e.NewSealed, e.NewSum = a.seal(m.Device, m.Notifier, m.NewToken)
 	}
-	a.step(c, e, nil)
+	failpoint.Hit("user/before-outcome")
+	a.step(c, e, outcomeDurable)
 }
+
+// outcomeDurable is when a repeat of the push can no longer happen.
+func outcomeDurable(actors.Reply) { failpoint.Hit("user/outcome-durable") }
 
 // step decides a command and hands the consequences to the shard: the only
 // place where the pure and the impure meet.

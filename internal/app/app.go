@@ -23,6 +23,7 @@ import (
 	"github.com/rouse-im/rouse/actors/user"
 	"github.com/rouse-im/rouse/internal/catalog"
 	"github.com/rouse-im/rouse/internal/config"
+	"github.com/rouse-im/rouse/internal/failpoint"
 	"github.com/rouse-im/rouse/internal/gateway"
 	"github.com/rouse-im/rouse/internal/lease"
 	"github.com/rouse-im/rouse/storage"
@@ -129,7 +130,10 @@ func (n *Node) openStore() error {
 		return err
 	}
 	n.store = store
-	n.later("store", func(context.Context) error { return store.Close() })
+	n.later("store", func(context.Context) error {
+		failpoint.Hit("app/before-close")
+		return store.Close()
+	})
 	return nil
 }
 
