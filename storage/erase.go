@@ -35,9 +35,14 @@ func (s *Store) EraseUser(app, user string, fromDay, toDay uint16) ([]Mutation, 
 }
 
 // Compact rewrites the tables that hold what the committed mutations deleted,
-// so that the deleted bytes leave the tables on disk and do not wait for a
-// later compaction. It waits for the work; call it seldom and not from an
-// actor. Set mutations are skipped.
+// so that deleted values leave the tables now and not with some later
+// compaction. It waits for the work; call it seldom and not from an actor. Set
+// mutations are skipped.
+//
+// Old bytes remain in recycled logs, and key names in the manifest, until the
+// store has been opened twice more; the name of a key that never reached the
+// last level remains until its table is next compacted. What must not be read
+// there has to be sealed.
 func (s *Store) Compact(ctx context.Context, deleted []Mutation) error {
 	if err := s.users.enter(); err != nil {
 		return err

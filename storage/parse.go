@@ -139,5 +139,5 @@ func badKey(want string, key []byte) error {
 	if len(key) > 0 {
 		family = string(key[:1])
 	}
-	return fmt.Errorf("%w: want a %s key, have family %q and %d bytes", ErrBadKey, want, family, len(key))
+	return fmt.Errorf("%w: want family %s, have a key of family %q and %d bytes", ErrBadKey, want, family, len(key))
 }

@@ -43,6 +43,11 @@ func pebbleOptions(fs vfs.FS, o Options, m *metrics) *pebble.Options {
 	}
 	// Get never asks the filters of the bottom level, where most keys are.
 	p.Levels[bottomLevel].FilterPolicy = pebble.NoFilterPolicy
+	if o.FS != nil {
+		// The default scheduler ticks ten times a second: a simulated day of a
+		// node would cost most of a second.
+		p.Experimental.CompactionScheduler = pebble.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest()
+	}
 	p.EventListener = &pebble.EventListener{
 		WriteStallBegin: func(info pebble.WriteStallBeginInfo) {
 			m.stalls.Inc()

@@ -19,7 +19,8 @@ const (
 // Options of a Store; every zero value is a safe default.
 type Options struct {
 	// FS holds the directory; nil is the operating system's, watched for slow
-	// operations.
+	// operations. A given one is taken for simulated: the store sets no
+	// periodic timers, so that fake time passes cheaply.
 	FS vfs.FS
 	// CacheBytes is the block cache; default 64 MiB.
 	CacheBytes int64
