@@ -101,6 +101,40 @@ func TestGoawayMovesOn(t *testing.T) {
 	})
 }
 
+// TestRetiredConnections are closed when their last push is answered.
+func TestRetiredConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, c := newFake(t, fake.APNsOptions{})
+		s := newSender(t, c)
+		flood(t, a, s, 1)
+		slow := alertTo(a)
+		a.Faults.Script(fake.Fault{Delay: 10 * time.Second, Tokens: []string{slow.Token}})
+		answered := make(chan struct{})
+		go func() {
+			defer close(answered)
+			if res, err := s.Send(t.Context(), slow); err != nil || res.Outcome != vendors.Accepted {
+				t.Errorf("the push under way: %+v, %v", res, err)
+			}
+		}()
+		synctest.Wait()
+		shutdown := fake.Reason(503, "Shutdown")
+		shutdown.Times = 1
+		a.Faults.Script(shutdown)
+		if res, err := s.Send(t.Context(), alertTo(a)); err != nil || res.Outcome != vendors.Transient {
+			t.Errorf("got %+v, %v", res, err)
+		}
+		flood(t, a, s, 10)
+		if got := a.Stats().Open; got != 2 {
+			t.Errorf("%d connections open, want the retired and the new one", got)
+		}
+		<-answered
+		<-time.After(time.Second)
+		if got := a.Stats().Open; got != 1 {
+			t.Errorf("%d connections open, want 1", got)
+		}
+	})
+}
+
 func TestDialFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, c := newFake(t, fake.APNsOptions{})

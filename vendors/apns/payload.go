@@ -2,6 +2,7 @@ package apns
 
 import (
 	"encoding/json"
+	"maps"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -109,20 +110,36 @@ func fit(n *vendors.Notification, limit int) ([]byte, bool) {
 // encode escapes HTML characters, as apns2 does with what it is given: the
 // length must be that on the wire.
 func encode(a *aps, n *vendors.Notification) []byte {
-	all := make(map[string]any, len(n.Data)+2)
-	if n.ImageURL != "" && n.Channel != vendors.ChannelBadge {
-		all[imageKey] = n.ImageURL
-	}
-	for key, value := range n.Data {
-		if key == apsKey {
-			key = apsKeyRenamed
-		}
-		all[key] = value
-	}
-	all[apsKey] = a
 	// Strings and numbers always encode.
-	raw, _ := json.Marshal(all)
-	return raw
+	payload, _ := json.Marshal(struct {
+		APS *aps `json:"aps"`
+	}{a})
+	peers := peersOf(n)
+	if len(peers) == 0 {
+		return payload
+	}
+	rest, _ := json.Marshal(peers)
+	rest[0] = ','
+	return append(payload[:len(payload)-1], rest...)
+}
+
+// peersOf is what goes beside "aps".
+func peersOf(n *vendors.Notification) map[string]string {
+	_, clash := n.Data[apsKey]
+	image := n.ImageURL != "" && n.Channel != vendors.ChannelBadge
+	if !clash && !image {
+		return n.Data
+	}
+	peers := make(map[string]string, len(n.Data)+1)
+	if image {
+		peers[imageKey] = n.ImageURL
+	}
+	maps.Copy(peers, n.Data)
+	if clash {
+		peers[apsKeyRenamed] = n.Data[apsKey]
+		delete(peers, apsKey)
+	}
+	return peers
 }
 
 // cut shortens text to at most limit bytes of JSON, the ellipsis included,

@@ -13,8 +13,9 @@ type APNsStats struct {
 	Requests, Accepted int64
 	// Reasons counts the errors answered, scripted ones excepted.
 	Reasons map[string]int64
-	// Connections completed the TLS handshake; Refused streams were above the limit.
-	Connections, Refused int64
+	// Connections completed the TLS handshake, Open of them are open now;
+	// Refused streams were above the limit.
+	Connections, Open, Refused int64
 	// Peak is the greatest number of requests open at one time.
 	Peak int64
 	// Bearers is the number of distinct valid provider tokens seen.
@@ -33,12 +34,13 @@ type apnsStats struct {
 
 // Stats returns the counts so far.
 func (a *APNs) Stats() APNsStats {
+	open := int64(len(a.open()))
 	s := &a.stats
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return APNsStats{
 		Requests: s.requests.Load(), Accepted: s.accepted.Load(), Reasons: maps.Clone(s.reasons),
-		Connections: s.connections.Load(), Refused: s.refused.Load(), Peak: s.peak.Load(),
+		Connections: s.connections.Load(), Open: open, Refused: s.refused.Load(), Peak: s.peak.Load(),
 		Bearers: s.bearers.Load(), Doubled: s.doubled.Load(),
 	}
 }
