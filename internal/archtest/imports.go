@@ -60,6 +60,7 @@ var outside = []struct {
 	freeTests bool
 	why       string
 }{
+	{"github.com/cockroachdb/pebble/v2/vfs", []string{"storage", "internal/app", "internal/bench"}, true, "the file system is the one seam of the store; wiring hands it through"},
 	{"github.com/cockroachdb/pebble", []string{"storage", "internal/bench"}, true, "only storage knows the store: key layout and durability have one owner (bench measures it raw)"},
 	{"github.com/sideshow/apns2", []string{"vendors/apns", "internal/bench"}, false, "the defects of this library are worked around in one place (bench measures it bare)"},
 	{"firebase.google.com/go", []string{"vendors/fcm", "internal/bench"}, false, "the defects of this library are worked around in one place (bench measures it bare)"},
