@@ -59,23 +59,43 @@ func TestMessageBecomesPush(t *testing.T) {
 	})
 }
 
-func TestRepeatsInFlightWakeOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		e := startEngine(t, vfs.NewMem(), nil)
-		e.bind("ann", "phone", "aa")
-		var byStatus [5]atomic.Int32
-		for range 50 {
-			e.set.Route(&actors.Envelope{App: "app", User: "ann", Command: event("m1"), Done: func(r actors.Reply) { byStatus[r.Status].Add(1) }})
-		}
-		synctest.Wait()
-		if a, d := byStatus[rousev1.ItemStatus_ITEM_STATUS_ACCEPTED].Load(), byStatus[rousev1.ItemStatus_ITEM_STATUS_DUPLICATE].Load(); a != 1 || d != 49 {
-			t.Errorf("%d accepted, %d duplicates", a, d)
-		}
-		if n := len(e.vendor.pushes()); n != 1 {
-			t.Errorf("%d pushes", n)
-		}
-		e.stop()
-	})
+// Repeats that arrive before the first is durable count once and wake once,
+// whether the message is pushed or suppressed.
+func TestRepeatsInFlight(t *testing.T) {
+	for name, bound := range map[string]bool{"pushed": true, "suppressed": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := startEngine(t, vfs.NewMem(), nil)
+				e.session("ann", "phone", disconnected, 1)
+				if bound {
+					e.bind("ann", "phone", "aa")
+				}
+				synctest.Wait()
+				var hold []func()
+				e.hold(func(id uint16, ms []storage.Mutation, done func(error)) {
+					hold = append(hold, func() { e.store.Propose(id, ms, done) })
+				})
+				var byStatus [5]atomic.Int32
+				for range 50 {
+					e.set.Route(&actors.Envelope{App: "app", User: "ann", Command: event("m1"), Done: func(r actors.Reply) { byStatus[r.Status].Add(1) }})
+				}
+				synctest.Wait()
+				e.held.Store(nil)
+				hold[0]()
+				synctest.Wait()
+				if a, d := byStatus[rousev1.ItemStatus_ITEM_STATUS_ACCEPTED].Load(), byStatus[rousev1.ItemStatus_ITEM_STATUS_DUPLICATE].Load(); a != 1 || d != 49 {
+					t.Errorf("%d accepted, %d duplicates", a, d)
+				}
+				if c := e.must("ann", &rousev1.GetOfflineCountRequest{}).Response.(*rousev1.GetOfflineCountResponse).GetCount(); c != 1 {
+					t.Errorf("counted %d times", c)
+				}
+				if n := len(e.vendor.pushes()); n != map[bool]int{true: 1}[bound] {
+					t.Errorf("%d pushes", n)
+				}
+				e.stop()
+			})
+		})
+	}
 }
 
 func TestNoEffectBeforeTheCommit(t *testing.T) {

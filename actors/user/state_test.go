@@ -14,9 +14,15 @@ import (
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 )
 
+// reporter is what testing and rapid have in common.
+type reporter interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
 // world drives a State the way the shell does, without store and lanes.
 type world struct {
-	t     testing.TB
+	t     reporter
 	s     State
 	env   Env
 	dead  map[string]bool // IM nodes whose lease has ended
@@ -26,7 +32,7 @@ type world struct {
 
 var t0 = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-func newWorld(t testing.TB, settings *rousev1.AppSettings) *world {
+func newWorld(t reporter, settings *rousev1.AppSettings) *world {
 	w := &world{t: t, dead: map[string]bool{}, full: map[string]bool{}}
 	w.env = Env{ID: "app", Me: "ann", Now: t0, App: NewApp(settings, []*rousev1.Credential{
 		{Name: "apns", Vendor: &rousev1.Credential_Apns{Apns: &rousev1.ApnsCredential{}}},
