@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -274,6 +275,55 @@ func crash(t *testing.T, point string, hits int, term bool) {
 	}
 	w.verify(ctx)
 	t.Logf("%d acknowledged before the kill; the vendor took %d pushes for %d messages", before, w.apns.Stats().Accepted, crashMessages)
+	_ = child.Process.Signal(syscall.SIGTERM)
+	if err := <-exit; err != nil {
+		t.Errorf("orderly stop: %v", err)
+	}
+}
+
+// The same, killed from outside at random moments, again and again, while the
+// events keep coming.
+func TestKillUnderLoad(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts and kills processes")
+	}
+	const kills = 4
+	w := newTown(t)
+	child, exit := w.serve("", 0)
+	c := w.dial()
+	var acked, before atomic.Int64
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 0))
+	for part := range kills + 1 {
+		for i := part; i < crashMessages; i += kills + 1 {
+			ev := &rousev1.Event{Kind: &rousev1.Event_Message{Message: &rousev1.MessageEvent{MessageId: fmt.Sprint("m", i),
+				Recipients: []string{fmt.Sprint("u", i%crashUsers)}, Sender: "bob", Content: &rousev1.Content{Body: "hello"}}}}
+			if err := c.Send(t.Context(), ev, func(r *rousev1.ItemResult) {
+				if r.GetError() != nil {
+					t.Errorf("refused: %v", r.GetError())
+				}
+				acked.Add(1)
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if part == kills {
+			break
+		}
+		<-time.After(time.Duration(rng.IntN(30)) * time.Millisecond) // a moment in the middle of the work
+		before.Store(acked.Load())
+		_ = child.Process.Kill()
+		<-exit
+		child, exit = w.serve("", 0)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	defer cancel()
+	if err := c.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	w.verify(ctx)
+	t.Logf("%d acknowledged at the last kill; the vendor took %d pushes for %d messages", before.Load(), w.apns.Stats().Accepted, crashMessages)
 	_ = child.Process.Signal(syscall.SIGTERM)
 	if err := <-exit; err != nil {
 		t.Errorf("orderly stop: %v", err)
