@@ -38,9 +38,14 @@ type exchange struct {
 
 type exchangeKey struct{}
 
-// read takes the answer in whole; an error means that there is none.
-func (x *exchange) read(res *http.Response, now time.Time) error {
-	defer func() { _ = res.Body.Close() }()
+// over makes the request on conn and takes the answer in whole; an error means
+// that there is none.
+func (x *exchange) over(conn http.RoundTripper, r *http.Request, now time.Time) error {
+	res, err := conn.RoundTrip(r)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err != nil {
 		return err
@@ -146,11 +151,7 @@ func (c *courier) ask(r *http.Request, x *exchange) error {
 		}
 		r.Header.Set("Authorization", "bearer "+x.bearer)
 	}
-	res, err := lease.conn.RoundTrip(r)
-	if err == nil {
-		err = x.read(res, now)
-	}
-	if err != nil {
+	if err := x.over(lease.conn, r, now); err != nil {
 		lease.retire = unprocessed(err)
 		return err
 	}

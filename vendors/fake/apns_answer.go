@@ -129,6 +129,7 @@ func (c *apnsConn) fail(s *apnsStream, f Fault) error {
 	case Freeze:
 		c.frozen = true
 		return nil
+	case Slow:
 	}
 	return c.answer(s)
 }

@@ -186,8 +186,7 @@ func (c *apnsConn) read(reader *bufio.Reader) {
 		if err == nil {
 			err = c.handle(frame)
 		}
-		var streamErr http2.StreamError
-		if errors.As(err, &streamErr) {
+		if streamErr, ok := errors.AsType[http2.StreamError](err); ok {
 			err = c.framer.WriteRSTStream(streamErr.StreamID, streamErr.Code)
 			c.drop(streamErr.StreamID)
 		}

@@ -61,13 +61,13 @@ func (p *probe) push() *vendors.Notification {
 // send records the answer for checkCanaries.
 func (p *probe) send(ctx context.Context, n *vendors.Notification) (vendors.Result, error) {
 	res, err := p.Sender.Send(ctx, n)
-	heard := fmt.Sprintf("%+v", res)
+	heard := []string{fmt.Sprintf("%+v", res)}
 	for e := err; e != nil; e = errors.Unwrap(e) {
-		heard += fmt.Sprintf("\n%s\n%+v\n%#v", e, e, e)
+		heard = append(heard, fmt.Sprintf("%s\n%+v\n%#v", e, e, e))
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.heard = append(p.heard, heard)
+	p.heard = append(p.heard, heard...)
 	return res, err
 }
 
