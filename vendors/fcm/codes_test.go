@@ -1,6 +1,7 @@
 package fcm
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -132,7 +133,7 @@ func TestClassifyGrant(t *testing.T) {
 		{200, `{"access_token":"a b","expires_in":3599}`, vendors.Result{Outcome: vendors.Transient, Code: "oauth HTTP 200"}},
 	} {
 		_, err := readGrant(answer{status: tt.status, body: []byte(tt.body)}, now)
-		refused, ok := err.(*refusedError)
+		refused, ok := errors.AsType[*refusedError](err)
 		if !ok {
 			t.Errorf("%d %s: got %v", tt.status, tt.body, err)
 			continue

@@ -124,7 +124,7 @@ func (s *Sender) Send(ctx context.Context, n *vendors.Notification) (vendors.Res
 func (s *Sender) deliver(ctx context.Context, m *messaging.Message, via http.RoundTripper) (vendors.Result, error) {
 	for last := false; ; last = true {
 		bearer, err := s.bearers.get(ctx)
-		if refused := (*refusedError)(nil); errors.As(err, &refused) {
+		if refused, ok := errors.AsType[*refusedError](err); ok {
 			return refused.result, nil
 		}
 		if err != nil {

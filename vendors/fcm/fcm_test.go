@@ -150,14 +150,9 @@ func TestTokenStates(t *testing.T) {
 // hundred in flight, and again after the connections are lost.
 func TestOneConnectionPerHundred(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var dials atomic.Int64
 		r := newRig(t, func(c *Config, _ *fake.FCMOptions) { c.MaxInFlight = 300 })
-		dial := r.conns.dial
-		r.conns.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
-			dials.Add(1)
-			<-time.After(50 * time.Millisecond)
-			return dial(ctx, network, addr)
-		}
+		line := watch(r)
+		line.slow = 50 * time.Millisecond
 		burst := func() {
 			var wg sync.WaitGroup
 			for range 1000 {
@@ -168,12 +163,12 @@ func TestOneConnectionPerHundred(t *testing.T) {
 		}
 		burst()
 		stats := r.fake.Stats()
-		if stats.Accepted != 1000 || stats.Peak > 300 || dials.Load() != 4 {
-			t.Errorf("%d accepted, peak %d, %d dials; want 1000, at most 300, and 3 + 1 for the token", stats.Accepted, stats.Peak, dials.Load())
+		if stats.Accepted != 1000 || stats.Peak > 300 || line.dials.Load() != 4 {
+			t.Errorf("%d accepted, peak %d, %d dials; want 1000, at most 300, and 3 + 1 for the token", stats.Accepted, stats.Peak, line.dials.Load())
 		}
 		r.fake.Faults.Script(fake.Fault{Kind: fake.Cut, Times: 1})
 		burst()
-		if got := dials.Load(); got > 6 {
+		if got := line.dials.Load(); got > 6 {
 			t.Errorf("%d dials after one connection was lost", got)
 		}
 	})
@@ -182,6 +177,7 @@ func TestOneConnectionPerHundred(t *testing.T) {
 func TestCloseEndsSends(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, func(c *Config, _ *fake.FCMOptions) { c.MaxInFlight = 2 })
+		line := watch(r)
 		r.fake.Faults.Script(fake.Fault{Kind: fake.Hang})
 		var wg sync.WaitGroup
 		for range 5 { // 2 in flight, 3 waiting
@@ -196,10 +192,110 @@ func TestCloseEndsSends(t *testing.T) {
 		r.Close()
 		r.Close()
 		wg.Wait()
+		if open := line.open.Load(); open != 0 {
+			t.Errorf("%d connections are open after Close", open)
+		}
 		if _, err := r.Send(t.Context(), r.push()); !errors.Is(err, errClosed) {
 			t.Errorf("after Close: %v", err)
 		}
 	})
+}
+
+// TestSilentConnection: a peer that vanished is noticed by pings, since
+// nothing fails on the wire.
+func TestSilentConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(c *Config, _ *fake.FCMOptions) { c.MaxInFlight = 1 })
+		line := watch(r)
+		if _, err := r.Send(t.Context(), r.push()); err != nil {
+			t.Fatal(err)
+		}
+		line.silent.Store(true)
+		start := time.Now()
+		if res, err := r.Send(t.Context(), r.push()); err == nil || time.Since(start) > pingAfter+pingTimeout {
+			t.Errorf("got %+v, %v after %v", res, err, time.Since(start))
+		}
+		line.silent.Store(false)
+		if res, err := r.Send(t.Context(), r.push()); err != nil || res.Outcome != vendors.Accepted {
+			t.Errorf("on a new connection: %+v, %v", res, err)
+		}
+	})
+}
+
+// TestGoaway: when Google ends a connection politely, the sends on it are
+// finished there, and the next one does not wait for them.
+func TestGoaway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(c *Config, _ *fake.FCMOptions) { c.MaxInFlight = 100 })
+		line := watch(r)
+		var wg sync.WaitGroup
+		send := func(within time.Duration) {
+			n, start := r.push(), time.Now()
+			wg.Go(func() {
+				if res, err := r.Send(t.Context(), n); err != nil || res.Outcome != vendors.Accepted || time.Since(start) > within {
+					t.Errorf("got %+v, %v after %v", res, err, time.Since(start))
+				}
+			})
+		}
+		r.fake.Faults.Script(fake.Fault{Delay: 30 * time.Second, Times: 50})
+		for range 50 {
+			send(30 * time.Second)
+		}
+		synctest.Wait()
+		r.fake.Faults.Script(fake.Fault{Kind: fake.Answer, Status: 503, Header: map[string]string{"connection": "close"}, Times: 1})
+		if res, err := r.Send(t.Context(), r.push()); err != nil || res.Outcome != vendors.Transient {
+			t.Errorf("got %+v, %v", res, err)
+		}
+		<-time.After(time.Second)
+		for range 20 {
+			send(time.Second)
+		}
+		wg.Wait()
+		if got := line.dials.Load(); got != 3 {
+			t.Errorf("%d dials, want 3: token, first and second connection", got)
+		}
+	})
+}
+
+// line counts the connections of a rig, and swallows what is written to them
+// while it is silent.
+type line struct {
+	dials, open atomic.Int64
+	silent      atomic.Bool
+	slow        time.Duration // of a dial
+}
+
+type lineConn struct {
+	net.Conn
+	line *line
+	once sync.Once
+}
+
+func watch(r *rig) *line {
+	l, dial := &line{}, r.conns.dial
+	r.conns.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		l.dials.Add(1)
+		<-time.After(l.slow)
+		conn, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		l.open.Add(1)
+		return &lineConn{Conn: conn, line: l}, nil
+	}
+	return l
+}
+
+func (c *lineConn) Write(b []byte) (int, error) {
+	if c.line.silent.Load() {
+		return len(b), nil
+	}
+	return c.Conn.Write(b)
+}
+
+func (c *lineConn) Close() error {
+	c.once.Do(func() { c.line.open.Add(-1) })
+	return c.Conn.Close()
 }
 
 func TestDeadlineNamesItself(t *testing.T) {

@@ -95,7 +95,7 @@ func TestFitCutsBetweenCharacters(t *testing.T) {
 			t.Fatal("does not fit")
 		}
 		body := m.APNS.Payload.Aps.Alert.Body
-		if kept := strings.TrimSuffix(body, ellipsis); kept == body || strings.Trim(kept, family) != "" || len(kept)%len(family) != 0 {
+		if kept := strings.TrimSuffix(body, ellipsis); kept == body || strings.ReplaceAll(kept, family, "") != "" {
 			t.Errorf("cut within a character: ends in %q", body[max(0, len(body)-40):])
 		}
 		if size := payload(m); size > maxPayload || size < maxPayload-2*len(family)-8 && !s.dataOnly {
