@@ -132,8 +132,6 @@ func (s *state) retry(p *push, reason rousev1.Reason, now time.Time) {
 	case s.mode == draining:
 		// It stays without an end, and a Cancel may still reach it.
 		s.queue.add(p, now)
-	case !now.Before(p.d.N.Expires):
-		s.end(p, rousev1.OutcomeStatus_OUTCOME_STATUS_EXPIRED, p.why, now)
 	case newer != nil:
 		newer.since = min(newer.since, p.since)
 		s.end(p, rousev1.OutcomeStatus_OUTCOME_STATUS_SUPERSEDED, obstacle{rousev1.Reason_REASON_COLLAPSED, p.why.code}, now)

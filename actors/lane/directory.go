@@ -36,6 +36,7 @@ const mailboxBound = 16
 // NewDirectory makes an empty directory. Register it with a Prometheus registry
 // to see its metrics.
 func NewDirectory(sys *actor.ActorSystem, log *slog.Logger) *Directory {
+	mailbox.RejectDeadLetters(sys)
 	d := &Directory{sys: sys, log: log, metrics: newMetrics()}
 	d.lanes.Store(&map[name]*Lane{})
 	return d

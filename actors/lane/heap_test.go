@@ -16,6 +16,11 @@ func TestHeapKeepsTheLeastOnTop(t *testing.T) {
 			place:  func(w *weighed) *int { return &w.place },
 		}
 		var model []*weighed
+		for i := range rapid.IntRange(0, 40).Draw(t, "filled") {
+			w := &weighed{weight: i * 7 % 23}
+			h.push(w)
+			model = append(model, w)
+		}
 		t.Repeat(map[string]func(*rapid.T){
 			"push": func(t *rapid.T) {
 				w := &weighed{weight: rapid.IntRange(0, 20).Draw(t, "weight")}

@@ -137,6 +137,13 @@ func (removeLane) Owed()     {}
 func (drainLane) Owed()      {}
 func (abortSends) Owed()     {}
 
+// What a message carries is not for the log of dead letters.
+
+func (enter) IgnoreDeadLetterLogging()          {}
+func (withdraw) IgnoreDeadLetterLogging()       {}
+func (landed) IgnoreDeadLetterLogging()         {}
+func (*replaceSender) IgnoreDeadLetterLogging() {}
+
 // Reject ends a push that came after its lane had stopped: it has no credential
 // any more, or stays in the outbox of its user until the next start.
 func (m enter) Reject() {

@@ -66,3 +66,6 @@ type Ended struct {
 
 // Owed marks the answer to a Dispatch, which the asker's admission bounds.
 func (*Ended) Owed() {}
+
+// IgnoreDeadLetterLogging keeps a NewToken out of the log.
+func (*Ended) IgnoreDeadLetterLogging() {}

@@ -140,8 +140,14 @@ func (r *rig) checkSend(p *push) {
 
 // check looks at the whole after a command.
 func (r *rig) check() {
-	if n := r.s.flight.n; n > r.s.flight.max {
-		r.t.Fatalf("%d in flight, at most %d may be", n, r.s.flight.max)
+	flying := 0
+	for _, p := range r.flying {
+		if p.flight == r.s.flight {
+			flying++
+		}
+	}
+	if n := r.s.flight.n; n != flying || n > r.s.flight.max {
+		r.t.Fatalf("%d in flight, the lane counts %d, at most %d may be", flying, n, r.s.flight.max)
 	}
 	if len(r.live) != len(r.s.pushes) || r.reserved != len(r.live) {
 		r.t.Fatalf("%d live, lane holds %d, %d reserved", len(r.live), len(r.s.pushes), r.reserved)
@@ -184,62 +190,83 @@ func (r *rig) checkRate() {
 	}
 }
 
+// Values are sampled, not drawn from ranges: ranges favour their ends, and then
+// all expires at once.
+var (
+	ttls     = rapid.SampledFrom([]time.Duration{0, time.Second, 10 * time.Second, time.Minute, time.Hour, 3 * time.Hour})
+	waits    = rapid.SampledFrom([]time.Duration{0, time.Millisecond, 100 * time.Millisecond, 3 * time.Second, 40 * time.Second})
+	pauses   = rapid.SampledFrom([]time.Duration{-time.Second, 0, time.Nanosecond, time.Second, 20 * time.Second, 2 * time.Hour})
+	outcomes = rapid.SampledFrom([]vendors.Outcome{
+		vendors.Accepted, vendors.Accepted, vendors.Accepted, vendors.TokenInvalid, vendors.TokenReplaced, vendors.Throttled,
+		vendors.QuotaExhausted, vendors.Transient, vendors.Transient, vendors.Rejected, vendors.CredentialBad, 0, 99,
+	})
+	kinds    = rapid.SampledFrom([]answerKind{answered, answered, answered, answered, unanswered, timedOut, panicked})
+	classes  = rapid.SampledFrom([]vendors.Class{vendors.ClassCall, vendors.ClassIM, vendors.ClassIM, vendors.ClassSystem, vendors.ClassMarketing})
+	channels = rapid.SampledFrom([]vendors.Channel{vendors.ChannelAlert, vendors.ChannelAlert, vendors.ChannelVoIP, vendors.ChannelBadge})
+	orders   = rapid.SampledFrom([]uint64{1, 2, 3, 4, 5, 6})
+	few      = rapid.SampledFrom([]int{1, 2, 3, 4})
+	rates    = rapid.SampledFrom([]float64{0, 0.5, 10, 500, 3000})
+)
+
 func drawAnswer(t *rapid.T) answer {
-	a := answer{kind: rapid.SampledFrom([]answerKind{answered, answered, answered, answered, unanswered, timedOut, panicked}).Draw(t, "kind")}
+	a := answer{kind: kinds.Draw(t, "kind")}
 	if a.kind == answered {
-		a.res = vendors.Result{
-			Outcome:    vendors.Outcome(rapid.IntRange(0, 9).Draw(t, "outcome")),
-			Scope:      vendors.Scope(rapid.IntRange(0, 1).Draw(t, "scope")),
-			RetryAfter: time.Duration(rapid.Int64Range(-1e9, 20e9).Draw(t, "retry after")),
-		}
+		a.res.Outcome = outcomes.Draw(t, "outcome")
+		a.res.Scope = vendors.Scope(rapid.IntRange(0, 1).Draw(t, "scope"))
+		a.res.RetryAfter = pauses.Draw(t, "retry after")
 	}
 	return a
 }
 
 func TestLaneKeepsItsPromises(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		o := Options{BreakerFailures: rapid.IntRange(1, 5).Draw(t, "failures")}
-		if rapid.Bool().Draw(t, "limited") {
-			o.PerSecond = rapid.Float64Range(0.5, 50).Draw(t, "rate")
-			o.Burst = rapid.IntRange(1, 5).Draw(t, "burst")
+		o := Options{BreakerFailures: few.Draw(t, "failures"), PerSecond: rates.Draw(t, "rate"), Burst: few.Draw(t, "burst")}
+		r := newRig(t, o, few.Draw(t, "max"))
+		commands := r.commands()
+		for range 12 {
+			t.Repeat(commands)
+			r.replace(few.Draw(t, "max"))
 		}
-		r := newRig(t, o, rapid.IntRange(1, 4).Draw(t, "max"))
-		next := 0
-		t.Repeat(map[string]func(*rapid.T){
-			"dispatch": func(t *rapid.T) {
-				n := r.notification(vendors.Class(rapid.IntRange(1, 4).Draw(t, "class")), time.Duration(rapid.Int64Range(-1e9, 90e9).Draw(t, "ttl")))
-				n.Channel = vendors.Channel(rapid.IntRange(1, 3).Draw(t, "channel"))
-				n.CollapseID = rapid.SampledFrom([]string{"", "", "x", "y"}).Draw(t, "collapse")
-				next++
-				r.dispatch(fmt.Sprint(next), rapid.Uint64Range(1, 4).Draw(t, "order"), n)
-			},
-			"dispatch again": func(t *rapid.T) {
-				if len(r.live) > 0 {
-					p := rapid.SampledFrom(r.live).Draw(t, "push")
-					r.dispatch(p.d.PushID, p.d.Order, p.d.N)
-				}
-			},
-			"cancel": func(t *rapid.T) {
-				if next > 0 {
-					r.cancel(fmt.Sprint(rapid.IntRange(1, next).Draw(t, "id")))
-				}
-			},
-			"answer": func(t *rapid.T) {
-				if n := len(r.flying); n > 0 {
-					r.answer(rapid.IntRange(0, n-1).Draw(t, "i"), drawAnswer(t))
-				}
-			},
-			"due": func(t *rapid.T) {
-				if r.due.After(r.now) {
-					r.advance(r.due.Sub(r.now))
-				}
-			},
-			"wait":    func(t *rapid.T) { r.advance(time.Duration(rapid.Int64Range(0, 5e9).Draw(t, "d"))) },
-			"replace": func(t *rapid.T) { r.replace(rapid.IntRange(1, 4).Draw(t, "max")) },
-		})
 		r.finish()
 		r.checkRate()
 	})
+}
+
+func (r *rig) commands() map[string]func(*rapid.T) {
+	next := 0
+	dispatch := func(t *rapid.T) {
+		n := r.notification(classes.Draw(t, "class"), ttls.Draw(t, "ttl"))
+		n.Channel = channels.Draw(t, "channel")
+		n.CollapseID = rapid.SampledFrom([]string{"", "", "x", "y"}).Draw(t, "collapse")
+		next++
+		r.dispatch(fmt.Sprint(next), orders.Draw(t, "order"), n)
+	}
+	answer := func(t *rapid.T) {
+		if n := len(r.flying); n > 0 {
+			r.answer(rapid.IntRange(0, n-1).Draw(t, "i"), drawAnswer(t))
+		}
+	}
+	return map[string]func(*rapid.T){
+		"dispatch": dispatch, "dispatch another": dispatch, "dispatch a third": dispatch,
+		"answer": answer, "answer another": answer,
+		"dispatch again": func(t *rapid.T) {
+			if len(r.live) > 0 {
+				p := rapid.SampledFrom(r.live).Draw(t, "push")
+				r.dispatch(p.d.PushID, p.d.Order, p.d.N)
+			}
+		},
+		"cancel": func(t *rapid.T) {
+			if len(r.live) > 0 {
+				r.cancel(rapid.SampledFrom(r.live).Draw(t, "push").d.PushID)
+			}
+		},
+		"due": func(t *rapid.T) {
+			if r.due.After(r.now) {
+				r.advance(r.due.Sub(r.now))
+			}
+		},
+		"wait": func(t *rapid.T) { r.advance(waits.Draw(t, "d")) },
+	}
 }
 
 // finish lets the vendor accept all; every push must end.

@@ -163,6 +163,9 @@ func FuzzRetryAfter(f *testing.F) {
 		if r.ended["a"] != nil {
 			return
 		}
+		if waits := outcome == uint8(vendors.Throttled) || outcome == uint8(vendors.QuotaExhausted); waits && len(r.flying) > 0 {
+			t.Fatal("sent again without a pause")
+		}
 		most := retryAfterMax
 		if vendors.Outcome(outcome) == vendors.QuotaExhausted {
 			most = quotaPauseMax

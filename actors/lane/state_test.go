@@ -138,11 +138,30 @@ func TestCollapse(t *testing.T) {
 	r.wantEnded("old", "SUPERSEDED/COLLAPSED")
 	r.wantEnded("flying", "not ended")
 	r.wantEnded("other id", "not ended")
+	r.cancel("other id")
 	// A push that comes back finds a newer one in its place.
 	r.answer(0, said(vendors.Transient))
 	r.wantEnded("flying", "SUPERSEDED/COLLAPSED")
-	// The newest keeps the rank of those that it superseded, among bindings.
-	if got, want := r.drainOrder(), "other id new other binding "; got != want {
+	if got, want := r.drainOrder(), "new other binding "; got != want {
+		t.Errorf("sent %q, want %q", got, want)
+	}
+}
+
+// A push takes over the rank among bindings of the one it supersedes, but not
+// its place within the binding.
+func TestCollapseKeepsTheRank(t *testing.T) {
+	r := newRig(t, Options{}, 1)
+	r.im("first", 9)
+	for _, d := range []struct {
+		id       string
+		order    uint64
+		collapse string
+	}{{"old", 1, "x"}, {"between", 1, ""}, {"b", 2, ""}, {"c", 3, ""}, {"new", 1, "x"}} {
+		n := r.notification(vendors.ClassIM, time.Hour)
+		n.CollapseID = d.collapse
+		r.dispatch(d.id, d.order, n)
+	}
+	if got, want := r.drainOrder(), "first between new b c "; got != want {
 		t.Errorf("sent %q, want %q", got, want)
 	}
 }
@@ -257,14 +276,20 @@ func TestQuotaPausesItsLevelOnly(t *testing.T) {
 	r.dispatch("news", 1, r.notification(vendors.ClassMarketing, 3*time.Hour))
 	r.dispatch("more news", 2, r.notification(vendors.ClassMarketing, 3*time.Hour))
 	r.im("im", 1)
-	r.answer(0, said(vendors.QuotaExhausted))
+	quota := func(after time.Duration) answer {
+		return answer{res: vendors.Result{Outcome: vendors.QuotaExhausted, RetryAfter: after}}
+	}
+	r.answer(0, quota(2*time.Hour))
 	r.wantFlying("more news im") // im passes the paused push of its binding
-	r.answer(0, answer{res: vendors.Result{Outcome: vendors.QuotaExhausted, RetryAfter: 2 * time.Hour}})
+	r.answer(0, quota(0))        // an hour, which is less
 	r.answer(0, accepted)
 	r.advance(2*time.Hour - 1)
 	r.wantFlying("")
 	r.advance(1)
 	r.wantFlying("news more news")
+	r.answer(0, quota(0))
+	r.replace(10)
+	r.wantFlying("more news news")
 }
 
 func TestDeviceThrottleHoldsItsBindingOnly(t *testing.T) {
@@ -294,9 +319,11 @@ func TestRefusedCredentialWaitsForItsReplacement(t *testing.T) {
 	for i := range 3 {
 		r.dispatch(fmt.Sprint(i), uint64(i), r.notification(vendors.ClassIM, 24*time.Hour))
 	}
+	r.dispatch("good", 9, r.notification(vendors.ClassIM, 24*time.Hour))
 	for range 3 {
 		r.answer(0, said(vendors.CredentialBad))
 	}
+	r.answer(0, accepted) // sent before the credential was refused: proves nothing
 	var probes []time.Duration
 	for range 6 {
 		r.advance(r.due.Sub(r.now))

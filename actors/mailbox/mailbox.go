@@ -5,7 +5,7 @@
 // Reject method is called when it is a Rejecter, else it becomes a dead letter,
 // which answers the asker, if any. What is still queued when the actor stops is
 // refused the same way, so nothing that was posted waits for an answer that
-// cannot come. Messages run in turns as in the library's own mailboxes: system
+// cannot come; RejectDeadLetters does it for what is sent later. Messages run in turns as in the library's own mailboxes: system
 // messages first, user messages not while suspended, panics escalated.
 package mailbox
 

@@ -129,6 +129,25 @@ func TestStopRefusesWhatIsQueued(t *testing.T) {
 	}
 }
 
+// A PID outlives its actor: what is sent to it is refused as well, once.
+func TestSentToAnActorThatIsGone(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sys := newSystem(t)
+		RejectDeadLetters(sys)
+		RejectDeadLetters(sys)
+		var got []string
+		var rejected atomic.Int64
+		pid := spawn(sys, 10, &got)
+		sys.Root.Stop(pid)
+		synctest.Wait()
+		sys.Root.Send(pid, &item{"late", &rejected})
+		sys.Root.Request(pid, &item{"later", &rejected})
+		if n := rejected.Load(); n != 2 {
+			t.Errorf("rejected %d, want each once", n)
+		}
+	})
+}
+
 // The box of an actor with children stops only with the last of them, and a new
 // actor of the same name does not keep the old box alive.
 func TestStopAfterChildrenAndReusedName(t *testing.T) {
@@ -293,11 +312,16 @@ func TestStopRace(t *testing.T) {
 				}
 			}, actor.WithMailbox(Producer(posters*each/4))))
 			process, _ := sys.ProcessRegistry.Get(pid)
+			RejectDeadLetters(sys)
 			var wg sync.WaitGroup
 			for p := range posters {
 				wg.Go(func() {
 					for i := range each {
-						process.SendUserMessage(pid, &item{"", &rejected})
+						if p%2 == 0 {
+							process.SendUserMessage(pid, &item{"", &rejected})
+						} else {
+							sys.Root.Send(pid, &item{"", &rejected})
+						}
 						if p == 0 && i == each/2 {
 							sys.Root.Stop(pid)
 						}
