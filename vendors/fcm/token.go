@@ -49,7 +49,7 @@ type bearers struct {
 	current bearer
 	flight  *flight     // nil when no grant is under way
 	ahead   *time.Timer // nil before the first bearer
-	failed  error       // of the last grant, answers until failedUntil
+	failed  error       // of the last grant; answers senders until the time below
 	until   time.Time
 }
 
