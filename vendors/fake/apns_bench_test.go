@@ -64,8 +64,13 @@ func blast(b *testing.B, conn *tls.Conn) {
 		for range batch {
 			header.Reset()
 			for _, f := range [][2]string{
-				{":method", "POST"}, {":scheme", "https"}, {":path", "/3/device/" + testToken}, {":authority", "fake"},
-				{"apns-topic", testTopic}, {"apns-push-type", "alert"}, {"apns-id", testID},
+				{":method", "POST"},
+				{":scheme", "https"},
+				{":path", "/3/device/" + testToken},
+				{":authority", "fake"},
+				{"apns-topic", testTopic},
+				{"apns-push-type", "alert"},
+				{"apns-id", testID},
 			} {
 				_ = encoder.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]})
 			}
