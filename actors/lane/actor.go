@@ -66,7 +66,7 @@ func (a *shell) Receive(c actor.Context) {
 func (a *shell) carryOut() {
 	e := &a.state.effects
 	for _, p := range e.sends {
-		go p.send()
+		p.flight.start(p)
 	}
 	for _, end := range e.ends {
 		a.metrics.end(end.e.Status, end.e.Reason)

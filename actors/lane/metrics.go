@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/vendors"
 )
 
 // metrics of all lanes. app and notifier are chosen by the operator and go when
@@ -90,7 +91,7 @@ func (m *metrics) vectors() []prometheus.Collector {
 type laneMetrics struct {
 	all           *metrics
 	app, notifier string
-	answers       map[string]prometheus.Counter
+	answers       [len(outcomeNames)]prometheus.Counter
 	ended         map[verdict]prometheus.Counter
 	latency       prometheus.Observer
 	retries       prometheus.Counter
@@ -104,34 +105,48 @@ type verdict struct {
 func (m *metrics) of(l *Lane) *laneMetrics {
 	return &laneMetrics{
 		all: m, app: l.App, notifier: l.Notifier,
-		answers: map[string]prometheus.Counter{},
 		ended:   map[verdict]prometheus.Counter{},
 		latency: m.latency.WithLabelValues(l.App, l.Notifier),
 		retries: m.retries.WithLabelValues(l.App, l.Notifier),
 	}
 }
 
-func (m *laneMetrics) answer(a *answer) {
-	outcome := outcomeOf(a)
-	c := m.answers[outcome]
-	if c == nil {
-		c = m.all.answers.WithLabelValues(outcome, m.app, m.notifier)
-		m.answers[outcome] = c
-	}
-	c.Inc()
-	m.latency.Observe(a.took.Seconds())
+// outcomeNames has the vendors' outcomes by number, 0 for those not known here,
+// and then the ways to have no answer.
+var outcomeNames = [...]string{
+	0:                        "unknown",
+	vendors.Accepted:         "accepted",
+	vendors.TokenInvalid:     "token_invalid",
+	vendors.TokenReplaced:    "token_replaced",
+	vendors.Throttled:        "throttled",
+	vendors.QuotaExhausted:   "quota_exhausted",
+	vendors.Transient:        "transient",
+	vendors.Rejected:         "rejected",
+	vendors.CredentialBad:    "credential_bad",
+	silent + int(unanswered): "no_answer",
+	silent + int(timedOut):   "timeout",
+	silent + int(panicked):   "panic",
 }
 
-func outcomeOf(a *answer) string {
-	switch a.kind {
-	case unanswered:
-		return "no_answer"
-	case timedOut:
-		return "timeout"
-	case panicked:
-		return "panic"
+const silent = int(vendors.CredentialBad)
+
+func outcomeOf(a *answer) int {
+	switch {
+	case a.kind != answered:
+		return silent + int(a.kind)
+	case a.res.Outcome > vendors.CredentialBad:
+		return 0
 	}
-	return a.res.Outcome.String()
+	return int(a.res.Outcome)
+}
+
+func (m *laneMetrics) answer(a *answer) {
+	c := &m.answers[outcomeOf(a)]
+	if *c == nil {
+		*c = m.all.answers.WithLabelValues(outcomeNames[outcomeOf(a)], m.app, m.notifier)
+	}
+	(*c).Inc()
+	m.latency.Observe(a.took.Seconds())
 }
 
 func (m *laneMetrics) end(status rousev1.OutcomeStatus, reason rousev1.Reason) {

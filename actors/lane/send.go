@@ -10,18 +10,36 @@ import (
 	"github.com/rouse-im/rouse/vendors"
 )
 
-// flight is one sender and the pushes that it has in flight.
+// flight is one sender and the pushes that it has in flight. Its goroutines are
+// kept: a send needs a deep stack, which a new goroutine would grow each time.
 type flight struct {
-	max, n int // n <= max
-	sender vendors.Sender
-	ctx    context.Context // of all its sends
-	cancel context.CancelFunc
+	max, n  int // n <= max
+	workers int // goroutines, as many as there were pushes in flight at once
+	work    chan *push
+	sender  vendors.Sender
+	ctx     context.Context // of all its sends
+	cancel  context.CancelFunc
 }
 
 func newFlight(s vendors.Sender) *flight {
 	f := &flight{max: max(1, s.MaxInFlight()), sender: s}
+	f.work = make(chan *push, f.max)
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	return f
+}
+
+// start sends p, which n counts already. It does not block: work has room for
+// max pushes, and for each of the n there is a worker.
+func (f *flight) start(p *push) {
+	if f.workers < f.n {
+		f.workers++
+		go func() {
+			for p := range f.work {
+				p.send()
+			}
+		}()
+	}
+	f.work <- p
 }
 
 // send runs one attempt and brings the answer back as a message.
@@ -50,9 +68,9 @@ func (p *push) send() {
 	}
 }
 
-// close ends the connections; nothing of the flight may be under way but sends
-// that ignore their context.
+// close ends workers and connections; no push is in flight any more.
 func (f *flight) close() {
+	close(f.work)
 	f.cancel()
 	f.sender.Close()
 }
