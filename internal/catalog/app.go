@@ -98,9 +98,11 @@ func (c *Catalog) putApp(info *rousev1.App, credentials map[string]*rousev1.Cred
 	if info.Settings == nil {
 		info.Settings = &rousev1.AppSettings{}
 	}
-	if err := c.write(storage.Mutation{
-		Op: storage.Set, Key: storage.AppendCatalogueKey(nil, kindApp, info.GetAppId()), Value: marshal(info),
-	}); err != nil {
+	m, err := set(storage.AppendCatalogueKey(nil, kindApp, info.GetAppId()), nil, info)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.write(m); err != nil {
 		return nil, err
 	}
 	app := &App{info: info, credentials: credentials}

@@ -112,12 +112,13 @@ func parse(key, value []byte, parts []string, m proto.Message) error {
 	return proto.Unmarshal(value, m)
 }
 
-func marshal(m proto.Message) []byte {
-	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+// set is the mutation that stores a record: head, then m.
+func set(key, head []byte, m proto.Message) (storage.Mutation, error) {
+	value, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend(head, m)
 	if err != nil {
-		panic(fmt.Sprintf("catalog: %T of our own does not marshal: %v", m, err)) // strings were checked as UTF-8 on the way in
+		return storage.Mutation{}, fmt.Errorf("catalog: a %s cannot be stored: %w", m.ProtoReflect().Descriptor().Name(), err)
 	}
-	return b
+	return storage.Mutation{Op: storage.Set, Key: key, Value: value}, nil
 }
 
 func sortedKeys[V any](m map[string]V) []string {

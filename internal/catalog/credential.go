@@ -52,12 +52,14 @@ func (c *Catalog) PutCredential(app string, credential *rousev1.Credential) erro
 	if _, ok := old.credentials[name]; !ok && len(old.credentials) >= MaxCredentials {
 		return fmt.Errorf("%w credentials in app %q; at most %d can be kept", ErrLimit, app, MaxCredentials)
 	}
-	plain := marshal(credential)
-	sealed := c.Ring.Seal(nil, credentialAAD(app, name), plain)
+	m, err := set(storage.AppendCatalogueKey(nil, kindCredential, app, name), nil, credential)
+	if err != nil {
+		return err
+	}
+	plain := m.Value
+	m.Value = c.Ring.Seal(nil, credentialAAD(app, name), plain)
 	clear(plain)
-	if err := c.write(storage.Mutation{
-		Op: storage.Set, Key: storage.AppendCatalogueKey(nil, kindCredential, app, name), Value: sealed,
-	}); err != nil {
+	if err := c.write(m); err != nil {
 		return err
 	}
 	c.show(old, Change{App: app, Name: name, Credential: credential})

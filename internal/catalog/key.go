@@ -102,9 +102,11 @@ func (c *Catalog) putKey(secret, app string, role rousev1.Role, note string, now
 	k := &key{sum: c.sum(secret), info: &rousev1.ApiKey{
 		KeyId: id, AppId: app, Role: role, Note: note, CreatedAt: timestamppb.New(now),
 	}}
-	if err := c.write(storage.Mutation{
-		Op: storage.Set, Key: storage.AppendCatalogueKey(nil, kindKey, id), Value: append(k.sum[:], marshal(k.info)...),
-	}); err != nil {
+	m, err := set(storage.AppendCatalogueKey(nil, kindKey, id), k.sum[:], k.info)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.write(m); err != nil {
 		return nil, err
 	}
 	c.showKey(k)

@@ -80,8 +80,7 @@ func TestRolesOfEveryMethod(t *testing.T) {
 func (w *world) invoke(key, name string, m protoreflect.MethodDescriptor) *rousev1.Error {
 	w.t.Helper()
 	if !m.IsStreamingClient() {
-		types := inputTypes()
-		return detail(w.conn.Invoke(w.as(key), name, types[name].New().Interface(), &rousev1.Error{}))
+		return detail(w.conn.Invoke(w.as(key), name, w.inputs[name].New().Interface(), &rousev1.Error{}))
 	}
 	stream, err := w.conn.NewStream(w.as(key), &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, name)
 	w.ok(err)

@@ -14,7 +14,6 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/reflect/protoregistry"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 )
@@ -24,14 +23,13 @@ import (
 // which Connect itself would not. For that it decodes them once more.
 func (g *Gateway) front(rpc http.Handler) http.Handler {
 	errorWriter := connect.NewErrorWriter()
-	inputs := inputTypes()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		method := r.URL.Path
 		ctx, err := g.admit(r.Context(), method, r.Header.Get(authorizationHeader), r.Header.Get(appHeader), start)
 		if err == nil {
 			r = r.WithContext(ctx)
-			err = g.readBody(w, r, inputs[method])
+			err = g.readBody(w, r, g.inputs[method])
 		}
 		if err != nil {
 			err = g.ended(r.Context(), method, start, err)
@@ -40,19 +38,6 @@ func (g *Gateway) front(rpc http.Handler) http.Handler {
 		}
 		rpc.ServeHTTP(w, r)
 	})
-}
-
-// inputTypes is the request type of every method.
-func inputTypes() map[string]protoreflect.MessageType {
-	inputs := make(map[string]protoreflect.MessageType)
-	eachMethod(func(name string, m protoreflect.MethodDescriptor) {
-		input, err := protoregistry.GlobalTypes.FindMessageByName(m.Input().FullName())
-		if err != nil {
-			panic(fmt.Sprintf("gateway: %s takes a type that is not linked in: %v", name, err))
-		}
-		inputs[name] = input
-	})
-	return inputs
 }
 
 // readBody checks the body of a unary Connect call and puts it back. The bodies

@@ -20,6 +20,7 @@ import (
 	"buf.build/go/protovalidate"
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/rouse-im/rouse/actors"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
@@ -80,6 +81,7 @@ func (o *Options) setDefaults() error {
 type Gateway struct {
 	Options
 	validator protovalidate.Validator
+	inputs    map[string]protoreflect.MessageType // by method
 	metrics   *metrics
 	rates     *rates
 	grpc      *grpc.Server
@@ -110,6 +112,9 @@ func New(o Options) (*Gateway, error) {
 	}
 	if g.metrics, err = newMetrics(o.Registry); err != nil {
 		return nil, fmt.Errorf("gateway: registering metrics: %w", err)
+	}
+	if g.inputs, err = inputTypes(); err != nil {
+		return nil, fmt.Errorf("gateway: finding the types of requests: %w", err)
 	}
 	g.grpc = g.newGRPC()
 	g.http = g.newHTTP()

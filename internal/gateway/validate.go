@@ -9,6 +9,7 @@ import (
 	"buf.build/go/protovalidate"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 )
@@ -30,6 +31,16 @@ func eachMethod(do func(name string, m protoreflect.MethodDescriptor)) {
 			}
 		}
 	}
+}
+
+// inputTypes is the request type of every method.
+func inputTypes() (inputs map[string]protoreflect.MessageType, err error) {
+	inputs = make(map[string]protoreflect.MessageType)
+	eachMethod(func(name string, m protoreflect.MethodDescriptor) {
+		input, fault := protoregistry.GlobalTypes.FindMessageByName(m.Input().FullName())
+		inputs[name], err = input, errors.Join(err, fault)
+	})
+	return inputs, err
 }
 
 // newValidator compiles the rules of all requests.
