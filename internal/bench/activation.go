@@ -1,0 +1,142 @@
+package bench
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/rouse-im/rouse/actors"
+	"github.com/rouse-im/rouse/actors/lane"
+	"github.com/rouse-im/rouse/actors/shard"
+	"github.com/rouse-im/rouse/actors/user"
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/storage"
+	"github.com/rouse-im/rouse/storage/seal"
+)
+
+// core is shards and a store in this process, without edges and vendors.
+type core struct {
+	dir   string
+	store *storage.Store
+	deps  user.Deps
+}
+
+func openCore(users int) (_ *core, err error) {
+	dir, err := os.MkdirTemp("", "rouse-bench-core-")
+	if err != nil {
+		return nil, err
+	}
+	c := &core{dir: dir}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.close())
+		}
+	}()
+	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	if c.store, err = storage.Open(filepath.Join(dir, "data"), storage.Options{CacheBytes: 1 << 30, Logger: quiet}); err != nil {
+		return c, err
+	}
+	keys := filepath.Join(dir, "seal.key")
+	if err := seal.Generate(keys); err != nil {
+		return c, err
+	}
+	ring, err := seal.Load(keys)
+	if err != nil {
+		return c, err
+	}
+	app := user.NewApp(nil, nil)
+	c.deps = user.Deps{Store: c.store, Ring: ring, Logger: quiet, App: func(string) *user.App { return app },
+		Live: func(string, string, uint64, time.Time) bool { return true }}
+	return c, seedInto(c.store, users)
+}
+
+func (c *core) close() error {
+	var err error
+	if c.store != nil {
+		err = c.store.Close()
+	}
+	return errors.Join(err, os.RemoveAll(c.dir))
+}
+
+// start runs shards, in whose memory is no user.
+func (c *core) start() (route actors.Router, stop func()) {
+	sys := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return c.deps.Logger }))
+	deps := c.deps
+	deps.Lanes = lane.NewDirectory(sys, c.deps.Logger)
+	set := shard.Start(sys, shard.Options{User: &deps, Propose: c.store.Propose, Logger: c.deps.Logger})
+	return set.Route, func() { set.Stop(); sys.Shutdown() }
+}
+
+// ask waits for the answer to a question that writes nothing.
+func ask(route actors.Router, n int) error {
+	answer := make(chan actors.Reply, 1)
+	route(&actors.Envelope{App: appID, User: userID(n), Command: &rousev1.GetOfflineCountRequest{}, Done: func(r actors.Reply) { answer <- r }})
+	if r := <-answer; r.Err != nil {
+		return errors.New(r.Err.GetMessage())
+	}
+	return nil
+}
+
+// activation: the time from a question to a user who is on disk to the answer.
+func activation(ctx context.Context, r *runner) (err error) {
+	users := r.Size.Activation
+	c, err := openCore(users)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.close()) }()
+	var times []time.Duration
+	for _, counts := range []bool{false, true} { // the first pass warms the cache of blocks
+		route, stop := c.start()
+		times, err = askAll(ctx, route, users)
+		stop()
+		if err != nil {
+			return err
+		}
+		if counts {
+			break
+		}
+	}
+	route, stop := c.start()
+	defer stop()
+	if _, err := askAll(ctx, route, users); err != nil {
+		return err
+	}
+	again, err := askAll(ctx, route, users)
+	if err != nil {
+		return err
+	}
+	r.add("activation", fmt.Sprintf("p50 of %d users from disk, blocks cached", users), micros(percentile(times, 50)), "µs", nil)
+	r.add("activation", "p99", micros(percentile(times, 99)), "µs", atMost(1000))
+	r.add("activation", "p50 of the same question to users in memory", micros(percentile(again, 50)), "µs", nil)
+	return nil
+}
+
+func askAll(ctx context.Context, route actors.Router, users int) ([]time.Duration, error) {
+	times := make([]time.Duration, users)
+	for n := range users {
+		start := time.Now()
+		if err := ask(route, n); err != nil {
+			return nil, err
+		}
+		times[n] = time.Since(start)
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+	}
+	return times, nil
+}
+
+func percentile(times []time.Duration, p int) time.Duration {
+	slices.SortFunc(times, cmp.Compare[time.Duration])
+	return times[len(times)*p/100]
+}

@@ -1,0 +1,172 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+const roleEnv = "ROUSE_BENCH_ROLE"
+
+// TestMain plays a role when the test binary is its own child.
+func TestMain(m *testing.M) {
+	if role := os.Getenv(roleEnv); role != "" {
+		if err := Child(role, os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func testChild(role string) *exec.Cmd {
+	c := exec.Command(os.Args[0])
+	c.Env = append(os.Environ(), roleEnv+"="+role)
+	return c
+}
+
+func testRunner(tb testing.TB, s Size) *runner {
+	return &runner{Config: Config{Child: testChild, Size: s, Progress: tb.Output()}, report: &Report{}}
+}
+
+var tiny = Size{Rounds: 1, Users: 50, Pushes: 200, Events: 500, Few: 50, Many: 500, Active: 50, InMemory: 200, Activation: 50}
+
+// Every workload runs through, and leaves nothing behind.
+func TestWorkloads(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	profiles := t.TempDir()
+	r, err := Run(t.Context(), Config{Child: testChild, Size: tiny, Progress: t.Output(), Profiles: profiles})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	for _, x := range r.Results {
+		found[x.Workload] = true
+		if x.Value <= 0 {
+			t.Errorf("%s: %s is %v", x.Workload, x.What, x.Value)
+		}
+	}
+	for _, w := range Workloads() {
+		if !found[w.Name] {
+			t.Errorf("%s measured nothing", w.Name)
+		}
+	}
+	if info, err := os.Stat(profiles + "/engine.pprof"); err != nil || info.Size() == 0 {
+		t.Errorf("no profile of the engine: %v", err)
+	}
+	left, err := os.ReadDir(os.Getenv("TMPDIR"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
+func TestCancelledRunStops(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Run(ctx, Config{Child: testChild, Size: tiny, Only: []string{"push"}}); err == nil {
+		t.Error("no error")
+	}
+	if left, err := os.ReadDir(os.Getenv("TMPDIR")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
+func TestUnknownWorkload(t *testing.T) {
+	if _, err := Run(t.Context(), Config{Only: []string{"speed"}}); err == nil || !strings.Contains(err.Error(), `"speed"`) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestRefreshReplacesTheMiddle(t *testing.T) {
+	r := &Report{Machine: Machine{Date: time.Unix(0, 0).UTC(), Commit: "abc"}, Others: -1, Results: []Result{
+		{Workload: "push", What: "ratio", Value: 0.654, Reach: atLeast(0.7)},
+		{Workload: "scale", What: "many ÷ few", Value: 1.1, Reach: within(0.85, 1.15), Spread: &[2]float64{1, 1234.5}},
+	}}
+	got, err := r.Refresh("# Title\n" + begin + "old\n" + end + "\nafter\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"# Title\n", "\nafter\n", "1970-01-01, commit abc",
+		"| push | ratio | 0.65  |  | ≥ 0.70 | falls short |\n",
+		"| scale | many ÷ few | 1.10  | 1.00 to 1234 | ≥ 0.85, ≤ 1.15 | reached |\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("lacks %q:\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "old") {
+		t.Error("what stood there before is still there")
+	}
+	if again, err := r.Refresh(got); err != nil || again != got {
+		t.Errorf("a second time changes it: %v", err)
+	}
+	if _, err := r.Refresh("no marks"); err == nil {
+		t.Error("no error without marks")
+	}
+}
+
+func BenchmarkPush(b *testing.B) {
+	s := Usual()
+	s.Users = 2000
+	g, err := testRunner(b, s).startRig(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer g.stop()
+	b.ResetTimer()
+	t, err := g.enginePushes(b.Context(), b.N)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(t.cpu.Nanoseconds()), "cpu-ns/op")
+}
+
+func BenchmarkBarePush(b *testing.B) {
+	g, err := testRunner(b, tiny).startRig(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer g.stop()
+	b.ResetTimer()
+	t, err := g.barePushes(b.N, defaultStreams)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(t.cpu.Nanoseconds()), "cpu-ns/op")
+}
+
+func BenchmarkPresence(b *testing.B) {
+	const users = 2000
+	n, err := testRunner(b, tiny).startNode(b.Context(), users)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer n.stop()
+	b.ResetTimer()
+	t, err := n.presence(b.Context(), b.N, users, 1, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(t.cpu.Nanoseconds()), "cpu-ns/op")
+}
+
+func BenchmarkActivation(b *testing.B) {
+	c, err := openCore(b.N)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.close()
+	route, stop := c.start()
+	defer stop()
+	b.ResetTimer()
+	if _, err := askAll(b.Context(), route, b.N); err != nil {
+		b.Fatal(err)
+	}
+}

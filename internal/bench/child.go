@@ -1,0 +1,139 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/rpc"
+	"net/rpc/jsonrpc"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/pprof"
+	"time"
+)
+
+// stopGrace is how long a child may take to end.
+const stopGrace = 30 * time.Second
+
+// child is a process that plays one role. It is asked over its standard input
+// and output, and ends when they do: it cannot outlive its parent.
+type child struct {
+	role string
+	rpc  *rpc.Client
+	wait func() error
+}
+
+func (r *runner) spawn(ctx context.Context, role string) (*child, error) {
+	cmd := r.Child(role)
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start the %s: %w", role, err)
+	}
+	c := &child{role: role, rpc: jsonrpc.NewClient(pipe{out, in})}
+	unwatch := context.AfterFunc(ctx, func() { _ = c.rpc.Close() })
+	c.wait = func() error {
+		unwatch()
+		kill := time.AfterFunc(stopGrace, func() { _ = cmd.Process.Kill() })
+		defer kill.Stop()
+		return cmd.Wait()
+	}
+	return c, nil
+}
+
+// call waits for the answer; a context that ends closes the pipe under it.
+func (c *child) call(method string, args, reply any) error {
+	if err := c.rpc.Call("Child."+method, args, reply); err != nil {
+		return fmt.Errorf("%s: %w", c.role, err)
+	}
+	return nil
+}
+
+func (c *child) stop() error {
+	_ = c.rpc.Close() // a second time when the context has ended
+	if err := c.wait(); err != nil {
+		return fmt.Errorf("%s: %w", c.role, err)
+	}
+	return nil
+}
+
+// pipe joins two ends of pipes into one.
+type pipe struct {
+	io.ReadCloser
+	in io.WriteCloser
+}
+
+func (p pipe) Write(b []byte) (int, error) { return p.in.Write(b) }
+
+func (p pipe) Close() error { return errors.Join(p.in.Close(), p.ReadCloser.Close()) }
+
+// Nothing is the argument or the answer of calls without.
+type Nothing struct{}
+
+// process is what all roles can tell of themselves.
+type process struct{ profile *os.File }
+
+// CPU answers the CPU time so far.
+func (*process) CPU(_ Nothing, d *time.Duration) error {
+	*d = cpu()
+	return nil
+}
+
+// Profile writes a CPU profile to the given file from now until Close.
+func (p *process) Profile(file string, _ *Nothing) (err error) {
+	if p.profile, err = os.Create(file); err != nil {
+		return err
+	}
+	return pprof.StartCPUProfile(p.profile)
+}
+
+func (p *process) closeProfile() error {
+	if p.profile == nil {
+		return nil
+	}
+	pprof.StopCPUProfile()
+	return p.profile.Close()
+}
+
+// record makes a child write its profile, when profiles are wanted.
+func (r *runner) record(c *child, name string) error {
+	if r.Profiles == "" {
+		return nil
+	}
+	file, err := filepath.Abs(filepath.Join(r.Profiles, name+".pprof"))
+	if err != nil {
+		return err
+	}
+	return c.call("Profile", file, &Nothing{})
+}
+
+// Child plays a role until in ends. Interrupts are left to the parent.
+func Child(role string, in io.ReadCloser, out io.WriteCloser) error {
+	signal.Ignore(os.Interrupt)
+	var actor interface{ close() error }
+	switch role {
+	case "engine":
+		actor = &engine{}
+	case "fake":
+		actor = &vendor{}
+	case "bare":
+		actor = &bare{}
+	default:
+		return fmt.Errorf("bench: there is no role %q", role)
+	}
+	server := rpc.NewServer()
+	if err := server.RegisterName("Child", actor); err != nil {
+		return err
+	}
+	server.ServeCodec(jsonrpc.NewServerCodec(pipe{in, out}))
+	return actor.close()
+}
