@@ -142,13 +142,17 @@ func TestCredentialFixedByPut(t *testing.T) {
 // A dead vendor does not delay another.
 func TestBulkhead(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
-		w.dir.Put("app", "dead", &script{max: 100, do: hang}, Options{})
+		dead := &script{max: 100, do: hang}
+		w.dir.Put("app", "dead", dead, Options{})
 		w.dir.Put("app", "n", &script{max: 2}, Options{})
 		for i := range 1000 {
 			w.push(w.dir.Get("app", "dead"), newDispatch(fmt.Sprint("dead", i), uint64(i), time.Hour))
 		}
 		w.pushMany(w.dir.Get("app", "n"), 100, time.Second)
 		w.wantAll(100, "ACCEPTED/DELIVERED_TO_VENDOR/1") // at once: no time has passed
+		if n := len(dead.log()); n != 100 {
+			t.Errorf("%d sends at once to the dead vendor, want its 100", n)
+		}
 	})
 }
 
