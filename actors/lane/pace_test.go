@@ -51,15 +51,15 @@ func TestSteadyRateUsesTheLimit(t *testing.T) {
 }
 
 func TestThrottleHalvesOnceAndGrowsBack(t *testing.T) {
-	r := newRig(t, Options{PerSecond: 100, Burst: 10}, 10)
-	supply(r, 4000)
+	r := newRig(t, Options{PerSecond: 40, Burst: 10}, 10)
+	supply(r, 1100)
 	r.settle()
 	for range 9 {
 		r.answer(0, throttled(vendors.ScopeCredential, 5*time.Second))
 	}
 	r.answer(0, accepted)
-	if limit := r.s.pace.bucket.Limit(); limit != 50 {
-		t.Fatalf("limit %v after one burst of 429s, want 50", limit)
+	if limit := r.s.pace.bucket.Limit(); limit != 20 {
+		t.Fatalf("limit %v after one burst of 429s, want 20", limit)
 	}
 	r.advance(5*time.Second - 1)
 	r.wantFlying("")
@@ -68,14 +68,14 @@ func TestThrottleHalvesOnceAndGrowsBack(t *testing.T) {
 		t.Fatalf("%d in flight after the pause, want the burst of 10", len(r.flying))
 	}
 	second(r)
-	if n := second(r); n < 48 || n > 54 {
-		t.Errorf("%d sends in the second after, want 50 to 54", n)
+	if n := second(r); n < 18 || n > 22 {
+		t.Errorf("%d sends in the second after, want 20 to 22", n)
 	}
 	for range 24 {
 		second(r)
 	}
-	if limit := r.s.pace.bucket.Limit(); limit != 100 {
-		t.Errorf("limit %v after 26 s, want 100", limit)
+	if limit := r.s.pace.bucket.Limit(); limit != 40 {
+		t.Errorf("limit %v after 26 s, want 40", limit)
 	}
 }
 
