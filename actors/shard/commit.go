@@ -106,6 +106,9 @@ func (a *Actor) finish(c actor.Context, steps []*user.Step) {
 				c.Send(c.Self(), t.Ended)
 			}
 		}
+		if s.Erased {
+			a.set.wipe(s.Mutations)
+		}
 		a.startIntents(s)
 		if s.Done != nil {
 			s.Done(s.Reply)

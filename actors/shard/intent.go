@@ -107,11 +107,11 @@ func (a *Actor) attempt(in *intent, now time.Time) {
 	in.sentAt = now
 	store := a.o.User.Store
 	if in.kind != intentRelease {
-		a.send(store.ShardOfToken(in.Sum), &claimed{kind: in.kind, id: in.id, claim: in.claim, from: a.id})
+		a.set.send(store.ShardOfToken(in.Sum), &claimed{kind: in.kind, id: in.id, claim: in.claim, from: a.id})
 		return
 	}
-	id, sent, back := in.id, in.BoundAt, a.send
-	a.send(store.ShardOf(in.App, in.User), &user.Released{App: in.App, User: in.User, Sum: user.Sum(in.Sum), BoundAt: in.BoundAt,
+	id, sent, back := in.id, in.BoundAt, a.set.send
+	back(store.ShardOf(in.App, in.User), &user.Released{App: in.App, User: in.User, Sum: user.Sum(in.Sum), BoundAt: in.BoundAt,
 		Done: func(r actors.Reply) {
 			// A user or an app that is gone has no token to give up.
 			if r.Err == nil || r.Err.GetCode() == rousev1.ErrorCode_ERROR_CODE_NOT_FOUND {
@@ -182,7 +182,7 @@ func (a *Actor) onClaimed(c actor.Context, m *claimed) {
 			in.started = true
 			a.attempt(in, time.Now())
 		}
-		a.send(m.from, &acked{id: m.id, boundAt: m.BoundAt})
+		a.set.send(m.from, &acked{id: m.id, boundAt: m.BoundAt})
 	}
 	a.enqueue(c, s)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/rouse-im/rouse/actors"
 	"github.com/rouse-im/rouse/actors/mailbox"
 	"github.com/rouse-im/rouse/actors/user"
+	"github.com/rouse-im/rouse/storage"
 )
 
 // Set is all shards of one node.
@@ -19,10 +20,14 @@ type Set struct {
 	sys  *actor.ActorSystem
 	o    Options
 	pids []*actor.PID // pids[k-1] is shard k
-	stop chan struct{}
-	once sync.Once
-	done sync.WaitGroup
+	// erased are deletions to be made good on disk; over the bound they wait
+	// for the store's own compactions.
+	erased chan []storage.Mutation
+	stop   context.CancelFunc
+	done   sync.WaitGroup
 }
+
+const maxErased = 64
 
 // Metrics of the shards.
 type Metrics struct {
@@ -51,18 +56,20 @@ func Start(sys *actor.ActorSystem, o Options) *Set {
 	if o.Metrics == nil {
 		o.Metrics = NewMetrics(nil)
 	}
-	s := &Set{sys: sys, o: o, stop: make(chan struct{}), pids: make([]*actor.PID, o.User.Store.Shards())}
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &Set{sys: sys, o: o, stop: cancel, pids: make([]*actor.PID, o.User.Store.Shards()), erased: make(chan []storage.Mutation, maxErased)}
 	props := user.Props(o.User)
 	for i := range s.pids {
 		id := uint16(i + 1)
 		s.pids[i] = sys.Root.Spawn(actor.PropsFromProducer(func() actor.Actor {
-			return newActor(&s.o, id, props, s.send)
+			return newActor(&s.o, id, props, s)
 		}, actor.WithMailbox(mailbox.Producer(cmp.Or(o.Mailbox, defaultMailbox)))))
 	}
 	for _, pid := range s.pids { // only now, for a shard may send to any other
 		sys.Root.Send(pid, begin{})
 	}
-	s.done.Go(s.tick)
+	s.done.Go(func() { s.tick(ctx) })
+	s.done.Go(func() { s.compact(ctx) })
 	return s
 }
 
@@ -72,16 +79,39 @@ func (s *Set) send(shard uint16, msg any) { s.sys.Root.Send(s.pids[shard-1], msg
 func (s *Set) Route(e *actors.Envelope) { s.send(s.o.User.Store.ShardOf(e.App, e.User), e) }
 
 // tick tells all shards once a second that time has passed.
-func (s *Set) tick() {
+func (s *Set) tick(ctx context.Context) {
 	t := time.NewTicker(tickEvery)
 	defer t.Stop()
 	for {
 		select {
-		case <-s.stop:
+		case <-ctx.Done():
 			return
 		case <-t.C:
 			for _, pid := range s.pids {
 				s.sys.Root.Send(pid, tick{})
+			}
+		}
+	}
+}
+
+// wipe has what was deleted leave the disk soon, so that an erased user does
+// not live on in old tables. It never blocks.
+func (s *Set) wipe(deleted []storage.Mutation) {
+	select {
+	case s.erased <- deleted:
+	default:
+	}
+}
+
+// compact does that, one erased user at a time.
+func (s *Set) compact(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case deleted := <-s.erased:
+			if err := s.o.User.Store.Compact(ctx, deleted); err != nil && ctx.Err() == nil {
+				s.o.Logger.Error("an erased user's bytes stay on disk until the next compaction", "error", err)
 			}
 		}
 	}
@@ -104,11 +134,9 @@ func (s *Set) Drain(ctx context.Context) error {
 
 // Stop ends the shards. What is owed is in the store.
 func (s *Set) Stop() {
-	s.once.Do(func() {
-		close(s.stop)
-		s.done.Wait()
-		for _, pid := range s.pids {
-			_ = s.sys.Root.StopFuture(pid).Wait()
-		}
-	})
+	s.stop()
+	s.done.Wait()
+	for _, pid := range s.pids {
+		_ = s.sys.Root.StopFuture(pid).Wait()
+	}
 }

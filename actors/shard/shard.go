@@ -52,7 +52,7 @@ type Actor struct {
 	o     *Options
 	id    uint16
 	epoch uint64 // rises with each failed commit: steps of an older one are void
-	send  func(shard uint16, msg any)
+	set   *Set
 
 	props *actor.Props
 	users map[userKey]*child
@@ -101,8 +101,8 @@ func (*committed) Owed() {}
 // Owed: sent once.
 func (*drain) Owed() {}
 
-func newActor(o *Options, id uint16, props *actor.Props, send func(uint16, any)) *Actor {
-	return &Actor{o: o, id: id, props: props, send: send,
+func newActor(o *Options, id uint16, props *actor.Props, set *Set) *Actor {
+	return &Actor{o: o, id: id, props: props, set: set,
 		users: map[userKey]*child{}, due: map[userKey]time.Time{},
 		intents: map[storage.Sum]*intent{}, owners: map[storage.Sum]ownerChange{}}
 }

@@ -99,27 +99,8 @@ func token(user int) string { return fmt.Sprintf("%064x", user+1) }
 func newTown(t *testing.T) *town {
 	t.Helper()
 	w := &town{t: t, dir: t.TempDir(), grpc: freePort(t), http: freePort(t)}
-	ca, err := fake.NewCA()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := ca.Server("127.0.0.1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p8, public, err := fake.NewAPNsKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.apns = fake.NewAPNs(fake.APNsOptions{Cert: cert, AnyDevice: true, KeepPerDevice: 1000})
-	w.apns.AddKey("TEAM", "KEY", public)
-	l, err := fake.Listen("127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	go w.apns.Serve(l) //nolint:errcheck // ends with Close
-	t.Cleanup(func() { _ = w.apns.Close() })
-
+	vendor, p8, ca := startAPNs(t)
+	w.apns = vendor.apns
 	n, err := Start(Options{Config: childConfig(w.dir, "127.0.0.1:0", "127.0.0.1:0"), Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	if err != nil {
 		t.Fatal(err)
@@ -134,7 +115,7 @@ func newTown(t *testing.T) *town {
 	mustDo(t)(admin.CreateApp(ctx, &rousev1.CreateAppRequest{AppId: "chat"}))
 	mustDo(t)(admin.PutCredential(ctx, &rousev1.PutCredentialRequest{AppId: "chat", Credential: &rousev1.Credential{Name: "apns",
 		Vendor: &rousev1.Credential_Apns{Apns: &rousev1.ApnsCredential{BundleId: "im.rouse.chat", KeyId: "KEY", TeamId: "TEAM",
-			AuthKeyPem: string(p8), Endpoint: fake.URL(l), CaPem: string(ca.PEM())}}}}))
+			AuthKeyPem: p8, Endpoint: vendor.url, CaPem: ca}}}}))
 	devices := rousev1connect.NewDeviceServiceClient(http.DefaultClient, "http://"+n.HTTPAddr(), w.credentials())
 	for u := range crashUsers {
 		mustDo(t)(devices.BindToken(ctx, &rousev1.BindTokenRequest{UserId: fmt.Sprint("u", u), DeviceId: "phone", Notifier: "apns", Token: token(u)}))
