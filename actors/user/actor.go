@@ -65,6 +65,9 @@ type Activate struct {
 // Owed: the mailbox of a fresh actor has room.
 func (*Activate) Owed() {}
 
+// IgnoreDeadLetterLogging keeps stored pushes out of the log.
+func (*Activate) IgnoreDeadLetterLogging() {}
+
 // Entry is an outbox entry.
 type Entry struct {
 	Message string
@@ -94,6 +97,9 @@ type Step struct {
 
 // Owed: a step answers an admitted command.
 func (*Step) Owed() {}
+
+// IgnoreDeadLetterLogging keeps records and pushes out of the log.
+func (*Step) IgnoreDeadLetterLogging() {}
 
 // LaneMessage waits for the commit; one of the last three is set.
 type LaneMessage struct {
