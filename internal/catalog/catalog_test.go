@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -46,7 +45,7 @@ type fixture struct {
 
 func open(t testing.TB, fs vfs.FS) fixture {
 	t.Helper()
-	store, err := storage.Open("data", storage.Options{FS: fs, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	store, err := storage.Open("data", storage.Options{FS: fs, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

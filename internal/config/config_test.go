@@ -94,7 +94,8 @@ func TestFaults(t *testing.T) {
 		{"misspelt variable", "", []string{"ROUSE_LEASE_TLT=5s"}, []string{"unknown variable ROUSE_LEASE_TLT; did you mean ROUSE_LEASE_TTL?"}},
 		{"bad variable", "", []string{"ROUSE_LEASE_TTL=x"}, []string{"ROUSE_LEASE_TTL is no duration"}},
 		{"off loopback", "grpc:\n  listen: 0.0.0.0:7701\nhttp:\n  listen: ':7700'\n", nil, []string{
-			`grpc.listen "0.0.0.0:7701" can be reached from other machines`, `http.listen ":7700"`, "set tls.cert_file and tls.key_file, or listen on 127.0.0.1"}},
+			`grpc.listen "0.0.0.0:7701" can be reached from other machines`, `http.listen ":7700"`, "set tls.cert_file and tls.key_file, or listen on 127.0.0.1",
+		}},
 		{"half of tls", "tls:\n  cert_file: a.pem\n", nil, []string{"belong together"}},
 		{"out of range", "lease:\n  ttl: 1s\ndata:\n  shards: 1025\n", nil, []string{"lease.ttl is 1s; it must be from 3s to 10m0s", "data.shards is 1025"}},
 		{"bad word", "log:\n  level: loud\n", nil, []string{`log.level is "loud"; it must be one of debug, info, warn, error`}},

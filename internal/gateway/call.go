@@ -62,8 +62,7 @@ func (g *Gateway) ended(ctx context.Context, method string, start time.Time, err
 // Their texts may quote what was sent, so they are not passed on.
 func unreadable(err error) error {
 	code := status.Code(err)
-	var ce *connect.Error
-	if errors.As(err, &ce) {
+	if ce, ok := errors.AsType[*connect.Error](err); ok {
 		code = codes.Code(ce.Code())
 	}
 	switch code {

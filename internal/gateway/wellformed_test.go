@@ -36,12 +36,10 @@ func texts(t *rapid.T, label string, around int) []string {
 func drawEvent(t *rapid.T) *rousev1.Event {
 	switch rapid.IntRange(0, 4).Draw(t, "kind") {
 	case 0:
-		p := &rousev1.PresenceEvent{
-			UserId: text(t, "user", 128), DeviceId: text(t, "device", 128), State: rousev1.SessionState(enum(t, "state")),
-			Session: rapid.Uint64Range(0, 2).Draw(t, "session"),
-		}
-		if rapid.Bool().Draw(t, "info") {
-			p.Device = &rousev1.DeviceInfo{Platform: rousev1.Platform(enum(t, "platform"))}
+		// Most fields are good, so that each bad one is met alone.
+		p := presence("u").GetPresence()
+		for range rapid.IntRange(0, 2).Draw(t, "changes") {
+			presenceChanges[rapid.IntRange(0, len(presenceChanges)-1).Draw(t, "field")](t, p)
 		}
 		return &rousev1.Event{Kind: &rousev1.Event_Presence{Presence: p}}
 	case 1:
@@ -51,12 +49,21 @@ func drawEvent(t *rapid.T) *rousev1.Event {
 	case 3:
 		return &rousev1.Event{}
 	}
-	// Most fields are good, so that each bad one is met alone.
 	m := message("m", "u").GetMessage()
 	for range rapid.IntRange(0, 2).Draw(t, "changes") {
 		changes[rapid.IntRange(0, len(changes)-1).Draw(t, "field")](t, m)
 	}
 	return &rousev1.Event{Kind: &rousev1.Event_Message{Message: m}}
+}
+
+var presenceChanges = []func(*rapid.T, *rousev1.PresenceEvent){
+	func(t *rapid.T, p *rousev1.PresenceEvent) { p.UserId = text(t, "user", 128) },
+	func(t *rapid.T, p *rousev1.PresenceEvent) { p.DeviceId = text(t, "device", 128) },
+	func(t *rapid.T, p *rousev1.PresenceEvent) { p.State = rousev1.SessionState(enum(t, "state")) },
+	func(t *rapid.T, p *rousev1.PresenceEvent) { p.Session = rapid.Uint64Range(0, 2).Draw(t, "session") },
+	func(t *rapid.T, p *rousev1.PresenceEvent) {
+		p.Device = &rousev1.DeviceInfo{Platform: rousev1.Platform(enum(t, "platform"))}
+	},
 }
 
 var changes = []func(*rapid.T, *rousev1.MessageEvent){
@@ -74,7 +81,7 @@ var changes = []func(*rapid.T, *rousev1.MessageEvent){
 		m.Ttl = &durationpb.Duration{Seconds: rapid.SampledFrom([]int64{-1, 0, 2419200, 2419201}).Draw(t, "ttl")}
 	},
 	func(t *rapid.T, m *rousev1.MessageEvent) {
-		m.Badge = proto.Uint32(rapid.SampledFrom([]uint32{0, 9999, 10000}).Draw(t, "badge"))
+		m.Badge = new(rapid.SampledFrom([]uint32{0, 9999, 10000}).Draw(t, "badge"))
 	},
 	func(t *rapid.T, m *rousev1.MessageEvent) { m.Content.Title = text(t, "title", 1024) },
 	func(t *rapid.T, m *rousev1.MessageEvent) { m.Content.Subtitle = text(t, "subtitle", 1024) },

@@ -72,7 +72,7 @@ func (s *syncBuffer) String() string {
 func newWorld(t testing.TB, change ...func(*Options)) *world {
 	t.Helper()
 	w := &world{t: t, log: &syncBuffer{}, keys: make(map[string]map[rousev1.Role]string), route: accept}
-	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	quiet := slog.New(slog.DiscardHandler)
 	store, err := storage.Open("data", storage.Options{FS: vfs.NewMem(), Logger: quiet})
 	w.ok(err)
 	t.Cleanup(func() { w.ok(store.Close()) })
@@ -285,8 +285,7 @@ func detail(err error) *rousev1.Error {
 			}
 		}
 	}
-	var ce *connect.Error
-	if errors.As(err, &ce) {
+	if ce, ok := errors.AsType[*connect.Error](err); ok {
 		for _, d := range ce.Details() {
 			if v, fault := d.Value(); fault == nil {
 				if e, ok := v.(*rousev1.Error); ok {

@@ -10,6 +10,7 @@ package lease
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"sync/atomic"
 	"time"
 
@@ -107,9 +108,7 @@ func (x *index) put(i id, l *lease) {
 	p := &x[i.stripe()]
 	next := make(map[id]*lease)
 	if m := p.Load(); m != nil {
-		for k, v := range *m {
-			next[k] = v
-		}
+		maps.Copy(next, *m)
 	}
 	if l == nil {
 		delete(next, i)

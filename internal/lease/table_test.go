@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -21,7 +20,7 @@ const ttl = 15 * time.Second
 
 func open(t testing.TB, fs vfs.FS) (*Table, *storage.Store) {
 	t.Helper()
-	store, err := storage.Open("data", storage.Options{FS: fs, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	store, err := storage.Open("data", storage.Options{FS: fs, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,6 +131,9 @@ func TestRestartGivesEveryNodeOneTTL(t *testing.T) {
 		if err := table.Grant("app", node("im-1", 6), time.Now()); err != nil {
 			t.Fatal(err)
 		}
+		if err := table.Grant("app", node("im-1", 5), time.Now()); !errors.Is(err, ErrStale) {
+			t.Fatalf("got %v", err)
+		}
 		<-time.After(time.Hour)
 		crashed := fs.CrashClone(vfs.CrashCloneCfg{})
 		shut(t, store)
@@ -187,6 +189,18 @@ func TestSweepForgetsWhatRanOut(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A renewal that found the lease before a sweep took it out must not succeed.
+func TestSweptLeaseStaysDead(t *testing.T) {
+	now := time.Unix(1000, 0)
+	l := newLease(1, now)
+	if l.sweep(now.Add(-1)) {
+		t.Fatal("swept before its time")
+	}
+	if !l.sweep(now) || l.sweep(now) || l.renew(now.Add(ttl)) || l.live(now) {
+		t.Fatal("a swept lease lives")
+	}
 }
 
 func TestNodesOfAnAppAreBounded(t *testing.T) {
