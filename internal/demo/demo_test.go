@@ -1,0 +1,166 @@
+package demo
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+)
+
+// part is how many lines of the day tests play: until tokens have died and their
+// pushes have failed.
+const part = 2600
+
+type run struct {
+	lines  []Line
+	played *played
+}
+
+// played once for all tests.
+var once = sync.OnceValues(func() (run, error) {
+	lines, err := parse(strings.NewReader(day))
+	if err != nil {
+		return run{}, err
+	}
+	r := run{lines: lines[:part]}
+	r.played, err = play(context.Background(), Options{}, r.lines)
+	return r, err
+})
+
+func playedPart(t *testing.T) run {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("plays a part of the day against a real node")
+	}
+	r, err := once()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// Everything is accounted for, and the part of the day is worth the name.
+func TestPartOfTheDay(t *testing.T) {
+	r := playedPart(t)
+	report := r.played.report(r.lines)
+	for _, f := range report.Findings {
+		t.Errorf("%s: %s", f.Breach, f.Where)
+	}
+	count := func(all []Count, what string) int {
+		i := slices.IndexFunc(all, func(c Count) bool { return c.What == what })
+		if i < 0 {
+			return 0
+		}
+		return all[i].N
+	}
+	for what, n := range map[string]int{
+		"APNs": count(report.Woken, APNs), "FCM": count(report.Woken, FCM), "repeats": report.Repeats,
+		"online": count(report.Suppressed, "device-online"), "no user": count(report.Suppressed, "no-user"),
+		"dead tokens": count(report.Failed, "token-invalid"), "badges": len(report.Badges),
+	} {
+		if n == 0 {
+			t.Errorf("the part of the day has no %s", what)
+		}
+	}
+	for _, b := range report.Badges {
+		if b.Said != b.Icon {
+			t.Errorf("badge: %+v", b)
+		}
+	}
+}
+
+// Each promise that is broken on purpose is noticed.
+func TestVerifyNoticesBreaches(t *testing.T) {
+	r := playedPart(t)
+	some := func(p *played, is func(*rousev1.Outcome) bool) (string, int) {
+		for _, u := range slices.Sorted(maps.Keys(p.outcomes)) {
+			if i := slices.IndexFunc(p.outcomes[u], is); i >= 0 {
+				return u, i
+			}
+		}
+		t.Fatal("no such outcome")
+		return "", 0
+	}
+	isAccepted := func(o *rousev1.Outcome) bool {
+		return o.GetStatus() == rousev1.OutcomeStatus_OUTCOME_STATUS_ACCEPTED && o.Badge != nil
+	}
+	isSuppressed := func(o *rousev1.Outcome) bool {
+		return o.GetStatus() == rousev1.OutcomeStatus_OUTCOME_STATUS_SUPPRESSED && o.GetDeviceId() != ""
+	}
+	accepted := func(p *played) *rousev1.Outcome { u, i := some(p, isAccepted); return p.outcomes[u][i] }
+	drop := func(p *played, is func(*rousev1.Outcome) bool) {
+		u, i := some(p, is)
+		p.outcomes[u] = slices.Delete(p.outcomes[u], i, i+1)
+	}
+	for _, c := range []struct {
+		want  Breach
+		plant func(p *played)
+	}{
+		{Missing, func(p *played) { drop(p, isSuppressed) }},
+		{Unknown, func(p *played) { drop(p, isAccepted) }},
+		{Pending, func(p *played) { accepted(p).Status = rousev1.OutcomeStatus_OUTCOME_STATUS_PENDING }},
+		{Unseen, func(p *played) { delete(p.seen.pushes, accepted(p).GetPushId()) }},
+		{BadBadge, func(p *played) { accepted(p).Badge = proto.Uint32(accepted(p).GetBadge() + 1) }},
+		{SameID, func(p *played) {
+			u, i := some(p, isAccepted)
+			p.outcomes[u] = append(p.outcomes[u], p.outcomes[u][i])
+		}},
+		{Doubled, func(p *played) {
+			twin := *p.seen.pushes[accepted(p).GetPushId()]
+			p.seen.pushes["another id"] = &twin
+		}},
+	} {
+		t.Run(string(c.want), func(t *testing.T) {
+			p := copyOf(r.played)
+			c.plant(p)
+			found := verify(r.lines, p)
+			if !slices.ContainsFunc(found, func(f Finding) bool { return f.Breach == c.want }) {
+				t.Errorf("found %v", found)
+			}
+		})
+	}
+}
+
+func copyOf(p *played) *played {
+	to := &played{verdicts: p.verdicts, outcomes: map[string][]*rousev1.Outcome{}, seen: newLedger(), icons: p.icons}
+	for u, list := range p.outcomes {
+		for _, o := range list {
+			to.outcomes[u] = append(to.outcomes[u], proto.Clone(o).(*rousev1.Outcome))
+		}
+	}
+	to.seen.pushes, to.seen.last, to.seen.taken = maps.Clone(p.seen.pushes), p.seen.last, p.seen.taken
+	return to
+}
+
+func TestParseNamesTheLine(t *testing.T) {
+	_, err := parse(strings.NewReader("{\"do\":\"up\",\"node\":\"a\"}\n{\"do\":\"up\",\"nodes\":\"b\"}\n"))
+	if err == nil || !strings.Contains(err.Error(), "line 2") || !strings.Contains(err.Error(), `"nodes"`) {
+		t.Error(err)
+	}
+}
+
+// A line that the engine refuses ends the replay and is named.
+func TestReplayNamesTheLineThatFails(t *testing.T) {
+	lines := []Line{
+		{Do: Up, Node: "im-1"},
+		{Do: Presence, Node: "im-1", User: "ann", Device: "phone", State: "disconnected", Session: 1},
+		{Do: Bind, User: "ann", Device: "phone", Notifier: "nobody", Token: "aa"},
+		{Do: Message, Node: "im-1", ID: "m1", From: "bob", To: []string{"ann"}},
+	}
+	_, err := play(t.Context(), Options{}, lines)
+	if err == nil || !strings.Contains(err.Error(), "line 3 of the day (bind)") || !strings.Contains(err.Error(), "nobody") {
+		t.Error(err)
+	}
+}
+
+func TestVendorsStayOnLoopback(t *testing.T) {
+	if _, err := StartVendors(VendorsOptions{APNs: "0.0.0.0:0"}); err == nil || !strings.Contains(err.Error(), "loopback") {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,170 @@
+package demo
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/internal/rpc"
+)
+
+// Report is what came of a day.
+type Report struct {
+	Users, Devices int
+	// Events were accepted from IM nodes; Repeats of them changed nothing:
+	// known before, or overtaken.
+	Events, Repeats int
+	// Messages, their Deliveries to one user each, and (message, device) pairs.
+	Messages, Deliveries, Pairs int
+	// Woken counts the pairs that a vendor took, by vendor.
+	Woken []Count
+	// The other pairs by reason, as the API names it.
+	Suppressed, Cancelled, Superseded, Expired, Failed []Count
+	Badges                                             []Badge
+
+	// Taken is what the vendors took, under so many Distinct ids. Doubled is how
+	// many messages came to a device under two.
+	Taken, Distinct, Doubled int
+	// Replayed is the time of the events, Settled until the last outcome, Took of all.
+	Replayed, Settled, Took time.Duration
+	// Findings are promises not kept; empty = all were.
+	Findings []Finding
+}
+
+// Count is how many there were of what.
+type Count struct {
+	What string
+	N    int
+}
+
+// Badge compares what the engine says the last push of a device showed with
+// the number on its icon.
+type Badge struct {
+	User, Device, Vendor string
+	Pushes               int // to the device
+	Said, Icon           int
+}
+
+// badges is how many devices the report shows.
+const badges = 3
+
+func (p *played) report(lines []Line) *Report {
+	r := &Report{
+		Users: len(p.outcomes), Taken: p.seen.taken, Distinct: len(p.seen.pushes), Doubled: p.seen.doubled(),
+		Replayed: p.replayed, Settled: p.settled, Findings: verify(lines, p),
+	}
+	r.events(lines, p.verdicts)
+	counts := map[rousev1.OutcomeStatus]map[string]int{}
+	for _, list := range p.outcomes {
+		r.Pairs += len(list)
+		for _, o := range list {
+			what := rpc.Word(o.GetReason())
+			if o.GetStatus() == rousev1.OutcomeStatus_OUTCOME_STATUS_ACCEPTED {
+				what = vendorOf(o.GetNotifier())
+			}
+			if counts[o.GetStatus()] == nil {
+				counts[o.GetStatus()] = map[string]int{}
+			}
+			counts[o.GetStatus()][what]++
+		}
+	}
+	r.Woken = sorted(counts[rousev1.OutcomeStatus_OUTCOME_STATUS_ACCEPTED])
+	r.Suppressed = sorted(counts[rousev1.OutcomeStatus_OUTCOME_STATUS_SUPPRESSED])
+	r.Cancelled = sorted(counts[rousev1.OutcomeStatus_OUTCOME_STATUS_CANCELLED])
+	r.Superseded = sorted(counts[rousev1.OutcomeStatus_OUTCOME_STATUS_SUPERSEDED])
+	r.Expired = sorted(counts[rousev1.OutcomeStatus_OUTCOME_STATUS_EXPIRED])
+	r.Failed = sorted(counts[rousev1.OutcomeStatus_OUTCOME_STATUS_FAILED])
+	r.Badges = p.badges(lines)
+	return r
+}
+
+// events counts lines; a message that is repeated is one message.
+func (r *Report) events(lines []Line, verdicts []rousev1.ItemStatus) {
+	devices, messages := map[[2]string]bool{}, map[string]bool{}
+	for i := range lines {
+		l := &lines[i]
+		switch verdicts[i] {
+		case rousev1.ItemStatus_ITEM_STATUS_ACCEPTED:
+			r.Events++
+		case rousev1.ItemStatus_ITEM_STATUS_DUPLICATE, rousev1.ItemStatus_ITEM_STATUS_STALE:
+			r.Events++
+			r.Repeats++
+		}
+		if l.Do == Presence {
+			devices[[2]string{l.User, l.Device}] = true
+		}
+		if l.Do == Message && !messages[l.ID] {
+			messages[l.ID] = true
+			r.Deliveries += len(l.To)
+		}
+	}
+	r.Devices, r.Messages = len(devices), len(messages)
+}
+
+// badges picks the devices of the most pushes among those whose last push
+// showed a number, and takes one of each vendor if it can.
+func (p *played) badges(lines []Line) []Badge {
+	said, pushes := map[string]int{}, map[string]int{}
+	for _, list := range p.outcomes {
+		for _, o := range list {
+			if o.Badge != nil {
+				said[o.GetPushId()] = int(o.GetBadge())
+			}
+		}
+	}
+	for _, s := range p.seen.pushes {
+		pushes[s.Token]++
+	}
+	owners := map[string]Badge{} // by token: the newest bind wins
+	for i := range lines {
+		if l := &lines[i]; l.Do == Bind && l.Notifier != IOSVoIP {
+			owners[l.Token] = Badge{User: l.User, Device: l.Device, Vendor: vendorOf(l.Notifier)}
+		}
+	}
+	var all []Badge
+	for token, b := range owners {
+		last := p.seen.pushes[p.seen.last[token]]
+		if last == nil || last.Silent || last.Badge <= 0 {
+			continue
+		}
+		b.Pushes, b.Said, b.Icon = pushes[token], said[last.ID], p.icons[token]
+		all = append(all, b)
+	}
+	slices.SortFunc(all, func(a, b Badge) int {
+		return cmp.Or(cmp.Compare(b.Pushes, a.Pushes), cmp.Compare(a.User, b.User), cmp.Compare(a.Device, b.Device))
+	})
+	return mixed(all)
+}
+
+// mixed takes the first of all, the last of them from another vendor if there is one.
+func mixed(all []Badge) []Badge {
+	if len(all) <= badges {
+		return all
+	}
+	pick := all[:badges:badges]
+	other := func(b Badge) bool { return b.Vendor != pick[0].Vendor }
+	if !slices.ContainsFunc(pick, other) {
+		if i := slices.IndexFunc(all, other); i >= 0 {
+			pick = append(pick[:badges-1:badges-1], all[i])
+		}
+	}
+	return pick
+}
+
+func vendorOf(notifier string) string {
+	if notifier == Android {
+		return FCM
+	}
+	return APNs
+}
+
+// sorted has the greatest first.
+func sorted(counts map[string]int) []Count {
+	var all []Count
+	for what, n := range counts {
+		all = append(all, Count{what, n})
+	}
+	slices.SortFunc(all, func(a, b Count) int { return cmp.Or(cmp.Compare(b.N, a.N), cmp.Compare(a.What, b.What)) })
+	return all
+}

@@ -1,0 +1,212 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/client"
+	"github.com/rouse-im/rouse/internal/app"
+	"github.com/rouse-im/rouse/internal/rpc"
+	"github.com/rouse-im/rouse/vendors/fake"
+)
+
+const appID = "chat"
+
+// world is what the day happens in: a node, its vendors, its IM nodes.
+type world struct {
+	node   *app.Node
+	fakes  *Vendors
+	admin  *rpc.Services // with an admin key of the app
+	intake string        // API key of the IM nodes
+	nodes  map[string]*client.Client
+}
+
+// openWorld makes an app, its credentials and its keys.
+func openWorld(ctx context.Context, dir string, node *app.Node, fakes *Vendors) (*world, error) {
+	secret, err := os.ReadFile(filepath.Join(dir, app.OperatorKeyFile))
+	if err != nil {
+		return nil, err
+	}
+	url := "http://" + node.HTTPAddr()
+	operator, err := rpc.Open(rpc.Options{URL: url, Key: strings.TrimSpace(string(secret)), App: ""})
+	if err != nil {
+		return nil, err
+	}
+	defer operator.Close()
+	if _, err := operator.Admin.CreateApp(ctx, &rousev1.CreateAppRequest{AppId: appID, DisplayName: "Chat"}); err != nil {
+		return nil, fmt.Errorf("creating an app: %w", err)
+	}
+	w := &world{node: node, fakes: fakes, nodes: map[string]*client.Client{}}
+	admin, err := newKey(ctx, operator, rousev1.Role_ROLE_ADMIN)
+	if err != nil {
+		return nil, err
+	}
+	if w.intake, err = newKey(ctx, operator, rousev1.Role_ROLE_INTAKE); err != nil {
+		return nil, err
+	}
+	if w.admin, err = rpc.Open(rpc.Options{URL: url, Key: admin}); err != nil {
+		return nil, err
+	}
+	for _, c := range fakes.Credentials() {
+		if _, err := w.admin.Admin.PutCredential(ctx, &rousev1.PutCredentialRequest{Credential: c}); err != nil {
+			w.close()
+			return nil, fmt.Errorf("adding the credential %s: %w", c.GetName(), err)
+		}
+	}
+	return w, nil
+}
+
+func newKey(ctx context.Context, s *rpc.Services, role rousev1.Role) (string, error) {
+	r, err := s.Admin.CreateApiKey(ctx, &rousev1.CreateApiKeyRequest{AppId: appID, Role: role})
+	if err != nil {
+		return "", fmt.Errorf("creating a key: %w", err)
+	}
+	return r.GetSecret(), nil
+}
+
+// close ends the IM nodes that are left.
+func (w *world) close() {
+	for name := range w.nodes {
+		w.kill(name)
+	}
+	w.admin.Close()
+}
+
+// up starts an IM node.
+func (w *world) up(ctx context.Context, name string) error {
+	c, err := client.Dial(ctx, client.Options{Target: w.node.GRPCAddr(), APIKey: w.intake, Node: name})
+	if err != nil {
+		return fmt.Errorf("starting the IM node %s: %w", name, err)
+	}
+	w.nodes[name] = c
+	return nil
+}
+
+// kill cuts an IM node off, without a goodbye.
+func (w *world) kill(name string) {
+	now, cancel := context.WithCancel(context.Background())
+	cancel()
+	// What is unanswered is told to its senders.
+	_ = w.nodes[name].Close(now)
+	delete(w.nodes, name)
+}
+
+// crash kills an IM node and waits until the sessions it owned are offline.
+func (w *world) crash(ctx context.Context, l *Line) error {
+	w.kill(l.Node)
+	ctx, cancel := context.WithTimeout(ctx, leaseTTL+10*time.Second)
+	defer cancel()
+	tick := time.NewTicker(leaseTTL / 20)
+	defer tick.Stop()
+	for {
+		r, err := w.admin.Device.ListDevices(ctx, &rousev1.ListDevicesRequest{UserId: l.User})
+		if err != nil {
+			return fmt.Errorf("waiting for the end of the lease of %s: %w", l.Node, err)
+		}
+		online := false
+		for _, d := range r.GetDevices() {
+			online = online || d.GetOnline() && d.GetNode() == l.Node
+		}
+		if !online {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("the lease of %s did not end: %w", l.Node, context.Cause(ctx))
+		}
+	}
+}
+
+// disturb makes a vendor fail.
+func (w *world) disturb(l *Line) error {
+	faults, err := w.faults(l.Vendor)
+	if err != nil {
+		return err
+	}
+	f := fake.Fault{Kind: fake.Cut}
+	switch {
+	case l.Fault == Unanswered:
+	case l.Vendor == "apns" && l.Fault == Down:
+		f = fake.Reason(500, "InternalServerError")
+	case l.Vendor == "apns" && l.Fault == HotDevice:
+		f = fake.Reason(429, "TooManyRequests")
+		f.Header["retry-after"] = fmt.Sprint(l.RetryAfter)
+	case l.Vendor == "fcm" && l.Fault == Down:
+		f = fake.FCMRefusal(500, "INTERNAL", "INTERNAL", "Internal error encountered.", fmt.Sprint(l.RetryAfter))
+	case l.Vendor == "fcm" && l.Fault == Throttle:
+		f = fake.FCMRefusal(429, "RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", "Quota exceeded.", fmt.Sprint(l.RetryAfter))
+	default:
+		return fmt.Errorf("%s has no fault %q", l.Vendor, l.Fault)
+	}
+	f.Times = l.Times
+	faults.Script(f)
+	return nil
+}
+
+func (w *world) faults(vendor string) (*fake.Faults, error) {
+	switch vendor {
+	case "apns":
+		return &w.fakes.APNs.Faults, nil
+	case "fcm":
+		return &w.fakes.FCM.Faults, nil
+	}
+	return nil, fmt.Errorf("there is no vendor %q", vendor)
+}
+
+// act does what a line says and answers how an event of it was taken.
+func (w *world) act(ctx context.Context, l *Line) (rousev1.ItemStatus, error) {
+	none := rousev1.ItemStatus_ITEM_STATUS_UNSPECIFIED
+	var err error
+	switch l.Do {
+	case Bind:
+		_, err = w.admin.Device.BindToken(ctx, &rousev1.BindTokenRequest{UserId: l.User, DeviceId: l.Device, Notifier: l.Notifier, Token: l.Token})
+	case Unbind:
+		_, err = w.admin.Device.UnbindToken(ctx, &rousev1.UnbindTokenRequest{UserId: l.User, DeviceId: l.Device, Notifier: l.Notifier})
+	case Policy:
+		err = w.policy(ctx, l)
+	case Up:
+		err = w.up(ctx, l.Node)
+	case Crash:
+		err = w.crash(ctx, l)
+	case Fault:
+		err = w.disturb(l)
+	case Heal:
+		var faults *fake.Faults
+		if faults, err = w.faults(l.Vendor); err == nil {
+			faults.Clear()
+		}
+	case Dead:
+		w.fakes.APNs.Unregister(l.Token, time.Now())
+		w.fakes.FCM.Unregister(l.Token)
+	case Group:
+	default:
+		return w.send(ctx, l)
+	}
+	return none, err
+}
+
+// send hands the event of a line to its IM node and waits for the verdict.
+func (w *world) send(ctx context.Context, l *Line) (rousev1.ItemStatus, error) {
+	none := rousev1.ItemStatus_ITEM_STATUS_UNSPECIFIED
+	e, err := l.event()
+	switch {
+	case err != nil:
+		return none, err
+	case e == nil:
+		return none, fmt.Errorf("there is no deed %q", l.Do)
+	case w.nodes[l.Node] == nil:
+		return none, fmt.Errorf("the IM node %q is not up", l.Node)
+	}
+	r, err := w.nodes[l.Node].SendWait(ctx, e)
+	if err == nil && r.GetStatus() == rousev1.ItemStatus_ITEM_STATUS_REFUSED {
+		err = errors.New(r.GetError().GetMessage())
+	}
+	return r.GetStatus(), err
+}
