@@ -1,0 +1,65 @@
+// Command roused is the server: one node with its store. Without any
+// configuration it listens on loopback and keeps its facts in ./rouse-data.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+type flags struct {
+	Config      string           `help:"Configuration file (YAML). Without one the defaults hold." placeholder:"FILE"`
+	PrintConfig bool             `help:"Print a configuration file with every key, its default and what it means."`
+	Version     kong.VersionFlag `help:"Print the version."`
+}
+
+const description = `The server of Rouse, an offline-push engine for IM back ends.
+
+Without a configuration it listens on 127.0.0.1 (HTTP 7700, gRPC 7701) and keeps its facts in ./rouse-data. A variable ROUSE_<SECTION>_<KEY>, like ROUSE_HTTP_LISTEN, beats the file. SIGTERM and SIGINT end it in order; a second one ends it at once.`
+
+func main() {
+	signals := make(chan os.Signal, 2) // the order to end, and the one to end at once
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	os.Exit(run(os.Args[1:], os.Environ(), signals, os.Stdout, os.Stderr))
+}
+
+// run answers the exit code.
+func run(args, env []string, signals <-chan os.Signal, out, errs io.Writer) int {
+	var f flags
+	told := false // -h and --version have said all there is to say
+	parser, err := kong.New(&f, kong.Name("roused"), kong.Description(description), kong.Writers(out, errs),
+		kong.Vars{"version": "roused " + version()}, kong.Exit(func(int) { told = true }))
+	if err == nil {
+		_, err = parser.Parse(args)
+	}
+	switch {
+	case told:
+		return 0
+	case err != nil:
+		fmt.Fprintf(errs, "roused: %v; see roused -h\n", err)
+		return 2
+	}
+	if err := serve(context.Background(), f, env, signals, out, errs); err != nil {
+		if !errors.Is(err, errLogged) {
+			fmt.Fprintf(errs, "roused: %v\n", err)
+		}
+		return 1
+	}
+	return 0
+}
+
+// version is what the build knows of itself.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(unknown)"
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/rouse-im/rouse/internal/app"
+	"github.com/rouse-im/rouse/internal/config"
+)
+
+// errLogged is a failure that the log has told already.
+var errLogged = errors.New("see the log")
+
+// errAtOnce is the end that a second signal orders.
+var errAtOnce = errors.New("ended at once; calls and pushes under way were cut short, what was accepted is on disk")
+
+// serve runs a node until a signal, or until it cannot serve any more.
+func serve(ctx context.Context, f flags, env []string, signals <-chan os.Signal, out, errs io.Writer) error {
+	if f.PrintConfig {
+		_, err := io.WriteString(out, config.Example())
+		return err
+	}
+	c, err := config.Load(f.Config, env)
+	if err != nil {
+		return err
+	}
+	log := newLogger(c.Log, errs)
+	node, err := app.Start(app.Options{Config: c, Logger: log})
+	if err != nil {
+		return fmt.Errorf("cannot start: %w", err)
+	}
+	greet(out, c, node)
+
+	var failure error
+	select {
+	case s := <-signals:
+		log.Info("shutting down; a second signal ends at once", "signal", s.String(), "timeout", c.Shutdown.Timeout)
+	case failure = <-node.Failed():
+		log.Error("a port can no longer be served; shutting down", "error", failure)
+	}
+	stopped := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(ctx, c.Shutdown.Timeout)
+		defer cancel()
+		stopped <- node.Stop(ctx)
+	}()
+	select {
+	case <-signals:
+		return errAtOnce
+	case err := <-stopped:
+		if err != nil {
+			log.Error("the end was not orderly; what was accepted is on disk", "error", err)
+		}
+		if err != nil || failure != nil {
+			return errLogged
+		}
+	}
+	log.Info("stopped")
+	return nil
+}
+
+// greet says where everything is.
+func greet(out io.Writer, c config.Config, node *app.Node) {
+	scheme := "http"
+	if c.TLS.Enabled() {
+		scheme = "https"
+	}
+	fmt.Fprintf(out, "rouse %s is ready\n", version())
+	fmt.Fprintf(out, "  http  %s://%s   JSON calls, health, metrics\n", scheme, node.HTTPAddr())
+	fmt.Fprintf(out, "  grpc  %s   events of IM nodes\n", node.GRPCAddr())
+	fmt.Fprintf(out, "  data  %s\n", c.Data.Dir)
+	if key := filepath.Join(c.Data.Dir, app.OperatorKeyFile); readable(key) {
+		fmt.Fprintf(out, "  operator key in %s\n", key)
+	}
+}
+
+func readable(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+func newLogger(c config.Log, out io.Writer) *slog.Logger {
+	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+	o := &slog.HandlerOptions{Level: levels[c.Level]}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(out, o))
+	}
+	return slog.New(slog.NewTextHandler(out, o))
+}
