@@ -38,6 +38,7 @@ var layers = []layer{
 	{"internal/bench", []string{"api/...", "actors/...", "client", "storage/...", "vendors/...", "internal/..."}, "whole-engine workloads may know everything but the programs"},
 	{"internal/rpc", []string{"api/..."}, "a caller of the public API knows nothing of the server"},
 	{"internal/demo", []string{"api/...", "client", "internal/app", "internal/config", "internal/rpc", "vendors/fake"}, "the demo is a user: it starts a node and speaks its public API"},
+	{"internal/demo/generate", []string{"internal/demo"}, "it writes the script that the demo plays"},
 	{"internal/archtest", nil, "the rules read source text only"},
 	{"internal/tools/...", nil, "tools are separate modules"},
 	{"cmd/...", []string{"api/...", "actors/...", "client", "storage/...", "vendors/...", "internal/...", "cmd/..."}, "programs assemble"},
@@ -51,7 +52,7 @@ var importers = []struct {
 	why       string
 }{
 	{"internal/app", []string{"internal/app", "internal/bench", "internal/demo", "cmd/..."}, false, "internal/app assembles a node; only programs, whole-engine tests and benchmarks start one"},
-	{"internal/demo", []string{"cmd/rouse"}, false, "the demo is one verb of the command line"},
+	{"internal/demo", []string{"cmd/rouse", "internal/demo/..."}, false, "the demo is one verb of the command line"},
 	{"vendors/fake", []string{"vendors/...", "internal/bench", "internal/demo", "cmd/rouse"}, true, "no server ever sends to a fake"},
 	{"vendors/vendortest", []string{"vendors/..."}, false, "the conformance suite is for vendor packages"},
 	{"cmd/...", []string{"cmd/..."}, false, "programs are leaves"},
