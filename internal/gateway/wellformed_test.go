@@ -152,3 +152,18 @@ func TestCommonEventsAreCheckedByHand(t *testing.T) {
 		}
 	}
 }
+
+// Both say the same of every character that a rule could single out.
+func TestNamesByCharacter(t *testing.T) {
+	validator, err := newValidator()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &Gateway{validator: validator}
+	for c := range rune(0x100) {
+		e := presence("a" + string(c))
+		if byHand, compiled := wellFormed(e), g.check(e) == nil; byHand != compiled {
+			t.Errorf("%U: by hand %t, compiled %t", c, byHand, compiled)
+		}
+	}
+}
