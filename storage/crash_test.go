@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -57,9 +58,7 @@ func cutUnderLoad(t *testing.T, fs *vfs.MemFS, round, enough int, cfg vfs.CrashC
 	<-reached
 	mu.Lock()
 	before := make(map[string]uint16, len(acked))
-	for name, shard := range acked {
-		before[name] = shard
-	}
+	maps.Copy(before, acked)
 	mu.Unlock()
 	crashed := fs.CrashClone(cfg)
 	if err := s.Close(); err != nil {

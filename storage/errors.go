@@ -45,4 +45,5 @@ func (e *DiskLowError) Error() string {
 		e.FreeBytes, e.NeededBytes)
 }
 
+// Is makes errors.Is match ErrDiskLow.
 func (e *DiskLowError) Is(target error) bool { return target == ErrDiskLow }

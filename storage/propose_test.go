@@ -73,7 +73,8 @@ func TestRefusals(t *testing.T) {
 		"no operation":       {7, ErrBadMutation, []Mutation{{Key: user(7)}}},
 		"too large":          {7, ErrTooLarge, []Mutation{{Set, user(7), big}}},
 		"largest": {7, nil, []Mutation{
-			{Set, user(7), big[:MaxEntryBytes-len(user(7))-mutationOverhead]}}},
+			{Set, user(7), big[:MaxEntryBytes-len(user(7))-mutationOverhead]},
+		}},
 	} {
 		if err := put(s, c.shard, c.ms...); !errors.Is(err, c.want) {
 			t.Errorf("%s: got %v, want %v", name, err, c.want)

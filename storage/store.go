@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -123,8 +124,8 @@ func (s *Store) register(r prometheus.Registerer) error {
 
 func (s *Store) undo() error {
 	var errs []error
-	for i := len(s.release) - 1; i >= 0; i-- {
-		errs = append(errs, s.release[i]())
+	for _, v := range slices.Backward(s.release) {
+		errs = append(errs, v())
 	}
 	return errors.Join(errs...)
 }
@@ -147,8 +148,8 @@ func makeDir(fs vfs.FS, dir string) error {
 	if err := fs.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	for i := len(created) - 1; i >= 0; i-- {
-		if err := syncDir(fs, fs.PathDir(created[i])); err != nil {
+	for _, c := range slices.Backward(created) {
+		if err := syncDir(fs, fs.PathDir(c)); err != nil {
 			return err
 		}
 	}

@@ -45,7 +45,9 @@ func (s *state) verdict(p *push, fresh bool, now time.Time) {
 		s.retry(p, rousev1.Reason_REASON_VENDOR_QUOTA, now)
 	case vendors.CredentialBad:
 		s.retry(p, rousev1.Reason_REASON_CREDENTIAL_REJECTED, now)
-	default: // Transient, or an outcome that is not known here
+	case vendors.Transient:
+		fallthrough
+	default: // an outcome that is not known here
 		s.back(p, now)
 		s.retry(p, rousev1.Reason_REASON_VENDOR_UNAVAILABLE, now)
 	}
@@ -59,7 +61,7 @@ func (s *state) learn(p *push, now time.Time) {
 		s.pace.succeed(p.sentAt)
 		s.breaker.succeed(p.probe)
 	case vendors.Throttled:
-		if res.Scope == vendors.ScopeCredential {
+		if res.Scope != vendors.ScopeDevice {
 			s.pace.throttle(p.sentAt, res.RetryAfter, obstacle{rousev1.Reason_REASON_VENDOR_THROTTLED, res.Code}, now)
 		}
 		s.breaker.succeed(p.probe)
@@ -72,7 +74,9 @@ func (s *state) learn(p *push, now time.Time) {
 		s.breaker.succeed(p.probe)
 	case vendors.CredentialBad:
 		s.breaker.refuse(p.probe, obstacle{rousev1.Reason_REASON_CREDENTIAL_REJECTED, res.Code}, now)
-	default:
+	case vendors.Transient:
+		fallthrough
+	default: // an outcome that is not known here
 		s.breaker.fail(p.probe, obstacle{rousev1.Reason_REASON_VENDOR_UNAVAILABLE, res.Code}, now)
 	}
 }

@@ -128,9 +128,7 @@ func (a *Actor) fail(c actor.Context, steps []*user.Step, err error) {
 	a.stopUsers(c)
 	clear(a.intents)
 	clear(a.owners)
-	if err := a.restore(c); err != nil {
-		panic(err)
-	}
+	a.reread(c)
 }
 
 type shardError string

@@ -2,7 +2,6 @@ package shard
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"os"
 	"sync"
@@ -76,7 +75,7 @@ type engine struct {
 	held atomic.Pointer[func(uint16, []storage.Mutation, func(error))]
 }
 
-func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func startEngine(t testing.TB, fs vfs.FS, edit func(*engine, *Options)) *engine {
 	t.Helper()
@@ -90,7 +89,8 @@ func startEngine(t testing.TB, fs vfs.FS, edit func(*engine, *Options)) *engine 
 	e.lanes = lane.NewDirectory(e.sys, quiet())
 	e.lanes.Put("app", "apns", e.vendor, lane.Options{})
 	app := user.NewApp(nil, []*rousev1.Credential{{Name: "apns", Vendor: &rousev1.Credential_Apns{Apns: &rousev1.ApnsCredential{}}}})
-	o := Options{Logger: quiet(), IdleAfter: time.Minute,
+	o := Options{
+		Logger: quiet(), IdleAfter: time.Minute,
 		Propose: func(id uint16, ms []storage.Mutation, done func(error)) {
 			if f := e.held.Load(); f != nil {
 				(*f)(id, ms, done)
@@ -98,14 +98,18 @@ func startEngine(t testing.TB, fs vfs.FS, edit func(*engine, *Options)) *engine 
 			}
 			e.store.Propose(id, ms, done)
 		},
-		User: &user.Deps{Store: e.store, Ring: keys, Lanes: e.lanes, Logger: quiet(),
+		User: &user.Deps{
+			Store: e.store, Ring: keys, Lanes: e.lanes, Logger: quiet(),
 			App:  func(string) *user.App { return app },
-			Live: func(_, node string, _ uint64, _ time.Time) bool { return node != "dead" }},
+			Live: func(_, node string, _ uint64, _ time.Time) bool { return node != "dead" },
+		},
 	}
 	if edit != nil {
 		edit(e, &o)
 	}
-	e.set = Start(e.sys, o)
+	if e.set, err = Start(e.sys, o); err != nil {
+		t.Fatal(err)
+	}
 	return e
 }
 

@@ -42,7 +42,8 @@ func (a *Actor) intend(s *user.Step) {
 			kind = intentDisown
 		}
 		s.Mutations = append(s.Mutations, a.add(&intent{kind: kind, claim: claim{
-			Sum: storage.Sum(c.Sum), App: s.App, User: s.User, Device: c.Device, BoundAt: c.BoundAt}}))
+			Sum: storage.Sum(c.Sum), App: s.App, User: s.User, Device: c.Device, BoundAt: c.BoundAt,
+		}}))
 	}
 }
 
@@ -111,13 +112,15 @@ func (a *Actor) attempt(in *intent, now time.Time) {
 		return
 	}
 	id, sent, back := in.id, in.BoundAt, a.set.send
-	back(store.ShardOf(in.App, in.User), &user.Released{App: in.App, User: in.User, Sum: user.Sum(in.Sum), BoundAt: in.BoundAt,
+	back(store.ShardOf(in.App, in.User), &user.Released{
+		App: in.App, User: in.User, Sum: user.Sum(in.Sum), BoundAt: in.BoundAt,
 		Done: func(r actors.Reply) {
 			// A user or an app that is gone has no token to give up.
 			if r.Err == nil || r.Err.GetCode() == rousev1.ErrorCode_ERROR_CODE_NOT_FOUND {
 				back(a.id, &acked{id: id, boundAt: sent})
 			}
-		}})
+		},
+	})
 }
 
 // claimed asks the shard of a token to record its owner, or that it has none.

@@ -2,6 +2,7 @@ package shard
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -52,9 +53,7 @@ func powerLoss(t *testing.T, seed uint64) {
 	<-enough
 	mu.Lock()
 	before := make(map[string]string, len(acked))
-	for m, u := range acked {
-		before[m] = u
-	}
+	maps.Copy(before, acked)
 	left := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: []int{0, 50, 100}[seed%3], RNG: rng})
 	mu.Unlock()
 	ids := map[string]string{}

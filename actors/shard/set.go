@@ -3,6 +3,8 @@ package shard
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -39,8 +41,10 @@ type Metrics struct {
 func NewMetrics(r prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		active: prometheus.NewGauge(prometheus.GaugeOpts{Name: "rouse_users_active", Help: "Users whose actor is in memory."}),
-		batch: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "rouse_shard_batch_records",
-			Help: "Mutations in one commit of one shard.", Buckets: []float64{1, 2, 4, 8, 16, 32, 64, 128}}),
+		batch: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "rouse_shard_batch_records",
+			Help: "Mutations in one commit of one shard.", Buckets: []float64{1, 2, 4, 8, 16, 32, 64, 128},
+		}),
 	}
 	if r != nil {
 		r.MustRegister(m.active, m.batch)
@@ -48,8 +52,9 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	return m
 }
 
-// Start runs the shards; each takes up what it owed when it last stopped.
-func Start(sys *actor.ActorSystem, o Options) *Set {
+// Start runs the shards and returns when each has taken up what it owed when
+// it last stopped. It fails when the store cannot be read.
+func Start(sys *actor.ActorSystem, o Options) (*Set, error) {
 	if o.IdleAfter == 0 {
 		o.IdleAfter = 10 * time.Minute
 	}
@@ -65,12 +70,21 @@ func Start(sys *actor.ActorSystem, o Options) *Set {
 			return newActor(&s.o, id, props, s)
 		}, actor.WithMailbox(mailbox.Producer(cmp.Or(o.Mailbox, defaultMailbox)))))
 	}
+	ready := make(chan error, len(s.pids))
 	for _, pid := range s.pids { // only now, for a shard may send to any other
-		sys.Root.Send(pid, begin{})
+		sys.Root.Send(pid, begin{ready})
+	}
+	var errs []error
+	for range s.pids {
+		errs = append(errs, <-ready)
 	}
 	s.done.Go(func() { s.tick(ctx) })
 	s.done.Go(func() { s.compact(ctx) })
-	return s
+	if err := errors.Join(errs...); err != nil {
+		s.Stop()
+		return nil, fmt.Errorf("shards: %w", err)
+	}
+	return s, nil
 }
 
 func (s *Set) send(shard uint16, msg any) { s.sys.Root.Send(s.pids[shard-1], msg) }

@@ -64,6 +64,9 @@ type Actor struct {
 	// owners are owner records of tokens that are decided and not yet durable.
 	owners map[storage.Sum]ownerChange
 
+	// unread: a commit failed and the store could not be read since. Nothing is
+	// decided until it can.
+	unread  bool
 	swept   time.Time
 	drained chan struct{} // closed when nothing is left to do; nil = not draining
 }
@@ -86,7 +89,7 @@ func (c *child) idle() bool {
 
 type (
 	// begin is the first message: all shards of the node are known.
-	begin     struct{}
+	begin     struct{ ready chan<- error }
 	tick      struct{}
 	committed struct {
 		epoch uint64
@@ -102,16 +105,18 @@ func (*committed) Owed() {}
 func (*drain) Owed() {}
 
 func newActor(o *Options, id uint16, props *actor.Props, set *Set) *Actor {
-	return &Actor{o: o, id: id, props: props, set: set,
+	return &Actor{
+		o: o, id: id, props: props, set: set,
 		users: map[userKey]*child{}, due: map[userKey]time.Time{},
-		intents: map[storage.Sum]*intent{}, owners: map[storage.Sum]ownerChange{}}
+		intents: map[storage.Sum]*intent{}, owners: map[storage.Sum]ownerChange{},
+	}
 }
 
 // Receive translates messages.
 func (a *Actor) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case begin:
-		a.onBegin(c)
+		a.onBegin(c, m)
 	case *actor.Stopping:
 		a.stopUsers(c)
 	case *actors.Envelope:
@@ -137,17 +142,14 @@ func (a *Actor) Receive(c actor.Context) {
 	}
 }
 
-func (a *Actor) onBegin(c actor.Context) {
+func (a *Actor) onBegin(c actor.Context, m begin) {
 	a.swept = time.Now()
-	if err := a.restore(c); err != nil {
-		// Nothing may be decided on a store that cannot be read.
-		panic(err)
-	}
+	m.ready <- a.restore(c)
 	a.flush(c)
 }
 
 func (a *Actor) onEnvelope(c actor.Context, m *actors.Envelope) {
-	if len(a.queue)+len(a.inFlight) >= queueBound || a.drained != nil {
+	if len(a.queue)+len(a.inFlight) >= queueBound || a.drained != nil || a.unread {
 		m.Reject()
 		return
 	}
@@ -207,8 +209,20 @@ func (a *Actor) restore(c actor.Context) error {
 	return nil
 }
 
+// reread takes up the store's state after a failed commit.
+func (a *Actor) reread(c actor.Context) {
+	err := a.restore(c)
+	if a.unread = err != nil; a.unread {
+		a.o.Logger.Error("the store cannot be read; the shard tries again in a second", "shard", a.id, "error", err)
+		a.stopUsers(c)
+	}
+}
+
 func (a *Actor) onTick(c actor.Context) {
 	now := time.Now()
+	if a.unread {
+		a.reread(c)
+	}
 	for k, at := range a.due {
 		if at.After(now) {
 			continue
@@ -276,6 +290,8 @@ func (a *Actor) checkDrained() {
 }
 
 func unavailable(err error) *rousev1.Error {
-	return &rousev1.Error{Code: rousev1.ErrorCode_ERROR_CODE_UNAVAILABLE, Temporary: true,
-		Message: "the store did not take the change (" + err.Error() + "); send the same item again later"}
+	return &rousev1.Error{
+		Code: rousev1.ErrorCode_ERROR_CODE_UNAVAILABLE, Temporary: true,
+		Message: "the store did not take the change (" + err.Error() + "); send the same item again later",
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -96,9 +97,9 @@ func (n *Node) later(name string, stop func(ctx context.Context) error) {
 func (n *Node) Stop(ctx context.Context) error {
 	n.ready.Store(false)
 	var errs []error
-	for i := len(n.undo) - 1; i >= 0; i-- {
-		if err := n.undo[i].stop(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("stopping %s: %w", n.undo[i].name, err))
+	for _, part := range slices.Backward(n.undo) {
+		if err := part.stop(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stopping %s: %w", part.name, err))
 		}
 	}
 	n.undo = nil
@@ -163,12 +164,17 @@ func (n *Node) startActors() error {
 	n.later("actor system", func(context.Context) error { sys.Shutdown(); return nil })
 	apps := &apps{catalog: n.catalog}
 	n.startLanes(sys, apps)
-	n.shards = shard.Start(sys, shard.Options{
-		User: &user.Deps{Store: n.store, Ring: ring, Lanes: n.lanes, App: apps.get, Live: leases.Live, Logger: n.log,
-			Mailbox: n.o.Config.Users.Mailbox},
+	n.shards, err = shard.Start(sys, shard.Options{
+		User: &user.Deps{
+			Store: n.store, Ring: ring, Lanes: n.lanes, App: apps.get, Live: leases.Live, Logger: n.log,
+			Mailbox: n.o.Config.Users.Mailbox,
+		},
 		Propose: n.store.Propose, IdleAfter: n.o.Config.Users.PassivateAfter, Mailbox: n.o.Config.Users.ShardMailbox,
 		Logger: n.log, Metrics: shard.NewMetrics(n.registry),
 	})
+	if err != nil {
+		return err
+	}
 	n.later("shards", func(ctx context.Context) error {
 		err := n.shards.Drain(ctx)
 		// Sends under way end while the shards can still take their outcomes.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -19,7 +18,7 @@ func start(t *testing.T, dir string) *Node {
 	t.Helper()
 	c := config.Default()
 	c.Data.Dir, c.GRPC.Listen, c.HTTP.Listen, c.Data.MinFreeDisk = dir, "127.0.0.1:0", "127.0.0.1:0", 64<<20
-	n, err := Start(Options{Config: c, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	n, err := Start(Options{Config: c, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

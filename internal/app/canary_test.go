@@ -76,7 +76,8 @@ func TestCanary(t *testing.T) {
 	}
 	call("AdminService/CreateApp", map[string]any{"appId": "chat"})
 	call("AdminService/PutCredential", map[string]any{"appId": "chat", "credential": map[string]any{"name": "apns", "apns": map[string]any{
-		"bundleId": "im.rouse.chat", "keyId": "KEY", "teamId": "TEAM", "authKeyPem": p8, "endpoint": vendor.url, "caPem": ca}}})
+		"bundleId": "im.rouse.chat", "keyId": "KEY", "teamId": "TEAM", "authKeyPem": p8, "endpoint": vendor.url, "caPem": ca,
+	}}})
 	key = call("AdminService/CreateApiKey", map[string]any{"appId": "chat", "role": "ROLE_ADMIN"})["secret"].(string)
 	answers.Reset() // that one answer shows the secret on purpose
 	call("AdminService/ListCredentials", map[string]any{})
@@ -90,11 +91,15 @@ func TestCanary(t *testing.T) {
 		vendor.apns.Faults.Script(f)
 	}
 	for i := range 5 {
-		call("IntakeService/IngestBatch", map[string]any{"events": []any{map[string]any{"message": map[string]any{"messageId": fmt.Sprint("m", i),
-			"recipients": []string{"ann"}, "sender": "bob", "content": map[string]any{"title": canaryText, "body": canaryText, "data": map[string]string{"k": canaryData}}}}}})
+		call("IntakeService/IngestBatch", map[string]any{"events": []any{map[string]any{"message": map[string]any{
+			"messageId":  fmt.Sprint("m", i),
+			"recipients": []string{"ann"}, "sender": "bob", "content": map[string]any{"title": canaryText, "body": canaryText, "data": map[string]string{"k": canaryData}},
+		}}}})
 	}
-	call("IntakeService/IngestBatch", map[string]any{"events": []any{map[string]any{"message": map[string]any{"messageId": "bad",
-		"content": map[string]any{"body": canaryText}}}}, "typo" + canaryText: 1})
+	call("IntakeService/IngestBatch", map[string]any{"events": []any{map[string]any{"message": map[string]any{
+		"messageId": "bad",
+		"content":   map[string]any{"body": canaryText},
+	}}}, "typo" + canaryText: 1})
 	post(t, n, canaryText, "UserService/ListOutcomes", `{"userId":"ann"}`)
 	awaitOutcomes(t, n, key)
 	call("UserService/ListOutcomes", map[string]any{"userId": "ann"})

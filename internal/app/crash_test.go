@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -58,8 +57,10 @@ func serveChild() int {
 	}
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM)
-	n, err := Start(Options{Config: childConfig(os.Getenv(envDir), os.Getenv(envGRPC), os.Getenv(envHTTP)),
-		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))})
+	n, err := Start(Options{
+		Config: childConfig(os.Getenv(envDir), os.Getenv(envGRPC), os.Getenv(envHTTP)),
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
+	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -101,7 +102,7 @@ func newTown(t *testing.T) *town {
 	w := &town{t: t, dir: t.TempDir(), grpc: freePort(t), http: freePort(t)}
 	vendor, p8, ca := startAPNs(t)
 	w.apns = vendor.apns
-	n, err := Start(Options{Config: childConfig(w.dir, "127.0.0.1:0", "127.0.0.1:0"), Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	n, err := Start(Options{Config: childConfig(w.dir, "127.0.0.1:0", "127.0.0.1:0"), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,9 +114,13 @@ func newTown(t *testing.T) *town {
 	ctx := t.Context()
 	admin := rousev1connect.NewAdminServiceClient(http.DefaultClient, "http://"+n.HTTPAddr(), w.credentials())
 	mustDo(t)(admin.CreateApp(ctx, &rousev1.CreateAppRequest{AppId: "chat"}))
-	mustDo(t)(admin.PutCredential(ctx, &rousev1.PutCredentialRequest{AppId: "chat", Credential: &rousev1.Credential{Name: "apns",
-		Vendor: &rousev1.Credential_Apns{Apns: &rousev1.ApnsCredential{BundleId: "im.rouse.chat", KeyId: "KEY", TeamId: "TEAM",
-			AuthKeyPem: p8, Endpoint: vendor.url, CaPem: ca}}}}))
+	mustDo(t)(admin.PutCredential(ctx, &rousev1.PutCredentialRequest{AppId: "chat", Credential: &rousev1.Credential{
+		Name: "apns",
+		Vendor: &rousev1.Credential_Apns{Apns: &rousev1.ApnsCredential{
+			BundleId: "im.rouse.chat", KeyId: "KEY", TeamId: "TEAM",
+			AuthKeyPem: p8, Endpoint: vendor.url, CaPem: ca,
+		}},
+	}}))
 	devices := rousev1connect.NewDeviceServiceClient(http.DefaultClient, "http://"+n.HTTPAddr(), w.credentials())
 	for u := range crashUsers {
 		mustDo(t)(devices.BindToken(ctx, &rousev1.BindTokenRequest{UserId: fmt.Sprint("u", u), DeviceId: "phone", Notifier: "apns", Token: token(u)}))
@@ -170,7 +175,7 @@ func (w *town) serve(point string, hits int) (child *exec.Cmd, exit <-chan error
 	}
 	done := make(chan error, 1)
 	go func() { done <- child.Wait(); close(done) }()
-	w.t.Cleanup(func() { _ = child.Process.Kill(); <-done })
+	w.t.Cleanup(func() { _, _ = child.Process.Kill(), <-done })
 	return child, done
 }
 
@@ -220,8 +225,10 @@ func crash(t *testing.T, point string, hits int, term bool) {
 	c := w.dial()
 	var acked, refused atomic.Int64
 	for i := range crashMessages {
-		ev := &rousev1.Event{Kind: &rousev1.Event_Message{Message: &rousev1.MessageEvent{MessageId: fmt.Sprint("m", i),
-			Recipients: []string{fmt.Sprint("u", i%crashUsers)}, Sender: "bob", Content: &rousev1.Content{Body: "hello"}}}}
+		ev := &rousev1.Event{Kind: &rousev1.Event_Message{Message: &rousev1.MessageEvent{
+			MessageId:  fmt.Sprint("m", i),
+			Recipients: []string{fmt.Sprint("u", i%crashUsers)}, Sender: "bob", Content: &rousev1.Content{Body: "hello"},
+		}}}
 		if err := c.Send(t.Context(), ev, func(r *rousev1.ItemResult) {
 			if r.GetError() == nil {
 				acked.Add(1)
@@ -278,8 +285,10 @@ func TestKillUnderLoad(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	for part := range kills + 1 {
 		for i := part; i < crashMessages; i += kills + 1 {
-			ev := &rousev1.Event{Kind: &rousev1.Event_Message{Message: &rousev1.MessageEvent{MessageId: fmt.Sprint("m", i),
-				Recipients: []string{fmt.Sprint("u", i%crashUsers)}, Sender: "bob", Content: &rousev1.Content{Body: "hello"}}}}
+			ev := &rousev1.Event{Kind: &rousev1.Event_Message{Message: &rousev1.MessageEvent{
+				MessageId:  fmt.Sprint("m", i),
+				Recipients: []string{fmt.Sprint("u", i%crashUsers)}, Sender: "bob", Content: &rousev1.Content{Body: "hello"},
+			}}}
 			if err := c.Send(t.Context(), ev, func(r *rousev1.ItemResult) {
 				if r.GetError() != nil {
 					t.Errorf("refused: %v", r.GetError())
@@ -294,8 +303,7 @@ func TestKillUnderLoad(t *testing.T) {
 		}
 		<-time.After(time.Duration(rng.IntN(30)) * time.Millisecond) // a moment in the middle of the work
 		before.Store(acked.Load())
-		_ = child.Process.Kill()
-		<-exit
+		_, _ = child.Process.Kill(), <-exit
 		child, exit = w.serve("", 0)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
-	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -54,7 +53,7 @@ func TestTLS(t *testing.T) {
 	c := config.Default()
 	c.Data.Dir, c.GRPC.Listen, c.HTTP.Listen, c.Data.MinFreeDisk = dir, "127.0.0.1:0", "127.0.0.1:0", 64<<20
 	c.TLS.CertFile, c.TLS.KeyFile = writeCert(t, dir, ca)
-	n, err := Start(Options{Config: c, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	n, err := Start(Options{Config: c, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

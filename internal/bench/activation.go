@@ -21,6 +21,7 @@ import (
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/storage"
 	"github.com/rouse-im/rouse/storage/seal"
+	"github.com/rouse-im/rouse/vendors"
 )
 
 // core is shards and a store in this process, without edges and vendors.
@@ -53,9 +54,7 @@ func openCore(users int) (_ *core, err error) {
 	if err != nil {
 		return c, err
 	}
-	app := user.NewApp(nil, nil)
-	c.deps = user.Deps{Store: c.store, Ring: ring, Logger: quiet, App: func(string) *user.App { return app },
-		Live: func(string, string, uint64, time.Time) bool { return true }}
+	c.deps = user.Deps{Store: c.store, Ring: ring, Logger: quiet, Live: func(string, string, uint64, time.Time) bool { return true }}
 	return c, seedInto(c.store, users)
 }
 
@@ -67,13 +66,36 @@ func (c *core) close() error {
 	return errors.Join(err, os.RemoveAll(c.dir))
 }
 
-// start runs shards, in whose memory is no user.
-func (c *core) start() (route actors.Router, stop func()) {
+// start runs shards, in whose memory is no user. Pushes, if any, go to v; stop
+// waits for their outcomes.
+func (c *core) start(v vendors.Sender) (route actors.Router, stop func() error, err error) {
 	sys := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return c.deps.Logger }))
 	deps := c.deps
 	deps.Lanes = lane.NewDirectory(sys, c.deps.Logger)
-	set := shard.Start(sys, shard.Options{User: &deps, Propose: c.store.Propose, Logger: c.deps.Logger})
-	return set.Route, func() { set.Stop(); sys.Shutdown() }
+	app := user.NewApp(nil, nil)
+	if v != nil {
+		deps.Lanes.Put(appID, notifier, v, lane.Options{})
+		app = user.NewApp(nil, []*rousev1.Credential{{Name: notifier}})
+	}
+	deps.App = func(string) *user.App { return app }
+	set, err := shard.Start(sys, shard.Options{User: &deps, Propose: c.store.Propose, Logger: c.deps.Logger})
+	if err != nil {
+		sys.Shutdown()
+		return nil, nil, err
+	}
+	return set.Route, func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
+		defer cancel()
+		for _, l := range deps.Lanes.All() {
+			for l.Stats().Reserved > 0 && ctx.Err() == nil {
+				<-time.After(time.Millisecond)
+			}
+		}
+		err := errors.Join(set.Drain(ctx), deps.Lanes.Close(ctx), set.Drain(ctx))
+		set.Stop()
+		sys.Shutdown()
+		return err
+	}, nil
 }
 
 // ask waits for the answer to a question that writes nothing.
@@ -96,18 +118,23 @@ func activation(ctx context.Context, r *runner) (err error) {
 	defer func() { err = errors.Join(err, c.close()) }()
 	var times []time.Duration
 	for _, counts := range []bool{false, true} { // the first pass warms the cache of blocks
-		route, stop := c.start()
-		times, err = askAll(ctx, route, users)
-		stop()
+		route, stop, err := c.start(nil)
 		if err != nil {
+			return err
+		}
+		times, err = askAll(ctx, route, users)
+		if err = errors.Join(err, stop()); err != nil {
 			return err
 		}
 		if counts {
 			break
 		}
 	}
-	route, stop := c.start()
-	defer stop()
+	route, stop, err := c.start(nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
 	if _, err := askAll(ctx, route, users); err != nil {
 		return err
 	}

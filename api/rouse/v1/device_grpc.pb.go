@@ -28,7 +28,8 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// DeviceService keeps push tokens. Role: intake, admin. The app is the key's.
+// DeviceService keeps push tokens. Roles: intake and admin; viewer for the
+// read. The app is the key's.
 type DeviceServiceClient interface {
 	// BindToken ties a vendor token to a device of a user.
 	// An empty token removes the binding (user, device, notifier); an empty
@@ -83,7 +84,8 @@ func (c *deviceServiceClient) ListDevices(ctx context.Context, in *ListDevicesRe
 // All implementations must embed UnimplementedDeviceServiceServer
 // for forward compatibility.
 //
-// DeviceService keeps push tokens. Role: intake, admin. The app is the key's.
+// DeviceService keeps push tokens. Roles: intake and admin; viewer for the
+// read. The app is the key's.
 type DeviceServiceServer interface {
 	// BindToken ties a vendor token to a device of a user.
 	// An empty token removes the binding (user, device, notifier); an empty
