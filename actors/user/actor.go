@@ -148,7 +148,7 @@ type decided struct {
 // Props of user actors: one for all of them.
 func Props(d *Deps) *actor.Props {
 	return actor.PropsFromProducer(func() actor.Actor { return &Actor{deps: d} },
-		actor.WithMailbox(mailbox.Producer(cmp.Or(d.Mailbox, DefaultMailbox))))
+		actor.WithMailbox(mailbox.Producer(cmp.Or(d.Mailbox, DefaultMailbox))), actor.WithDispatcher(mailbox.NewTurns()))
 }
 
 // Receive translates messages into commands.
