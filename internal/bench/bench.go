@@ -22,7 +22,7 @@ type Config struct {
 	Size  Size
 	// Only names the workloads to run; empty = all of Workloads.
 	Only []string
-	// Profiles is an existing directory for CPU profiles of the children; empty = none.
+	// Profiles is an existing directory for profiles of the children; empty = none.
 	Profiles string
 	// Progress gets lines for people; nil = none.
 	Progress io.Writer

@@ -56,8 +56,10 @@ func TestWorkloads(t *testing.T) {
 			t.Errorf("%s measured nothing", w.Name)
 		}
 	}
-	if info, err := os.Stat(profiles + "/engine.pprof"); err != nil || info.Size() == 0 {
-		t.Errorf("no profile of the engine: %v", err)
+	for _, file := range []string{"/engine.cpu", "/engine.allocs"} {
+		if info, err := os.Stat(profiles + file); err != nil || info.Size() == 0 {
+			t.Errorf("no profile of the engine: %v", err)
+		}
 	}
 	left, err := os.ReadDir(os.Getenv("TMPDIR"))
 	if err != nil || len(left) > 0 {
@@ -163,7 +165,10 @@ func BenchmarkActivation(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer c.close()
-	route, stop := c.start()
+	route, stop, err := c.start(nil)
+	if err != nil {
+		b.Fatal(err)
+	}
 	defer stop()
 	b.ResetTimer()
 	if _, err := askAll(b.Context(), route, b.N); err != nil {

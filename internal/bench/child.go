@@ -80,7 +80,7 @@ func (p pipe) Close() error { return errors.Join(p.in.Close(), p.ReadCloser.Clos
 type Nothing struct{}
 
 // process is what all roles can tell of themselves.
-type process struct{ profile *os.File }
+type process struct{ cpu, allocs *os.File }
 
 // CPU answers the CPU time so far.
 func (*process) CPU(_ Nothing, d *time.Duration) error {
@@ -88,28 +88,32 @@ func (*process) CPU(_ Nothing, d *time.Duration) error {
 	return nil
 }
 
-// Profile writes a CPU profile to the given file from now until Close.
+// Profile writes profiles to files of the given name: file.cpu of the time from
+// now to the end, file.allocs of all that was allocated since the start.
 func (p *process) Profile(file string, _ *Nothing) (err error) {
-	if p.profile, err = os.Create(file); err != nil {
+	if p.allocs, err = os.Create(file + ".allocs"); err != nil {
 		return err
 	}
-	return pprof.StartCPUProfile(p.profile)
+	if p.cpu, err = os.Create(file + ".cpu"); err != nil {
+		return err
+	}
+	return pprof.StartCPUProfile(p.cpu)
 }
 
 func (p *process) closeProfile() error {
-	if p.profile == nil {
+	if p.cpu == nil {
 		return nil
 	}
 	pprof.StopCPUProfile()
-	return p.profile.Close()
+	return errors.Join(p.cpu.Close(), pprof.Lookup("allocs").WriteTo(p.allocs, 0), p.allocs.Close())
 }
 
-// record makes a child write its profile, when profiles are wanted.
+// record makes a child write its profiles, when they are wanted.
 func (r *runner) record(c *child, name string) error {
 	if r.Profiles == "" {
 		return nil
 	}
-	file, err := filepath.Abs(filepath.Join(r.Profiles, name+".pprof"))
+	file, err := filepath.Abs(filepath.Join(r.Profiles, name))
 	if err != nil {
 		return err
 	}

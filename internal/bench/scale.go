@@ -75,7 +75,7 @@ func memory(ctx context.Context, r *runner) (err error) {
 		return err
 	}
 	added := users / warm * (warm - 1)
-	r.add("memory", fmt.Sprintf("heap of an active user with three devices, of %d", users), float64(after-before)/float64(added), "bytes", atMost(1.2*1024))
+	r.add("memory", fmt.Sprintf("heap of an active user with three devices, of %d", users), float64(after-before)/float64(added), "bytes", atMost(1200))
 	r.add("memory", "of it, the record", float64(len(record(0))), "bytes", nil)
 	return nil
 }
