@@ -96,8 +96,8 @@ func TestRefreshReplacesTheMiddle(t *testing.T) {
 	}
 	for _, want := range []string{
 		"# Title\n", "\nafter\n", "1970-01-01, commit abc",
-		"| push | ratio | 0.65  |  | ≥ 0.70 | falls short |\n",
-		"| scale | many ÷ few | 1.10  | 1.00 to 1234 | ≥ 0.85, ≤ 1.15 | reached |\n",
+		"| push | ratio | 0.65 |  | ≥ 0.70 | falls short |\n",
+		"| scale | many ÷ few | 1.10 | 1.00 to 1234 | ≥ 0.85, ≤ 1.15 | reached |\n",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("lacks %q:\n%s", want, got)

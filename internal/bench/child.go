@@ -76,6 +76,14 @@ func (p pipe) Write(b []byte) (int, error) { return p.in.Write(b) }
 
 func (p pipe) Close() error { return errors.Join(p.in.Close(), p.ReadCloser.Close()) }
 
+// stdio joins a child's input and output, which end with the process.
+type stdio struct {
+	io.Reader
+	io.Writer
+}
+
+func (stdio) Close() error { return nil }
+
 // Nothing is the argument or the answer of calls without.
 type Nothing struct{}
 
@@ -121,7 +129,7 @@ func (r *runner) record(c *child, name string) error {
 }
 
 // Child plays a role until in ends. Interrupts are left to the parent.
-func Child(role string, in io.ReadCloser, out io.WriteCloser) error {
+func Child(role string, in io.Reader, out io.Writer) error {
 	signal.Ignore(os.Interrupt)
 	var actor interface{ close() error }
 	switch role {
@@ -138,6 +146,6 @@ func Child(role string, in io.ReadCloser, out io.WriteCloser) error {
 	if err := server.RegisterName("Child", actor); err != nil {
 		return err
 	}
-	server.ServeCodec(jsonrpc.NewServerCodec(pipe{in, out}))
+	server.ServeCodec(jsonrpc.NewServerCodec(stdio{in, out}))
 	return actor.close()
 }

@@ -98,7 +98,8 @@ func (r *Report) Markdown() string {
 				met = "reached"
 			}
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s %s | %s | %s | %s |\n", x.Workload, x.What, number(x.Value), x.Unit, spread, reach, met)
+		value := strings.TrimSpace(number(x.Value) + " " + x.Unit)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", x.Workload, x.What, value, spread, reach, met)
 	}
 	return b.String()
 }
