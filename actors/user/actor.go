@@ -193,7 +193,8 @@ func (a *Actor) guard(_ actor.Context, done func(actors.Reply), f func()) {
 			a.deps.Logger.Error("command of a user panicked", "app", a.app, "panic", r, "stack", string(debug.Stack()))
 			if done != nil {
 				done(actors.Reply{Status: rousev1.ItemStatus_ITEM_STATUS_REFUSED, Err: &rousev1.Error{
-					Code: rousev1.ErrorCode_ERROR_CODE_INTERNAL, Message: "the command failed in the server; see its log"}})
+					Code: rousev1.ErrorCode_ERROR_CODE_INTERNAL, Message: "the command failed in the server; see its log",
+				}})
 			}
 		}
 	}()

@@ -2,6 +2,7 @@ package user
 
 import (
 	"encoding/hex"
+	"maps"
 	"strings"
 	"time"
 
@@ -68,9 +69,7 @@ func (a *Actor) notification(p *Pending, v *Verdict, d *Device, id, token string
 	if n.Title == "" && n.Body == "" {
 		n.Body = placeholder(d.Info.Lang)
 	}
-	for k, x := range c.GetData() {
-		n.Data[k] = x
-	}
+	maps.Copy(n.Data, c.GetData())
 	n.Data[keyTo], n.Data[keyMessage] = a.user, p.Message
 	if m.GetSender() != "" {
 		n.Data[keyFrom] = m.GetSender()

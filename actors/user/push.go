@@ -134,12 +134,9 @@ func (d *Decision) end(e *Env, p *Pending, i int, st rousev1.OutcomeStatus, r ro
 }
 
 func (d *Decision) touch(p *Pending) {
-	for _, q := range d.Touched {
-		if q == p {
-			return
-		}
+	if !slices.Contains(d.Touched, p) {
+		d.Touched = append(d.Touched, p)
 	}
-	d.Touched = append(d.Touched, p)
 }
 
 // decideEnded takes a lane's report. One that is not awaited changes nothing:
@@ -161,8 +158,10 @@ func (s *State) decideEnded(c Ended, e *Env) Decision {
 		s.hand(&dec, e, p, i)
 		return dec
 	}
-	dec.Events = append(dec.Events, verdictEnded{p: p, i: i, status: c.Status, reason: c.Reason,
-		code: c.VendorCode, id: c.VendorID, at: e.Now.UnixMilli()})
+	dec.Events = append(dec.Events, verdictEnded{
+		p: p, i: i, status: c.Status, reason: c.Reason,
+		code: c.VendorCode, id: c.VendorID, at: e.Now.UnixMilli(),
+	})
 	dec.touch(p)
 	if b == nil || b.Sum != c.Sum {
 		return dec

@@ -16,12 +16,16 @@ import (
 // typical is a user with an iPhone, an Android phone and a desktop.
 func typical() *State {
 	return &State{Known: true, Days: [2]uint16{20513, 20512}, Devices: []Device{
-		{ID: "6F1C2B7E-58A4-4B0E-9C55-0D1E2F3A4B5C", Info: Info{Platform: rousev1.Platform_PLATFORM_IOS, Package: "com.example.chat", Version: "8.1.0", Lang: "zh-Hans-CN", Zone: "Asia/Shanghai"},
+		{
+			ID: "6F1C2B7E-58A4-4B0E-9C55-0D1E2F3A4B5C", Info: Info{Platform: rousev1.Platform_PLATFORM_IOS, Package: "com.example.chat", Version: "8.1.0", Lang: "zh-Hans-CN", Zone: "Asia/Shanghai"},
 			State: disconnected, Session: 1767000000123, Step: 3, LastSeen: 1767000000, Count: 12,
-			Bindings: []Binding{{Notifier: "apns-prod", Sealed: strings.Repeat("x", 1+32+33), Sum: Sum{1}, BoundAt: 1767000000123}}},
-		{ID: "a81b9f0c33d24e57", Info: Info{Platform: rousev1.Platform_PLATFORM_ANDROID, Brand: "google", Package: "com.example.chat", Version: "8.1.0", Lang: "en-GB", Zone: "Europe/London"},
+			Bindings: []Binding{{Notifier: "apns-prod", Sealed: strings.Repeat("x", 1+32+33), Sum: Sum{1}, BoundAt: 1767000000123}},
+		},
+		{
+			ID: "a81b9f0c33d24e57", Info: Info{Platform: rousev1.Platform_PLATFORM_ANDROID, Brand: "google", Package: "com.example.chat", Version: "8.1.0", Lang: "en-GB", Zone: "Europe/London"},
 			State: background, Node: "im-3", Inc: 1767000000000000000, Session: 1767000000123, Step: 3, LastSeen: 1767000000, Count: 12,
-			Bindings: []Binding{{Notifier: "fcm", Sealed: strings.Repeat("y", 1+142+33), Sum: Sum{2}, BoundAt: 1767000000123}}},
+			Bindings: []Binding{{Notifier: "fcm", Sealed: strings.Repeat("y", 1+142+33), Sum: Sum{2}, BoundAt: 1767000000123}},
+		},
 		{ID: "desktop-1", Info: Info{Platform: rousev1.Platform_PLATFORM_DESKTOP}, State: loggedOut, Session: 1767000000123, Step: 1, LastSeen: 1767000000},
 	}}
 }
@@ -38,9 +42,13 @@ const goldenRecord = "080112430a016410021a01622201702a017632016c3a017a40034a016e
 
 // The bytes on disk must stay readable for ever.
 func TestRecordGolden(t *testing.T) {
-	s := &State{Known: true, Days: [2]uint16{20513, 20512}, Policy: Policy{Kind: rousev1.MultiDevicePolicy_MULTI_DEVICE_POLICY_AWAY_DELAY, Delay: 20 * time.Second},
-		Devices: []Device{{ID: "d", Info: Info{Platform: 2, Brand: "b", Package: "p", Version: "v", Lang: "l", Zone: "z"}, State: 3, Node: "n", Inc: 4, Session: 5, Step: 6, LastSeen: 7, Count: 8,
-			Bindings: []Binding{{Notifier: "f", Sealed: "s", Sum: Sum{9}, BoundAt: 10, LastReason: 60, LastAt: 11}}}}}
+	s := &State{
+		Known: true, Days: [2]uint16{20513, 20512}, Policy: Policy{Kind: rousev1.MultiDevicePolicy_MULTI_DEVICE_POLICY_AWAY_DELAY, Delay: 20 * time.Second},
+		Devices: []Device{{
+			ID: "d", Info: Info{Platform: 2, Brand: "b", Package: "p", Version: "v", Lang: "l", Zone: "z"}, State: 3, Node: "n", Inc: 4, Session: 5, Step: 6, LastSeen: 7, Count: 8,
+			Bindings: []Binding{{Notifier: "f", Sealed: "s", Sum: Sum{9}, BoundAt: 10, LastReason: 60, LastAt: 11}},
+		}},
+	}
 	got := hex.EncodeToString(s.Encode(nil))
 	if got != goldenRecord {
 		t.Errorf("the form of the record changed:\n got %s\nwant %s", got, goldenRecord)
@@ -66,9 +74,11 @@ func drawState(t *rapid.T) *State {
 	s.Days = [2]uint16{rapid.Uint16().Draw(t, "day"), rapid.Uint16().Draw(t, "day before")}
 	s.Policy = Policy{Kind: rousev1.MultiDevicePolicy(rapid.IntRange(0, 4).Draw(t, "policy")), Delay: time.Duration(rapid.IntRange(0, 3600).Draw(t, "delay")) * time.Second}
 	for range rapid.IntRange(0, 4).Draw(t, "devices") {
-		d := Device{ID: str.Draw(t, "id"), State: rousev1.SessionState(rapid.IntRange(0, 5).Draw(t, "state")), Node: str.Draw(t, "node"),
+		d := Device{
+			ID: str.Draw(t, "id"), State: rousev1.SessionState(rapid.IntRange(0, 5).Draw(t, "state")), Node: str.Draw(t, "node"),
 			Inc: rapid.Uint64().Draw(t, "inc"), Session: rapid.Uint64().Draw(t, "session"), Step: rapid.Uint64().Draw(t, "step"),
-			LastSeen: rapid.Int64Range(0, 1<<40).Draw(t, "seen"), Count: rapid.Uint32().Draw(t, "count")}
+			LastSeen: rapid.Int64Range(0, 1<<40).Draw(t, "seen"), Count: rapid.Uint32().Draw(t, "count"),
+		}
 		d.Info = Info{Platform: rousev1.Platform(rapid.IntRange(0, 5).Draw(t, "platform")), Brand: str.Draw(t, "brand"), Lang: str.Draw(t, "lang")}
 		for range rapid.IntRange(0, 3).Draw(t, "bindings") {
 			d.Bindings = append(d.Bindings, Binding{Notifier: str.Draw(t, "notifier"), Sealed: str.Draw(t, "sealed"), Sum: Sum{rapid.Byte().Draw(t, "sum")}, BoundAt: rapid.Int64Range(0, 1<<45).Draw(t, "bound")})
@@ -81,7 +91,8 @@ func drawState(t *rapid.T) *State {
 func TestOutboxRoundTrip(t *testing.T) {
 	p := &Pending{Message: "m", DecidedAt: 1, Due: 2, Expires: 3, Verdicts: []Verdict{
 		{Device: "d", Notifier: "n", Status: isPending, Reason: 2, Stage: StageLane, VoIP: true, Badge: 0},
-		{Device: "e", Status: suppressed, Reason: 21, Badge: -1, EndedAt: 9, VendorCode: "c", VendorID: "i"}}}
+		{Device: "e", Status: suppressed, Reason: 21, Badge: -1, EndedAt: 9, VendorCode: "c", VendorID: "i"},
+	}}
 	got, sealed, err := DecodePending("m", string(p.EncodeOutbox(nil, []byte("payload"))))
 	if err != nil || sealed != "payload" {
 		t.Fatal(sealed, err)

@@ -22,7 +22,9 @@ func (a *Actor) restore(c actor.Context, entries []Entry) {
 	t.actor, t.env.Now = a, time.Now()
 	if a.record != "" {
 		if err := t.state.Decode(a.record); err != nil {
-			panic(err)
+			a.deps.Logger.Error("record of a user cannot be read; its pushes are left in the store", "app", a.app, "shard", a.shard, "error", err)
+			a.broken = true
+			return
 		}
 	}
 	for _, e := range entries {

@@ -35,8 +35,10 @@ func (s *State) route(p *Pending, m *rousev1.MessageEvent, e *Env, raise []int) 
 		}
 		badge := d.badge(m, e, slices.Contains(raise, i))
 		for _, b := range chosen {
-			v := Verdict{Device: d.ID, Notifier: b.Notifier, Status: isPending, Reason: rousev1.Reason_REASON_QUEUED,
-				Stage: StageLane, VoIP: e.App.Notifiers[b.Notifier].VoIP, Badge: badge}
+			v := Verdict{
+				Device: d.ID, Notifier: b.Notifier, Status: isPending, Reason: rousev1.Reason_REASON_QUEUED,
+				Stage: StageLane, VoIP: e.App.Notifiers[b.Notifier].VoIP, Badge: badge,
+			}
 			if delay {
 				v.Stage, v.Reason = StageDelayed, rousev1.Reason_REASON_DELAYED
 				p.Due = e.Now.Add(s.effective(e).Delay).UnixMilli()

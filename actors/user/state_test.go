@@ -82,8 +82,10 @@ var messages int
 func (w *world) message(edit func(*rousev1.MessageEvent)) (string, map[string]string) {
 	w.t.Helper()
 	messages++
-	m := &rousev1.MessageEvent{MessageId: fmt.Sprint("m", messages), Sender: "bob", ConversationType: rousev1.ConversationType_CONVERSATION_TYPE_DIRECT,
-		Content: &rousev1.Content{Body: "hi"}}
+	m := &rousev1.MessageEvent{
+		MessageId: fmt.Sprint("m", messages), Sender: "bob", ConversationType: rousev1.ConversationType_CONVERSATION_TYPE_DIRECT,
+		Content: &rousev1.Content{Body: "hi"},
+	}
 	if edit != nil {
 		edit(m)
 	}
@@ -395,7 +397,8 @@ func TestDeviceReturns(t *testing.T) {
 func TestAwayDelay(t *testing.T) {
 	set := func(t *testing.T) (*world, string) {
 		w := newWorld(t, &rousev1.AppSettings{DevicePolicy: &rousev1.DevicePolicy{
-			Policy: rousev1.MultiDevicePolicy_MULTI_DEVICE_POLICY_AWAY_DELAY, AwayDelay: durationpb.New(20 * time.Second)}})
+			Policy: rousev1.MultiDevicePolicy_MULTI_DEVICE_POLICY_AWAY_DELAY, AwayDelay: durationpb.New(20 * time.Second),
+		}})
 		w.platform("desk", rousev1.Platform_PLATFORM_DESKTOP)
 		w.session("desk", connected)
 		w.bind("phone", "apns", "aa")

@@ -59,8 +59,10 @@ func TestRelease(t *testing.T) {
 
 func TestTokenInvalid(t *testing.T) {
 	end := func(w *world, id string, since time.Time, sum Sum) Decision {
-		return w.do(Ended{Message: id, Device: "phone", Notifier: "apns", Status: rousev1.OutcomeStatus_OUTCOME_STATUS_FAILED,
-			Reason: rousev1.Reason_REASON_TOKEN_INVALID, TokenInvalid: true, InvalidSince: since, Sum: sum})
+		return w.do(Ended{
+			Message: id, Device: "phone", Notifier: "apns", Status: rousev1.OutcomeStatus_OUTCOME_STATUS_FAILED,
+			Reason: rousev1.Reason_REASON_TOKEN_INVALID, TokenInvalid: true, InvalidSince: since, Sum: sum,
+		})
 	}
 	t.Run("dropped", func(t *testing.T) {
 		w := offlinePhone(t)
