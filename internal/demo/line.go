@@ -75,14 +75,6 @@ const (
 	Up       Deed = "up"    // * the IM node starts
 )
 
-// Failures of vendors that a Fault line can ask for.
-const (
-	Throttle   = "429" // the whole account is asked to wait
-	HotDevice  = "429-device"
-	Down       = "500"
-	Unanswered = "cut" // takes the push, and closes the connection instead of answering
-)
-
 // parse reads a day: one JSON object a line.
 func parse(r io.Reader) ([]Line, error) {
 	d := json.NewDecoder(r)

@@ -34,11 +34,14 @@ func (w *world) play(ctx context.Context, lines []Line, seen *ledger, progress f
 		return nil, err
 	}
 	p := &played{verdicts: r.verdicts, outcomes: map[string][]*rousev1.Outcome{}, seen: seen, icons: map[string]int{}, replayed: time.Since(began)}
-	if err := w.settle(ctx, p, userNames(lines), progress); err != nil {
+	if err := w.settle(ctx, userNames(lines), progress); err != nil {
 		return nil, err
 	}
 	p.settled = time.Since(began)
 	progress(Step{Stage: Verifying})
+	if err := w.collect(ctx, p, userNames(lines)); err != nil {
+		return nil, err
+	}
 	for token := range seen.last {
 		if d, ok := w.fakes.APNs.Device(token); ok {
 			p.icons[token] = d.Badge
@@ -51,7 +54,7 @@ func (w *world) play(ctx context.Context, lines []Line, seen *ledger, progress f
 
 // settle asks for the outcomes of all users until they are terminal, or do not
 // become so in time: then the check will tell.
-func (w *world) settle(ctx context.Context, p *played, users []string, progress func(Step)) error {
+func (w *world) settle(ctx context.Context, users []string, progress func(Step)) error {
 	deadline := time.Now().Add(settleTimeout)
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
@@ -62,7 +65,6 @@ func (w *world) settle(ctx context.Context, p *played, users []string, progress 
 		}
 		var still []string
 		for i, u := range open {
-			p.outcomes[u] = lists[i]
 			if slices.ContainsFunc(lists[i], pending) {
 				still = append(still, u)
 			}
@@ -77,6 +79,15 @@ func (w *world) settle(ctx context.Context, p *played, users []string, progress 
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// collect reads what became of everything, once nothing is under way any more.
+func (w *world) collect(ctx context.Context, p *played, users []string) error {
+	lists, err := w.listOutcomes(ctx, users)
+	for i, list := range lists {
+		p.outcomes[users[i]] = list
+	}
+	return err
 }
 
 func pending(o *rousev1.Outcome) bool {

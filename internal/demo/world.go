@@ -13,7 +13,6 @@ import (
 	"github.com/rouse-im/rouse/client"
 	"github.com/rouse-im/rouse/internal/app"
 	"github.com/rouse-im/rouse/internal/rpc"
-	"github.com/rouse-im/rouse/vendors/fake"
 )
 
 const appID = "chat"
@@ -124,42 +123,6 @@ func (w *world) crash(ctx context.Context, l *Line) error {
 	}
 }
 
-// disturb makes a vendor fail.
-func (w *world) disturb(l *Line) error {
-	faults, err := w.faults(l.Vendor)
-	if err != nil {
-		return err
-	}
-	f := fake.Fault{Kind: fake.Cut}
-	switch {
-	case l.Fault == Unanswered:
-	case l.Vendor == "apns" && l.Fault == Down:
-		f = fake.Reason(500, "InternalServerError")
-	case l.Vendor == "apns" && l.Fault == HotDevice:
-		f = fake.Reason(429, "TooManyRequests")
-		f.Header["retry-after"] = fmt.Sprint(l.RetryAfter)
-	case l.Vendor == "fcm" && l.Fault == Down:
-		f = fake.FCMRefusal(500, "INTERNAL", "INTERNAL", "Internal error encountered.", fmt.Sprint(l.RetryAfter))
-	case l.Vendor == "fcm" && l.Fault == Throttle:
-		f = fake.FCMRefusal(429, "RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", "Quota exceeded.", fmt.Sprint(l.RetryAfter))
-	default:
-		return fmt.Errorf("%s has no fault %q", l.Vendor, l.Fault)
-	}
-	f.Times = l.Times
-	faults.Script(f)
-	return nil
-}
-
-func (w *world) faults(vendor string) (*fake.Faults, error) {
-	switch vendor {
-	case "apns":
-		return &w.fakes.APNs.Faults, nil
-	case "fcm":
-		return &w.fakes.FCM.Faults, nil
-	}
-	return nil, fmt.Errorf("there is no vendor %q", vendor)
-}
-
 // act does what a line says and answers how an event of it was taken.
 func (w *world) act(ctx context.Context, l *Line) (rousev1.ItemStatus, error) {
 	none := rousev1.ItemStatus_ITEM_STATUS_UNSPECIFIED
@@ -176,12 +139,9 @@ func (w *world) act(ctx context.Context, l *Line) (rousev1.ItemStatus, error) {
 	case Crash:
 		err = w.crash(ctx, l)
 	case Fault:
-		err = w.disturb(l)
+		err = w.fakes.Disturb(Disturbance{Vendor: l.Vendor, Fault: l.Fault, Times: l.Times, RetryAfter: time.Duration(l.RetryAfter) * time.Second})
 	case Heal:
-		var faults *fake.Faults
-		if faults, err = w.faults(l.Vendor); err == nil {
-			faults.Clear()
-		}
+		err = w.fakes.Heal(l.Vendor)
 	case Dead:
 		w.fakes.APNs.Unregister(l.Token, time.Now())
 		w.fakes.FCM.Unregister(l.Token)

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/rouse-im/rouse/internal/demo"
+)
+
+type serveFakesVerb struct {
+	APNs    string        `name:"apns" help:"Loopback address of the fake APNs." default:"127.0.0.1:7710" placeholder:"ADDRESS"`
+	FCM     string        `name:"fcm" help:"Loopback address of the fake FCM." default:"127.0.0.1:7711" placeholder:"ADDRESS"`
+	Dir     string        `help:"Where the certificate of their authority and the credentials are written." default:"rouse-fakes" placeholder:"DIR"`
+	Latency time.Duration `help:"How much later the vendors answer." placeholder:"50ms"`
+	Fault   []string      `help:"Failure of a vendor for the next pushes: VENDOR=FAULT[:TIMES]; without TIMES for ever. VENDOR is apns or fcm; FAULT is 500, 429-device, cut, or for fcm 429. May be given several times." placeholder:"FAULT" sep:"none"`
+}
+
+// Help teaches by example.
+func (*serveFakesVerb) Help() string {
+	return `Both check what they get as strictly as the vendors do, and take any token.
+
+Examples:
+
+    rouse serve-fakes
+    rouse serve-fakes --latency 50ms --fault apns=500:30 --fault fcm=429:5`
+}
+
+// shown bounds the pushes that wait to be written; more are counted only.
+const shown = 1024
+
+// Run serves until it is interrupted.
+func (v *serveFakesVerb) Run(c *call) error {
+	pushes := make(chan demo.Pushed, shown)
+	fakes, err := demo.StartVendors(demo.VendorsOptions{APNs: v.APNs, FCM: v.FCM, Pushed: func(p demo.Pushed) {
+		select {
+		case pushes <- p:
+		default: // the terminal is slower than the vendor
+		}
+	}})
+	if err != nil {
+		return fmt.Errorf("%w; is the port in use? choose others with --apns and --fcm", err)
+	}
+	defer fakes.Close()
+	for _, f := range v.Fault {
+		if err := disturb(fakes, f); err != nil {
+			return fmt.Errorf("--fault %s: %w", f, err)
+		}
+	}
+	if v.Latency > 0 {
+		fakes.Delay(v.Latency)
+	}
+	if err := v.write(c, fakes); err != nil {
+		return err
+	}
+	for {
+		select {
+		case p := <-pushes:
+			badge := "-"
+			if p.Badge >= 0 {
+				badge = strconv.Itoa(p.Badge)
+			}
+			err = c.say("%s  %-4s  token …%s  badge %s  message %s  push %s", time.Now().Format(time.TimeOnly), p.Vendor, tail(p.Token), badge, p.Message, p.ID)
+		case err = <-fakes.Failed():
+		case <-c.ctx.Done():
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// disturb reads VENDOR=FAULT[:TIMES].
+func disturb(fakes *demo.Vendors, text string) error {
+	vendor, rest, ok := strings.Cut(text, "=")
+	if !ok {
+		return errors.New("write VENDOR=FAULT or VENDOR=FAULT:TIMES, like apns=500:30")
+	}
+	fault, count, counted := strings.Cut(rest, ":")
+	times := 0
+	if counted {
+		var err error
+		if times, err = strconv.Atoi(count); err != nil || times < 1 {
+			return fmt.Errorf("%q is no number of pushes; write one from 1 on", count)
+		}
+	}
+	return fakes.Disturb(demo.Disturbance{Vendor: vendor, Fault: fault, Times: times, RetryAfter: time.Second})
+}
+
+// write makes the files and says what to do with them.
+func (v *serveFakesVerb) write(c *call, fakes *demo.Vendors) error {
+	if err := os.MkdirAll(v.Dir, 0o700); err != nil {
+		return err
+	}
+	ca := filepath.Join(v.Dir, "ca.pem")
+	if err := os.WriteFile(ca, fakes.CAPEM, 0o600); err != nil {
+		return err
+	}
+	text := fmt.Sprintf("fake APNs  %s\nfake FCM   %s\nauthority  %s\n\nWith a server running, in another terminal:\n\n  rouse app create chat\n", fakes.APNsURL, fakes.FCMURL, ca)
+	for _, k := range fakes.Credentials() {
+		body, err := protojson.MarshalOptions{Multiline: true}.Marshal(k)
+		if err != nil {
+			return err
+		}
+		path := filepath.Join(v.Dir, k.GetName()+".json")
+		if err := os.WriteFile(path, body, 0o600); err != nil {
+			return err
+		}
+		text += fmt.Sprintf("  rouse credential put --app chat %s\n", path)
+	}
+	return c.say("%s", text+`  rouse bind --app chat ann phone android any-token
+  rouse send --app chat ann --from bob --body "Are you there?" --wait
+
+Pushes will be shown here.`)
+}
+
+func tail(token string) string { return token[max(0, len(token)-6):] }
