@@ -1,0 +1,109 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"rouse": main})
+}
+
+// roused is the real server, built once.
+var roused = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "roused-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "roused")
+	out, err := exec.CommandContext(context.Background(), "go", "build", "-o", path, "../roused").CombinedOutput()
+	if err != nil {
+		os.Stderr.Write(out)
+	}
+	return path, err
+})
+
+func TestScripts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts servers")
+	}
+	path, err := roused()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(filepath.Dir(path)) })
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("ROUSED", path)
+			e.Setenv("LANG", "C")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"server": server, "fakes": fakes, "keep": keep,
+		},
+	})
+}
+
+// server starts roused on free ports and sets ROUSE_SERVER.
+func server(ts *testscript.TestScript, _ bool, _ []string) {
+	said := daemon(ts, "operator key in", ts.Getenv("ROUSED"))
+	_, rest, _ := strings.Cut(said, "http  ")
+	ts.Setenv("ROUSE_SERVER", strings.Fields(rest)[0])
+}
+
+// fakes starts rouse serve-fakes on free ports, with more flags.
+func fakes(ts *testscript.TestScript, _ bool, args []string) {
+	path, err := exec.LookPath("rouse")
+	ts.Check(err)
+	daemon(ts, "Pushes will be shown here", path, append([]string{"serve-fakes", "--apns", "127.0.0.1:0", "--fcm", "127.0.0.1:0"}, args...)...)
+}
+
+// keep puts what the last command wrote into a variable.
+func keep(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv(args[0], strings.Fields(ts.ReadFile("stdout"))[0])
+}
+
+// daemon starts a program, waits until it says the marker, and ends it with the
+// script; it must end in order.
+func daemon(ts *testscript.TestScript, marker, path string, args ...string) (said string) {
+	cmd := exec.CommandContext(context.Background(), path, args...)
+	cmd.Dir = ts.Getenv("WORK")
+	cmd.Env = append(os.Environ(), "ROUSE_GRPC_LISTEN=127.0.0.1:0", "ROUSE_HTTP_LISTEN=127.0.0.1:0", "ROUSE_DATA_MIN_FREE_DISK=64MiB")
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	out, err := cmd.StdoutPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	lines := bufio.NewScanner(out)
+	for !strings.Contains(said, marker) {
+		if !lines.Scan() {
+			ts.Fatalf("%s ended: %v\n%s", path, cmd.Wait(), errs.String())
+		}
+		said += lines.Text() + "\n"
+	}
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		for lines.Scan() {
+		}
+	}()
+	ts.Defer(func() {
+		ts.Check(cmd.Process.Signal(syscall.SIGTERM))
+		<-drained
+		if err := cmd.Wait(); err != nil {
+			ts.Fatalf("%s: %v\n%s", path, err, errs.String())
+		}
+	})
+	return said
+}
