@@ -69,6 +69,7 @@ type step struct {
 // Start builds a node and returns when it serves. What it had built is taken
 // down again when it fails.
 func Start(o Options) (_ *Node, err error) {
+	loadBallast()
 	n := &Node{o: o, log: o.Logger, registry: prometheus.NewRegistry(), failed: make(chan error, 1)}
 	defer func() {
 		if err != nil {

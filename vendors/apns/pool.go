@@ -40,6 +40,10 @@ func newPool(c parsed) *pool {
 			SendPingTimeout:  pingAfter,
 			PingTimeout:      pingTimeout,
 			WriteByteTimeout: writeByteTimeout,
+			// No dynamic table for what we send: path and apns-id differ in each
+			// push, and filling the table with them and evicting them costs more
+			// than sending the other headers in full.
+			MaxEncoderHeaderTableSize: 1,
 		},
 	}
 	life, cancel := context.WithCancel(context.Background())
