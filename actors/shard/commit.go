@@ -55,20 +55,25 @@ func (a *Actor) flush(c actor.Context) {
 	}
 }
 
+// batch is what the next commit takes: n steps and their mutations.
 func (a *Actor) batch() (n int, ms []storage.Mutation) {
 	if len(a.queue) == 1 {
 		return 1, a.queue[0].Mutations
 	}
-	size := 0
+	records, size := 0, 0
 	for _, s := range a.queue {
 		for i := range s.Mutations {
 			size += len(s.Mutations[i].Key) + len(s.Mutations[i].Value)
 		}
-		if n > 0 && (len(ms)+len(s.Mutations) > batchRecords || size > batchBytes) {
+		if n > 0 && (records+len(s.Mutations) > batchRecords || size > batchBytes) {
 			break
 		}
-		ms = append(ms, s.Mutations...)
+		records += len(s.Mutations)
 		n++
+	}
+	ms = make([]storage.Mutation, 0, records)
+	for _, s := range a.queue[:n] {
+		ms = append(ms, s.Mutations...)
 	}
 	return n, ms
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"maps"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -112,9 +113,14 @@ func order(names ...string) uint64 {
 	return h.Sum64()
 }
 
-// aad binds a sealed value to where it belongs.
-func (a *Actor) aad(parts ...string) []byte {
-	b := append(append(append([]byte(nil), a.app...), 0), a.user...)
+// vial is the scratch memory of sealing, opening and looking up.
+type vial struct{ aad, plain, sealed, key []byte }
+
+var vials = sync.Pool{New: func() any { return new(vial) }}
+
+// appendAAD binds a sealed value to where it belongs.
+func (a *Actor) appendAAD(b []byte, parts ...string) []byte {
+	b = append(append(append(b, a.app...), 0), a.user...)
 	for _, p := range parts {
 		b = append(append(b, 0), p...)
 	}
@@ -131,14 +137,19 @@ func (a *Actor) sealed(m *rousev1.BindTokenRequest) Bind {
 
 func (a *Actor) seal(device, notifier, token string) (string, Sum) {
 	sum := a.deps.Ring.Sum("token", []byte(a.app), []byte(notifier), []byte(token))
-	return string(a.deps.Ring.Seal(nil, a.aad(device, notifier), pack(token))), Sum(sum[:16])
+	return string(a.deps.Ring.Seal(nil, a.appendAAD(nil, device, notifier), pack(token))), Sum(sum[:16])
 }
 
 func (a *Actor) open(device string, b *Binding) (string, error) {
-	plain, err := a.deps.Ring.Open(nil, a.aad(device, b.Notifier), []byte(b.Sealed))
+	v := vials.Get().(*vial)
+	defer vials.Put(v)
+	v.aad = a.appendAAD(v.aad[:0], device, b.Notifier)
+	v.sealed = append(v.sealed[:0], b.Sealed...)
+	plain, err := a.deps.Ring.Open(v.plain[:0], v.aad, v.sealed)
 	if err != nil {
 		return "", err
 	}
+	v.plain = plain
 	return unpack(plain)
 }
 

@@ -94,6 +94,19 @@ func (s *State) Decode(rec string) error {
 	return r.err
 }
 
+// decodeDays reads State.Days alone.
+func decodeDays(rec string) (days [2]uint16, err error) {
+	r := reader{s: rec}
+	for {
+		switch f, n, _, ok := r.next(); {
+		case !ok:
+			return days, r.err
+		case f == 5:
+			return [2]uint16{uint16(n >> 16), uint16(n)}, nil
+		}
+	}
+}
+
 // grow lengthens a slice by one element, whose old memory may be reused.
 func grow[T any](s []T) []T {
 	if len(s) < cap(s) {

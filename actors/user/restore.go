@@ -54,7 +54,7 @@ func (a *Actor) unsealed(e Entry) (*Pending, error) {
 		return nil, err
 	}
 	p.stored = true
-	plain, err := a.deps.Ring.Open(nil, a.aad(p.Message, ""), []byte(sealed))
+	plain, err := a.deps.Ring.Open(nil, a.appendAAD(nil, p.Message, ""), []byte(sealed))
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package user
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"sync"
@@ -22,6 +23,7 @@ type turn struct {
 	env   Env
 	actor *Actor
 	taken []*lane.Lane // places taken by Room
+	page  page
 }
 
 var turns = sync.Pool{New: func() any {
@@ -155,8 +157,44 @@ func (a *Actor) release(t *turn) {
 	t.actor, t.env.App, t.state.Pending = nil, nil, nil
 	clear(t.taken)
 	t.taken = t.taken[:0]
+	t.page.reset() // not empty after a panic
 	turns.Put(t)
 }
+
+// page gathers keys and values in memory that is used again; take copies them
+// into memory of their own, all at once.
+type page struct {
+	buf   []byte
+	marks []mark
+}
+
+type mark struct {
+	op         storage.Op
+	key, value int // where they end in buf
+}
+
+// put ends a mutation: its key goes up to key, its value up to the end of buf.
+func (p *page) put(op storage.Op, key int) {
+	p.marks = append(p.marks, mark{op, key, len(p.buf)})
+}
+
+func (p *page) take() []storage.Mutation {
+	if len(p.marks) == 0 {
+		return nil
+	}
+	buf, ms, from := bytes.Clone(p.buf), make([]storage.Mutation, len(p.marks)), 0
+	for i, m := range p.marks {
+		ms[i] = storage.Mutation{Op: m.op, Key: buf[from:m.key:m.key]}
+		if m.value > m.key {
+			ms[i].Value = buf[m.key:m.value:m.value]
+		}
+		from = m.value
+	}
+	p.reset()
+	return ms
+}
+
+func (p *page) reset() { p.buf, p.marks = p.buf[:0], p.marks[:0] }
 
 // persist turns the decision into mutations: the record, and for each touched
 // message its outbox entry or its outcome.
@@ -165,27 +203,34 @@ func (a *Actor) persist(t *turn, d *Decision, s *Step) {
 		a.erase(t, s)
 		return
 	}
+	w := &t.page
 	if d.Changed {
-		rec := t.state.Encode(make([]byte, 0, len(a.record)+64))
-		a.record = string(rec)
-		s.Mutations = append(s.Mutations, storage.Mutation{Op: storage.Set, Key: storage.AppendUserKey(nil, a.shard, a.app, a.user), Value: rec})
+		w.buf = storage.AppendUserKey(w.buf, a.shard, a.app, a.user)
+		key := len(w.buf)
+		w.buf = t.state.Encode(w.buf)
+		a.record = string(w.buf[key:])
+		w.put(storage.Set, key)
 	}
 	for _, p := range d.Touched {
-		key := a.outboxKey(p)
-		if !p.done() {
-			s.Mutations = append(s.Mutations, storage.Mutation{Op: storage.Set, Key: key, Value: p.EncodeOutbox(make([]byte, 0, 512), a.sealPayload(p))})
-			p.stored = true
-			continue
+		if p.stored || !p.done() {
+			w.buf = a.outboxKey(w.buf, p)
+			key := len(w.buf)
+			if p.done() {
+				w.put(storage.Delete, key)
+			} else {
+				w.buf = a.appendOutbox(w.buf, p)
+				w.put(storage.Set, key)
+				p.stored = true
+				continue
+			}
 		}
-		if p.stored {
-			s.Mutations = append(s.Mutations, storage.Mutation{Op: storage.Delete, Key: key})
-		}
-		s.Mutations = append(s.Mutations, storage.Mutation{
-			Op: storage.Set, Value: p.EncodeOutcome(make([]byte, 0, 64+64*len(p.Verdicts))),
-			Key: a.outcomeKey(nil, unixDay(time.UnixMilli(p.DecidedAt)), p.Message),
-		})
+		w.buf = a.outcomeKey(w.buf, unixDay(time.UnixMilli(p.DecidedAt)), p.Message)
+		key := len(w.buf)
+		w.buf = p.EncodeOutcome(w.buf)
+		w.put(storage.Set, key)
 		a.undurable = append(a.undurable, decided{seq: a.cell.Proposed.Load() + 1, message: p.Message})
 	}
+	s.Mutations = w.take()
 	a.pending = t.state.Pending
 	a.cell.Pending.Store(int32(len(a.pending)))
 }
@@ -198,15 +243,15 @@ func (a *Actor) erase(t *turn, s *Step) {
 		s.Mutations = append(s.Mutations, storage.UserOutcomes(a.shard, day-n, a.app, a.user).Delete())
 	}
 	for _, p := range a.pending {
-		s.Mutations = append(s.Mutations, storage.Mutation{Op: storage.Delete, Key: a.outboxKey(p)})
+		s.Mutations = append(s.Mutations, storage.Mutation{Op: storage.Delete, Key: a.outboxKey(nil, p)})
 	}
 	s.Erased = true
 	a.record, a.pending, a.undurable = "", nil, nil
 	a.cell.Pending.Store(0)
 }
 
-func (a *Actor) outboxKey(p *Pending) []byte {
-	return storage.AppendOutboxKey(nil, storage.OutboxKey{Shard: a.shard, DueMilli: uint64(p.DecidedAt), App: a.app, User: a.user, Message: p.Message})
+func (a *Actor) outboxKey(b []byte, p *Pending) []byte {
+	return storage.AppendOutboxKey(b, storage.OutboxKey{Shard: a.shard, DueMilli: uint64(p.DecidedAt), App: a.app, User: a.user, Message: p.Message})
 }
 
 func (a *Actor) outcomeKey(b []byte, day uint16, message string) []byte {
@@ -267,13 +312,14 @@ func (a *Actor) seen(message string, now time.Time) (bool, error) {
 	if slices.ContainsFunc(a.undurable, func(d decided) bool { return d.message == message }) {
 		return true, nil
 	}
-	today := unixDay(now)
-	var buf [512]byte
-	for _, day := range [2]uint16{today, today - 1} {
-		if !a.decidedOn(day) {
+	v := vials.Get().(*vial)
+	defer vials.Put(v)
+	for _, day := range a.daysToAsk(now) {
+		if day == 0 {
 			continue
 		}
-		switch _, err := a.deps.Store.Get(a.outcomeKey(buf[:0], day, message)); {
+		v.key = a.outcomeKey(v.key[:0], day, message)
+		switch _, err := a.deps.Store.Get(v.key); {
 		case err == nil:
 			return true, nil
 		case !errors.Is(err, storage.ErrNotFound):
@@ -283,24 +329,36 @@ func (a *Actor) seen(message string, now time.Time) (bool, error) {
 	return false, nil
 }
 
-func (a *Actor) decidedOn(day uint16) bool {
+// daysToAsk are today and yesterday if a message was decided then, else 0.
+func (a *Actor) daysToAsk(now time.Time) [2]uint16 {
+	today := unixDay(now)
+	ask := [2]uint16{today, today - 1}
 	if a.record == "" {
-		return true // no record, no days: the store must be asked
+		return ask // no record, no days: the store must be asked
 	}
-	t := turns.Get().(*turn)
-	defer a.release(t)
-	if t.state.Decode(a.record) != nil {
-		return true
+	days, err := decodeDays(a.record)
+	if err != nil {
+		return ask
 	}
-	return t.state.Days[0] == day || t.state.Days[1] == day
+	for i, day := range ask {
+		if !slices.Contains(days[:], day) {
+			ask[i] = 0
+		}
+	}
+	return ask
 }
 
-func (a *Actor) sealPayload(p *Pending) []byte {
-	plain, err := proto.Marshal(p.Payload)
-	if err != nil {
+// appendOutbox seals what a push is made of into the message's outbox entry.
+func (a *Actor) appendOutbox(b []byte, p *Pending) []byte {
+	v := vials.Get().(*vial)
+	defer vials.Put(v)
+	var err error
+	if v.plain, err = (proto.MarshalOptions{}).MarshalAppend(v.plain[:0], p.Payload); err != nil {
 		panic(err) //nolint:forbidigo // only invalid UTF-8 fails, which no decoder lets in
 	}
-	return a.deps.Ring.Seal(nil, a.aad(p.Message, ""), plain)
+	v.aad = a.appendAAD(v.aad[:0], p.Message, "")
+	v.sealed = a.deps.Ring.Seal(v.sealed[:0], v.aad, v.plain)
+	return p.EncodeOutbox(b, v.sealed)
 }
 
 func internal(msg string) actors.Reply {
