@@ -1,7 +1,6 @@
 package apns
 
 import (
-	"encoding/json"
 	"maps"
 	"strings"
 	"time"
@@ -28,19 +27,15 @@ const (
 
 // aps is Apple's part of the payload.
 type aps struct {
-	Alert          *alert `json:"alert,omitempty"`
-	Badge          *int   `json:"badge,omitempty"`
-	Sound          string `json:"sound,omitempty"`
-	ThreadID       string `json:"thread-id,omitempty"`
-	Category       string `json:"category,omitempty"`
-	MutableContent int    `json:"mutable-content,omitempty"`
+	Alert          *alert
+	Badge          *int
+	Sound          string
+	ThreadID       string
+	Category       string
+	MutableContent int
 }
 
-type alert struct {
-	Title    string `json:"title,omitempty"`
-	Subtitle string `json:"subtitle,omitempty"`
-	Body     string `json:"body,omitempty"`
-}
+type alert struct{ Title, Subtitle, Body string }
 
 // compose maps n to apns2; ok is false when n cannot fit even without texts.
 func compose(bundleID string, n *vendors.Notification) (push *apns2.Notification, ok bool) {
@@ -105,22 +100,6 @@ func fit(n *vendors.Notification, limit int) ([]byte, bool) {
 		}
 	}
 	return nil, false
-}
-
-// encode escapes HTML characters, as apns2 does with what it is given: the
-// length must be that on the wire.
-func encode(a *aps, n *vendors.Notification) []byte {
-	// Strings and numbers always encode.
-	payload, _ := json.Marshal(struct {
-		APS *aps `json:"aps"`
-	}{a})
-	peers := peersOf(n)
-	if len(peers) == 0 {
-		return payload
-	}
-	rest, _ := json.Marshal(peers)
-	rest[0] = ','
-	return append(payload[:len(payload)-1], rest...)
 }
 
 // peersOf is what goes beside "aps".
