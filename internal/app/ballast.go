@@ -11,7 +11,7 @@ import (
 // costs is up to as much garbage between two collections.
 const ballastBytes = 128 << 20
 
-var ballast []byte
+var ballast []byte //nolint:unused // held, never read
 
 // loadBallast is left out when the operator tunes the collector himself.
 var loadBallast = sync.OnceFunc(func() {
