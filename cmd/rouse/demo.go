@@ -64,8 +64,12 @@ func (c *call) report(r *demo.Report) error {
 		key    word
 		counts []demo.Count
 	}{
-		{wordWoken, r.Woken}, {wordSuppressed, r.Suppressed}, {wordCancelled, r.Cancelled},
-		{wordSuperseded, r.Superseded}, {wordExpired, r.Expired}, {wordFailed, r.Failed},
+		{wordWoken, r.Woken},
+		{wordSuppressed, r.Suppressed},
+		{wordCancelled, r.Cancelled},
+		{wordSuperseded, r.Superseded},
+		{wordExpired, r.Expired},
+		{wordFailed, r.Failed},
 	} {
 		sum, parts := 0, []string{}
 		for _, n := range s.counts {

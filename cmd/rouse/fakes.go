@@ -103,7 +103,8 @@ func (v *serveFakesVerb) write(c *call, fakes *demo.Vendors) error {
 	if err := os.WriteFile(ca, fakes.CAPEM, 0o600); err != nil {
 		return err
 	}
-	text := fmt.Sprintf("fake APNs  %s\nfake FCM   %s\nauthority  %s\n\nWith a server running, in another terminal:\n\n  rouse app create chat\n", fakes.APNsURL, fakes.FCMURL, ca)
+	var text strings.Builder
+	fmt.Fprintf(&text, "fake APNs  %s\nfake FCM   %s\nauthority  %s\n\nWith a server running, in another terminal:\n\n  rouse app create chat\n", fakes.APNsURL, fakes.FCMURL, ca)
 	for _, k := range fakes.Credentials() {
 		body, err := protojson.MarshalOptions{Multiline: true}.Marshal(k)
 		if err != nil {
@@ -113,9 +114,9 @@ func (v *serveFakesVerb) write(c *call, fakes *demo.Vendors) error {
 		if err := os.WriteFile(path, body, 0o600); err != nil {
 			return err
 		}
-		text += fmt.Sprintf("  rouse credential put --app chat %s\n", path)
+		fmt.Fprintf(&text, "  rouse credential put --app chat %s\n", path)
 	}
-	return c.say("%s", text+`  rouse bind --app chat ann phone android any-token
+	return c.say("%s", text.String()+`  rouse bind --app chat ann phone android any-token
   rouse send --app chat ann --from bob --body "Are you there?" --wait
 
 Pushes will be shown here.`)

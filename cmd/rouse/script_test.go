@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,11 +26,10 @@ var roused = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "roused")
-	out, err := exec.CommandContext(context.Background(), "go", "build", "-o", path, "../roused").CombinedOutput()
-	if err != nil {
-		os.Stderr.Write(out)
+	if out, err := exec.CommandContext(context.Background(), "go", "build", "-o", path, "../roused").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
-	return path, err
+	return path, nil
 })
 
 func TestScripts(t *testing.T) {

@@ -6,6 +6,7 @@ package demo
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -89,7 +90,7 @@ func play(ctx context.Context, o Options, lines []Line) (p *played, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("a directory for the demo: %w", err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	seen := newLedger()
 	fakes, err := StartVendors(VendorsOptions{Pushed: seen.push})
 	if err != nil {

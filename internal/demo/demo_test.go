@@ -106,7 +106,7 @@ func TestVerifyNoticesBreaches(t *testing.T) {
 		{Unknown, func(p *played) { drop(p, isAccepted) }},
 		{Pending, func(p *played) { accepted(p).Status = rousev1.OutcomeStatus_OUTCOME_STATUS_PENDING }},
 		{Unseen, func(p *played) { delete(p.seen.pushes, accepted(p).GetPushId()) }},
-		{BadBadge, func(p *played) { accepted(p).Badge = proto.Uint32(accepted(p).GetBadge() + 1) }},
+		{BadBadge, func(p *played) { accepted(p).Badge = new(accepted(p).GetBadge() + 1) }},
 		{SameID, func(p *played) {
 			u, i := some(p, isAccepted)
 			p.outcomes[u] = append(p.outcomes[u], p.outcomes[u][i])

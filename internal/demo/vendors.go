@@ -78,11 +78,15 @@ func StartVendors(o VendorsOptions) (_ *Vendors, err error) {
 	if told = o.Pushed; told == nil {
 		told = func(Pushed) {}
 	}
-	v.APNs = fake.NewAPNs(fake.APNsOptions{Cert: cert, AnyDevice: true, KeepPerDevice: keptPerDevice,
-		OnPush: func(p fake.APNsPush) { told(ofAPNs(p)) }})
+	v.APNs = fake.NewAPNs(fake.APNsOptions{
+		Cert: cert, AnyDevice: true, KeepPerDevice: keptPerDevice,
+		OnPush: func(p fake.APNsPush) { told(ofAPNs(p)) },
+	})
 	// A day goes by in seconds here, and so would FCM's quotas of a minute.
-	v.FCM = fake.NewFCM(fake.FCMOptions{Cert: cert, AnyDevice: true, KeepPerDevice: keptPerDevice, DevicePerMinute: 1 << 30,
-		OnPush: func(p fake.FCMPush) { told(ofFCM(p)) }})
+	v.FCM = fake.NewFCM(fake.FCMOptions{
+		Cert: cert, AnyDevice: true, KeepPerDevice: keptPerDevice, DevicePerMinute: 1 << 30,
+		OnPush: func(p fake.FCMPush) { told(ofFCM(p)) },
+	})
 	key, public, err := fake.NewAPNsKey()
 	if err != nil {
 		return nil, err

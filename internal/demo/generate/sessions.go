@@ -7,8 +7,10 @@ import (
 // report writes the device's session down as its IM node reports it.
 func (s *story) report(d *device, state string) {
 	d.state = state
-	s.tell(demo.Line{Do: demo.Presence, Node: d.node, User: d.of.name, Device: d.name, Platform: d.platform,
-		State: state, Session: d.session, Step: d.step})
+	s.tell(demo.Line{
+		Do: demo.Presence, Node: d.node, User: d.of.name, Device: d.name, Platform: d.platform,
+		State: state, Session: d.session, Step: d.step,
+	})
 }
 
 // next is a later event of the same session.
@@ -66,8 +68,10 @@ func (s *story) leave(d *device) {
 	default:
 		d.step++
 		d.state, d.token = loggedOut, ""
-		s.tell(demo.Line{Do: demo.Presence, Node: d.node, User: d.of.name, Device: d.name, Platform: d.platform,
-			State: loggedOut, Session: d.session, Step: d.step, Unbind: true})
+		s.tell(demo.Line{
+			Do: demo.Presence, Node: d.node, User: d.of.name, Device: d.name, Platform: d.platform,
+			State: loggedOut, Session: d.session, Step: d.step, Unbind: true,
+		})
 	}
 }
 
@@ -95,7 +99,9 @@ func (s *story) sell(from, to *user) {
 // late is an event that comes after a newer session has begun: it is stale.
 func (s *story) late(d *device) {
 	if d.session > 1 && d.online() {
-		s.tell(demo.Line{Do: demo.Presence, Node: d.node, User: d.of.name, Device: d.name, Platform: d.platform,
-			State: disconnected, Session: d.session - 1, Step: 1_000})
+		s.tell(demo.Line{
+			Do: demo.Presence, Node: d.node, User: d.of.name, Device: d.name, Platform: d.platform,
+			State: disconnected, Session: d.session - 1, Step: 1_000,
+		})
 	}
 }
