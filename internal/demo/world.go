@@ -33,7 +33,7 @@ func openWorld(ctx context.Context, dir string, node *app.Node, fakes *Vendors) 
 		return nil, err
 	}
 	url := "http://" + node.HTTPAddr()
-	operator, err := rpc.Open(rpc.Options{URL: url, Key: strings.TrimSpace(string(secret)), App: ""})
+	operator, err := rpc.Open(rpc.Options{URL: url, Key: strings.TrimSpace(string(secret))})
 	if err != nil {
 		return nil, err
 	}
