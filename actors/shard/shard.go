@@ -55,6 +55,7 @@ type Actor struct {
 	set   *Set
 
 	props *actor.Props
+	home  *user.Home // of the users of this epoch; nil before the first
 	users map[userKey]*child
 	due   map[userKey]time.Time // users that want a Wake
 
@@ -77,8 +78,8 @@ type userKey struct{ app, user string }
 type child struct {
 	user.Cell
 	pid  *actor.PID
-	sent uint64 // messages sent to it
-	used int64  // unix s of the last one
+	sent uint32 // messages sent to it, modulo 2^32
+	used uint32 // unix s of the last one
 }
 
 // idle says that the user has handled all it was sent, that all it decided is
@@ -163,15 +164,18 @@ func (a *Actor) toUser(c actor.Context, k userKey, msg any) {
 		u = a.activate(c, k, nil)
 	}
 	u.sent++
-	u.used = time.Now().Unix()
+	u.used = uint32(time.Now().Unix())
 	c.Send(u.pid, msg)
 }
 
 func (a *Actor) activate(c actor.Context, k userKey, outbox []user.Entry) *child {
-	u := &child{pid: c.ActorSystem().Root.Spawn(a.props), used: time.Now().Unix()}
+	if a.home == nil || a.home.Epoch != a.epoch {
+		a.home = &user.Home{Shard: a.id, To: c.Self(), Epoch: a.epoch}
+	}
+	u := &child{pid: c.ActorSystem().Root.Spawn(a.props), used: uint32(time.Now().Unix())}
 	a.users[k] = u
 	a.o.Metrics.active.Inc()
-	c.Send(u.pid, &user.Activate{App: k.app, User: k.user, Shard: a.id, To: c.Self(), Epoch: a.epoch, Cell: &u.Cell, Outbox: outbox})
+	c.Send(u.pid, &user.Activate{App: k.app, User: k.user, Home: a.home, Cell: &u.Cell, Outbox: outbox})
 	return u
 }
 
@@ -246,7 +250,7 @@ func (a *Actor) onTick(c actor.Context) {
 // no decision is lost.
 func (a *Actor) sweep(c actor.Context, before int64) {
 	for k, u := range a.users {
-		if u.used < before && u.idle() {
+		if int64(u.used) < before && u.idle() {
 			failpoint.Hit("shard/before-passivation")
 			c.ActorSystem().Root.Stop(u.pid)
 			delete(a.users, k)

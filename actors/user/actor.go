@@ -38,25 +38,30 @@ type Deps struct {
 // Cell is what a shard and one of its users share besides messages: counters,
 // each written by one side, that tell the other how far it has come.
 type Cell struct {
-	// Handled messages; written by the user. Equal to what the shard sent when
+	// Handled messages, modulo 2^32; written by the user. Equal to what the shard sent when
 	// the user has nothing left to do.
-	Handled atomic.Uint64
+	Handled atomic.Uint32
+	// Pending messages; written by the user. A user with any is not passivated.
+	Pending atomic.Int32
 	// Proposed is the user's last step, Committed the last that is durable.
 	Proposed  atomic.Uint64
 	Committed atomic.Uint64
-	// Pending messages; written by the user. A user with any is not passivated.
-	Pending atomic.Int32
 }
 
 // Settled says that nothing the user decided awaits its commit.
 func (c *Cell) Settled() bool { return c.Committed.Load() == c.Proposed.Load() }
 
+// Home is what all users of a shard have in common. It never changes.
+type Home struct {
+	Shard uint16
+	To    *actor.PID // the shard's
+	Epoch uint64
+}
+
 // Activate is the first message to a user's actor.
 type Activate struct {
 	App, User string
-	Shard     uint16
-	To        *actor.PID // the shard's
-	Epoch     uint64
+	Home      *Home
 	Cell      *Cell
 	// Outbox entries found when the shard started, in order of decision.
 	Outbox []Entry
@@ -127,9 +132,7 @@ func (s *Step) Fail(err *rousev1.Error) {
 type Actor struct {
 	deps      *Deps
 	app, user string
-	shard     uint16
-	epoch     uint64
-	to        *actor.PID
+	home      *Home
 	cell      *Cell
 	record    string // as last decided; empty = unknown user
 	pending   []*Pending

@@ -45,7 +45,7 @@ func (a *Actor) dispatch(s *State, p Push, l *lane.Lane) LaneMessage {
 		return LaneMessage{Ended: a.unsent(ref, id, rousev1.OutcomeStatus_OUTCOME_STATUS_FAILED, rousev1.Reason_REASON_TOKEN_INVALID, "sealed")}
 	}
 	return LaneMessage{Lane: l, Dispatch: &lane.Dispatch{
-		Ref: ref, PushID: id, Order: order(a.app, a.user, v.Device, v.Notifier), To: a.to, TokenSum: [16]byte(b.Sum),
+		Ref: ref, PushID: id, Order: order(a.app, a.user, v.Device, v.Notifier), To: a.home.To, TokenSum: [16]byte(b.Sum),
 		N: a.notification(p.Pending, v, d, id, token),
 	}}
 }

@@ -16,13 +16,13 @@ import (
 // Those that were with a lane go to it again under the same push id: the
 // vendor may have taken them, which nobody can know.
 func (a *Actor) restore(c actor.Context, entries []Entry) {
-	s := &Step{Epoch: a.epoch, Cell: a.cell, App: a.app, User: a.user}
+	s := &Step{Epoch: a.home.Epoch, Cell: a.cell, App: a.app, User: a.user}
 	t := turns.Get().(*turn)
 	defer a.release(t)
 	t.actor, t.env.Now = a, time.Now()
 	if a.record != "" {
 		if err := t.state.Decode(a.record); err != nil {
-			a.deps.Logger.Error("record of a user cannot be read; its pushes are left in the store", "app", a.app, "shard", a.shard, "error", err)
+			a.deps.Logger.Error("record of a user cannot be read; its pushes are left in the store", "app", a.app, "shard", a.home.Shard, "error", err)
 			a.broken = true
 			return
 		}
@@ -30,7 +30,7 @@ func (a *Actor) restore(c actor.Context, entries []Entry) {
 	for _, e := range entries {
 		p, err := a.unsealed(e)
 		if err != nil {
-			a.deps.Logger.Error("outbox entry cannot be read; its pushes are left in the store", "app", a.app, "shard", a.shard, "error", err)
+			a.deps.Logger.Error("outbox entry cannot be read; its pushes are left in the store", "app", a.app, "shard", a.home.Shard, "error", err)
 			continue
 		}
 		a.pending = append(a.pending, p)
@@ -92,7 +92,7 @@ func (a *Actor) query(c actor.Context, cmd proto.Message, done func(actors.Reply
 	case *rousev1.ListOutcomesRequest:
 		out, err := a.outcomes(cmd, t.env.Now)
 		if err != nil {
-			a.deps.Logger.Error("outcomes cannot be read", "app", a.app, "shard", a.shard, "error", err)
+			a.deps.Logger.Error("outcomes cannot be read", "app", a.app, "shard", a.home.Shard, "error", err)
 			r = internal("the outcomes cannot be read; see the server's log")
 		} else {
 			r.Response = &rousev1.ListOutcomesResponse{Outcomes: out}
@@ -133,7 +133,7 @@ func (a *Actor) outcomes(q *rousev1.ListOutcomesRequest, now time.Time) ([]*rous
 // outcomesOf reads one day. Messages of one day stand in the order of their
 // ids; at most maxDay of them are read.
 func (a *Actor) outcomesOf(day uint16, message string) ([]*Pending, error) {
-	r := storage.UserOutcomes(a.shard, day, a.app, a.user)
+	r := storage.UserOutcomes(a.home.Shard, day, a.app, a.user)
 	if message != "" {
 		key := a.outcomeKey(nil, day, message)
 		r = storage.Range{Lo: key, Hi: append(append([]byte(nil), key...), 0)}

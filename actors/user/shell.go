@@ -43,11 +43,11 @@ var turns = sync.Pool{New: func() any {
 }}
 
 func (a *Actor) onActivate(c actor.Context, m *Activate) {
-	a.app, a.user, a.shard, a.epoch, a.to, a.cell = m.App, m.User, m.Shard, m.Epoch, m.To, m.Cell
-	rec, err := a.deps.Store.Get(storage.AppendUserKey(nil, a.shard, a.app, a.user))
+	a.app, a.user, a.home, a.cell = m.App, m.User, m.Home, m.Cell
+	rec, err := a.deps.Store.Get(storage.AppendUserKey(nil, a.home.Shard, a.app, a.user))
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {
 		// The store is damaged or closed: nothing may be decided on it.
-		a.deps.Logger.Error("record of a user cannot be read", "app", a.app, "shard", a.shard, "error", err)
+		a.deps.Logger.Error("record of a user cannot be read", "app", a.app, "shard", a.home.Shard, "error", err)
 		a.broken = true
 		return
 	}
@@ -122,7 +122,7 @@ func (a *Actor) step(c actor.Context, cmd any, done func(actors.Reply)) {
 		return
 	}
 	t.state.Apply(d.Events)
-	s := &Step{Epoch: a.epoch, Cell: a.cell, App: a.app, User: a.user, Done: done, Reply: d.Reply}
+	s := &Step{Epoch: a.home.Epoch, Cell: a.cell, App: a.app, User: a.user, Done: done, Reply: d.Reply}
 	a.persist(t, &d, s)
 	a.effects(t, &d, s)
 	switch cmd := cmd.(type) {
@@ -146,7 +146,7 @@ func (a *Actor) load(t *turn, app *App) bool {
 		devices := t.state.Devices
 		t.state = State{Devices: devices}
 	} else if err := t.state.Decode(a.record); err != nil {
-		a.deps.Logger.Error("record of a user cannot be read", "app", a.app, "shard", a.shard, "error", err)
+		a.deps.Logger.Error("record of a user cannot be read", "app", a.app, "shard", a.home.Shard, "error", err)
 		return false
 	}
 	t.state.Pending = a.pending
@@ -205,7 +205,7 @@ func (a *Actor) persist(t *turn, d *Decision, s *Step) {
 	}
 	w := &t.page
 	if d.Changed {
-		w.buf = storage.AppendUserKey(w.buf, a.shard, a.app, a.user)
+		w.buf = storage.AppendUserKey(w.buf, a.home.Shard, a.app, a.user)
 		key := len(w.buf)
 		w.buf = t.state.Encode(w.buf)
 		a.record = string(w.buf[key:])
@@ -238,9 +238,9 @@ func (a *Actor) persist(t *turn, d *Decision, s *Step) {
 // erase removes the record, the outcomes and the outbox entries, whether they
 // are durable yet or not: the shard keeps the order of its steps.
 func (a *Actor) erase(t *turn, s *Step) {
-	s.Mutations = append(s.Mutations, storage.Mutation{Op: storage.Delete, Key: storage.AppendUserKey(nil, a.shard, a.app, a.user)})
+	s.Mutations = append(s.Mutations, storage.Mutation{Op: storage.Delete, Key: storage.AppendUserKey(nil, a.home.Shard, a.app, a.user)})
 	for day, n := unixDay(t.env.Now), uint16(0); n <= OutcomeDays; n++ {
-		s.Mutations = append(s.Mutations, storage.UserOutcomes(a.shard, day-n, a.app, a.user).Delete())
+		s.Mutations = append(s.Mutations, storage.UserOutcomes(a.home.Shard, day-n, a.app, a.user).Delete())
 	}
 	for _, p := range a.pending {
 		s.Mutations = append(s.Mutations, storage.Mutation{Op: storage.Delete, Key: a.outboxKey(nil, p)})
@@ -251,11 +251,11 @@ func (a *Actor) erase(t *turn, s *Step) {
 }
 
 func (a *Actor) outboxKey(b []byte, p *Pending) []byte {
-	return storage.AppendOutboxKey(b, storage.OutboxKey{Shard: a.shard, DueMilli: uint64(p.DecidedAt), App: a.app, User: a.user, Message: p.Message})
+	return storage.AppendOutboxKey(b, storage.OutboxKey{Shard: a.home.Shard, DueMilli: uint64(p.DecidedAt), App: a.app, User: a.user, Message: p.Message})
 }
 
 func (a *Actor) outcomeKey(b []byte, day uint16, message string) []byte {
-	return storage.AppendOutcomeKey(b, storage.OutcomeKey{Shard: a.shard, Day: day, App: a.app, User: a.user, Message: message})
+	return storage.AppendOutcomeKey(b, storage.OutcomeKey{Shard: a.home.Shard, Day: day, App: a.app, User: a.user, Message: message})
 }
 
 // OutcomeDays is how many days outcomes are kept.
@@ -295,12 +295,12 @@ func (a *Actor) propose(c actor.Context, s *Step) {
 		return
 	}
 	s.Seq = a.cell.Proposed.Add(1)
-	c.Send(a.to, s)
+	c.Send(a.home.To, s)
 }
 
 func (a *Actor) reply(c actor.Context, done func(actors.Reply), r actors.Reply) {
 	if done != nil {
-		a.propose(c, &Step{Epoch: a.epoch, Cell: a.cell, App: a.app, User: a.user, Done: done, Reply: r})
+		a.propose(c, &Step{Epoch: a.home.Epoch, Cell: a.cell, App: a.app, User: a.user, Done: done, Reply: r})
 	}
 }
 
