@@ -102,7 +102,7 @@ func (*engine) Heap(_ Nothing, bytes *int64) error {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	*bytes = int64(m.HeapAlloc + m.StackInuse)
+	*bytes = int64(m.HeapAlloc)
 	return nil
 }
 

@@ -74,6 +74,9 @@ func memory(ctx context.Context, r *runner) (err error) {
 	if err := n.call("Heap", Nothing{}, &after); err != nil {
 		return err
 	}
+	if err := r.record(n.child, "memory"); err != nil {
+		return err
+	}
 	added := users / warm * (warm - 1)
 	r.add("memory", fmt.Sprintf("heap of an active user with three devices, of %d", users), float64(after-before)/float64(added), "bytes", atMost(1200))
 	r.add("memory", "of it, the record", float64(len(record(0))), "bytes", nil)
