@@ -24,16 +24,20 @@ import (
 	"google.golang.org/api/option"
 
 	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/bearer"
 )
 
 var _ vendors.Sender = (*Sender)(nil)
+
+// errClosed is what Send returns after Close.
+var errClosed = errors.New("fcm: sender is closed")
 
 // Sender sends with one service account.
 type Sender struct {
 	style  style
 	client *messaging.Client
 
-	bearers *bearers
+	bearers *bearer.Cache
 	conns   *connections
 	// slots holds one entry for each push that may start: the connection to
 	// use. Its capacity is MaxInFlight.
@@ -75,7 +79,7 @@ func New(c Config) (*Sender, error) {
 		s.slots <- transports[i%len(transports)]
 	}
 	grants := p.newTransport(s.conns.dialContext, proxy)
-	s.bearers = newBearers(func(ctx context.Context) (bearer, error) {
+	s.bearers = bearer.New(func(ctx context.Context) (bearer.Bearer, error) {
 		return p.account.requestGrant(ctx, grants)
 	})
 	return s, nil
@@ -123,14 +127,14 @@ func (s *Sender) Send(ctx context.Context, n *vendors.Notification) (vendors.Res
 
 func (s *Sender) deliver(ctx context.Context, m *messaging.Message, via http.RoundTripper) (vendors.Result, error) {
 	for last := false; ; last = true {
-		bearer, err := s.bearers.get(ctx)
+		value, err := s.bearers.Get(ctx)
 		if refused, ok := errors.AsType[*refusedError](err); ok {
 			return refused.result, nil
 		}
 		if err != nil {
 			return vendors.Result{}, s.noAnswer(err)
 		}
-		x := &exchange{via: via, bearer: bearer}
+		x := &exchange{via: via, bearer: value}
 		// The SDK's own verdict is left aside: x holds the whole answer.
 		_, err = s.client.Send(context.WithValue(ctx, exchangeKey{}, x), m)
 		switch {
@@ -141,7 +145,7 @@ func (s *Sender) deliver(ctx context.Context, m *messaging.Message, via http.Rou
 		case x.err != nil:
 			return vendors.Result{}, s.noAnswer(x.err)
 		case needsBearer(x.answer) && !last:
-			s.bearers.invalidate(bearer)
+			s.bearers.Invalidate(value)
 		default:
 			return classify(x.answer, time.Now()), nil
 		}
@@ -163,7 +167,7 @@ func (s *Sender) Close() {
 	s.once.Do(func() {
 		s.end()
 		s.conns.close()
-		s.bearers.close()
+		s.bearers.Close()
 	})
 }
 

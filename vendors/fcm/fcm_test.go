@@ -116,7 +116,7 @@ func TestTokenEndpointRefuses(t *testing.T) {
 					t.Errorf("got %+v, %v; want %+v", got, err, tt.want)
 				}
 				r.fake.OAuthFaults.Clear()
-				<-time.After(failurePause)
+				<-time.After(time.Second)
 				if got, err := r.Send(t.Context(), r.push()); err != nil || got.Outcome != vendors.Accepted {
 					t.Errorf("afterwards: %+v, %v", got, err)
 				}

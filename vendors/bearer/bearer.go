@@ -1,4 +1,7 @@
-package fcm
+// Package bearer keeps one valid access token of a vendor: it is refreshed
+// ahead of its expiry, and however many senders wait, one request for it is
+// under way.
+package bearer
 
 import (
 	"context"
@@ -6,47 +9,38 @@ import (
 	"fmt"
 	"sync"
 	"time"
-
-	"github.com/rouse-im/rouse/vendors"
 )
 
 // Times of a bearer's life.
 const (
-	refreshAhead  = 5 * time.Minute  // before expiry, or half the life if that is later
-	refreshAgain  = 10 * time.Second // after a failed refresh ahead
-	expirySlack   = 10 * time.Second // for clocks and requests under way
-	grantTimeout  = 30 * time.Second
-	failurePause  = time.Second // a failed grant answers all senders this long
-	maxBearerLife = 24 * time.Hour
+	refreshAhead = 5 * time.Minute  // before expiry, or half the life if that is later
+	refreshAgain = 10 * time.Second // after a failed refresh ahead
+	expirySlack  = 10 * time.Second // for clocks and requests under way
+	grantTimeout = 30 * time.Second
+	failurePause = time.Second // a failed grant answers all senders this long
 )
 
-var errClosed = errors.New("fcm: sender is closed")
+// ErrClosed is what Get returns after Close.
+var ErrClosed = errors.New("bearer: closed")
 
-// bearer is an OAuth access token.
-type bearer struct {
-	value  string
-	expiry time.Time
+// Bearer is an access token.
+type Bearer struct {
+	Value  string
+	Expiry time.Time
 }
 
-// refusedError is the token endpoint's answer when that is not a bearer.
-type refusedError struct{ result vendors.Result }
-
-func (e *refusedError) Error() string {
-	return "fcm: token endpoint refused: " + e.result.Code
-}
-
-// bearers keeps one valid bearer. A timer refreshes it ahead of its expiry, so
+// Cache keeps one valid bearer. A timer refreshes it ahead of its expiry, so
 // that senders wait only for the first one, and after an invalidation or a
 // long outage. However many wait, one grant is under way.
-type bearers struct {
-	grant func(context.Context) (bearer, error)
+type Cache struct {
+	grant func(context.Context) (Bearer, error)
 
-	life   context.Context // ends with close
+	life   context.Context // ends with Close
 	end    context.CancelFunc
 	grants sync.WaitGroup
 
 	mu      sync.Mutex
-	current bearer
+	current Bearer
 	flight  *flight     // nil when no grant is under way
 	ahead   *time.Timer // nil before the first bearer
 	failed  error       // of the last grant; answers senders until the time below
@@ -56,23 +50,25 @@ type bearers struct {
 // flight is one grant; its fields are set before done is closed.
 type flight struct {
 	done   chan struct{}
-	bearer bearer
+	bearer Bearer
 	err    error
 }
 
-func newBearers(grant func(context.Context) (bearer, error)) *bearers {
-	b := &bearers{grant: grant}
+// New makes a Cache. grant asks the vendor for a bearer; its error is what Get
+// returns and must hold no secret.
+func New(grant func(context.Context) (Bearer, error)) *Cache {
+	b := &Cache{grant: grant}
 	b.life, b.end = context.WithCancel(context.Background())
 	return b
 }
 
-// get returns a valid bearer; it waits only when there is none.
-func (b *bearers) get(ctx context.Context) (string, error) {
+// Get returns a valid bearer; it waits only when there is none.
+func (b *Cache) Get(ctx context.Context) (string, error) {
 	b.mu.Lock()
 	now := time.Now()
-	if b.current.value != "" && now.Before(b.current.expiry.Add(-expirySlack)) {
+	if b.current.Value != "" && now.Before(b.current.Expiry.Add(-expirySlack)) {
 		defer b.mu.Unlock()
-		return b.current.value, nil
+		return b.current.Value, nil
 	}
 	if b.flight == nil && b.failed != nil && now.Before(b.until) {
 		defer b.mu.Unlock()
@@ -82,23 +78,23 @@ func (b *bearers) get(ctx context.Context) (string, error) {
 	b.mu.Unlock()
 	select {
 	case <-f.done:
-		return f.bearer.value, f.err
+		return f.bearer.Value, f.err
 	case <-ctx.Done():
-		return "", fmt.Errorf("fcm: wait for an access token: %w", ctx.Err())
+		return "", fmt.Errorf("wait for an access token: %w", ctx.Err())
 	}
 }
 
-// invalidate forgets value, unless it has been replaced already.
-func (b *bearers) invalidate(value string) {
+// Invalidate forgets value, unless it has been replaced already.
+func (b *Cache) Invalidate(value string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.current.value == value {
-		b.current = bearer{}
+	if b.current.Value == value {
+		b.current = Bearer{}
 	}
 }
 
-// close ends the grant under way and waits for it.
-func (b *bearers) close() {
+// Close ends the grant under way and waits for it.
+func (b *Cache) Close() {
 	b.end()
 	b.mu.Lock()
 	if b.ahead != nil {
@@ -108,13 +104,13 @@ func (b *bearers) close() {
 	b.grants.Wait()
 }
 
-func (b *bearers) startLocked() *flight {
+func (b *Cache) startLocked() *flight {
 	if b.flight != nil {
 		return b.flight
 	}
 	f := &flight{done: make(chan struct{})}
 	if b.life.Err() != nil {
-		f.err = errClosed
+		f.err = ErrClosed
 		close(f.done)
 		return f
 	}
@@ -123,7 +119,7 @@ func (b *bearers) startLocked() *flight {
 	return f
 }
 
-func (b *bearers) fly(f *flight) {
+func (b *Cache) fly(f *flight) {
 	ctx, cancel := context.WithTimeout(b.life, grantTimeout)
 	defer cancel()
 	f.bearer, f.err = b.grant(ctx)
@@ -133,16 +129,16 @@ func (b *bearers) fly(f *flight) {
 	b.flight, b.failed, b.until = nil, f.err, now.Add(failurePause)
 	if f.err == nil {
 		b.current = f.bearer
-		left := f.bearer.expiry.Sub(now)
+		left := f.bearer.Expiry.Sub(now)
 		b.refreshLocked(max(left-refreshAhead, left/2))
-	} else if now.Before(b.current.expiry) {
+	} else if now.Before(b.current.Expiry) {
 		b.refreshLocked(refreshAgain)
 	}
 	close(f.done)
 }
 
 // refreshLocked starts a grant in pause.
-func (b *bearers) refreshLocked(pause time.Duration) {
+func (b *Cache) refreshLocked(pause time.Duration) {
 	if b.life.Err() != nil {
 		return
 	}

@@ -1,4 +1,4 @@
-package fcm
+package bearer
 
 import (
 	"context"
@@ -19,45 +19,45 @@ type mint struct {
 
 var errMint = errors.New("mint: closed")
 
-func (m *mint) grant(ctx context.Context) (bearer, error) {
+func (m *mint) grant(ctx context.Context) (Bearer, error) {
 	now, n := time.Now(), m.calls.Add(1)
 	select {
 	case <-time.After(time.Second):
 	case <-ctx.Done():
-		return bearer{}, ctx.Err()
+		return Bearer{}, ctx.Err()
 	}
 	if m.fail.Load() {
-		return bearer{}, errMint
+		return Bearer{}, errMint
 	}
-	return bearer{value: fmt.Sprintf("b%d", n), expiry: now.Add(time.Hour)}, nil
+	return Bearer{Value: fmt.Sprintf("b%d", n), Expiry: now.Add(time.Hour)}, nil
 }
 
 // bubble runs f with bearers from a mint.
-func bubble(t *testing.T, f func(t *testing.T, m *mint, b *bearers)) {
+func bubble(t *testing.T, f func(t *testing.T, m *mint, b *Cache)) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &mint{}
-		b := newBearers(m.grant)
-		defer b.close()
+		b := New(m.grant)
+		defer b.Close()
 		f(t, m, b)
 	})
 }
 
 // want checks the bearer, how long it took and how many grants there were.
-func want(t *testing.T, m *mint, b *bearers, value string, took time.Duration, calls int64) {
+func want(t *testing.T, m *mint, b *Cache, value string, took time.Duration, calls int64) {
 	t.Helper()
 	start := time.Now()
-	got, err := b.get(t.Context())
+	got, err := b.Get(t.Context())
 	if err != nil || got != value || time.Since(start) != took || m.calls.Load() != calls {
 		t.Errorf("got %q, %v after %v and %d grants; want %q after %v and %d", got, err, time.Since(start), m.calls.Load(), value, took, calls)
 	}
 }
 
-func TestBearersOneGrantForAll(t *testing.T) {
-	bubble(t, func(t *testing.T, m *mint, b *bearers) {
+func TestOneGrantForAll(t *testing.T) {
+	bubble(t, func(t *testing.T, m *mint, b *Cache) {
 		var wg sync.WaitGroup
 		for range 100 {
 			wg.Go(func() {
-				if got, err := b.get(t.Context()); err != nil || got != "b1" {
+				if got, err := b.Get(t.Context()); err != nil || got != "b1" {
 					t.Errorf("got %q, %v", got, err)
 				}
 			})
@@ -67,13 +67,13 @@ func TestBearersOneGrantForAll(t *testing.T) {
 	})
 }
 
-func TestBearersRefreshAhead(t *testing.T) {
-	bubble(t, func(t *testing.T, m *mint, b *bearers) {
+func TestRefreshAhead(t *testing.T) {
+	bubble(t, func(t *testing.T, m *mint, b *Cache) {
 		want(t, m, b, "b1", time.Second, 1)
 		for day := range 24 { // hours in which no sender waits
 			<-time.After(55 * time.Minute)
 			synctest.Wait()
-			got, err := b.get(t.Context())
+			got, err := b.Get(t.Context())
 			if err != nil || got == "" {
 				t.Fatalf("hour %d: %q, %v", day, got, err)
 			}
@@ -84,8 +84,8 @@ func TestBearersRefreshAhead(t *testing.T) {
 	})
 }
 
-func TestBearersOutageOfTheTokenEndpoint(t *testing.T) {
-	bubble(t, func(t *testing.T, m *mint, b *bearers) {
+func TestOutageOfTheTokenEndpoint(t *testing.T) {
+	bubble(t, func(t *testing.T, m *mint, b *Cache) {
 		want(t, m, b, "b1", time.Second, 1)
 		m.fail.Store(true)
 		<-time.After(59 * time.Minute)
@@ -97,10 +97,10 @@ func TestBearersOutageOfTheTokenEndpoint(t *testing.T) {
 		want(t, m, b, "b1", 0, before) // still valid
 		<-time.After(time.Minute)
 		m.fail.Store(false)
-		got, err := b.get(t.Context())
+		got, err := b.Get(t.Context())
 		for err != nil {
 			<-time.After(time.Second)
-			got, err = b.get(t.Context())
+			got, err = b.Get(t.Context())
 		}
 		if got == "b1" || got == "" {
 			t.Errorf("got %q", got)
@@ -108,11 +108,11 @@ func TestBearersOutageOfTheTokenEndpoint(t *testing.T) {
 	})
 }
 
-func TestBearersFailureIsShared(t *testing.T) {
-	bubble(t, func(t *testing.T, m *mint, b *bearers) {
+func TestFailureIsShared(t *testing.T) {
+	bubble(t, func(t *testing.T, m *mint, b *Cache) {
 		m.fail.Store(true)
 		for range 50 {
-			if _, err := b.get(t.Context()); !errors.Is(err, errMint) {
+			if _, err := b.Get(t.Context()); !errors.Is(err, errMint) {
 				t.Fatalf("got %v", err)
 			}
 		}
@@ -125,27 +125,27 @@ func TestBearersFailureIsShared(t *testing.T) {
 	})
 }
 
-func TestBearersInvalidate(t *testing.T) {
-	bubble(t, func(t *testing.T, m *mint, b *bearers) {
+func TestInvalidate(t *testing.T) {
+	bubble(t, func(t *testing.T, m *mint, b *Cache) {
 		want(t, m, b, "b1", time.Second, 1)
-		b.invalidate("b1")
+		b.Invalidate("b1")
 		want(t, m, b, "b2", time.Second, 2)
-		b.invalidate("b1") // a late one
+		b.Invalidate("b1") // a late one
 		want(t, m, b, "b2", 0, 2)
 	})
 }
 
-func TestBearersWaitEnds(t *testing.T) {
-	bubble(t, func(t *testing.T, m *mint, b *bearers) {
+func TestWaitEnds(t *testing.T) {
+	bubble(t, func(t *testing.T, m *mint, b *Cache) {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
-		if _, err := b.get(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := b.Get(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
 		want(t, m, b, "b1", 900*time.Millisecond, 1) // the grant went on
-		b.close()
-		b.invalidate("b1")
-		if _, err := b.get(t.Context()); !errors.Is(err, errClosed) {
+		b.Close()
+		b.Invalidate("b1")
+		if _, err := b.Get(t.Context()); !errors.Is(err, ErrClosed) {
 			t.Errorf("after close: %v", err)
 		}
 	})
