@@ -125,6 +125,44 @@ func TestNoEffectBeforeTheCommit(t *testing.T) {
 	})
 }
 
+// An outcome is listed whatever stage it is in: queued, ended and not yet
+// durable, durable.
+func TestOutcomesAreNeverMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := startEngine(t, vfs.NewMem(), nil)
+		e.bind("ann", "phone", "aa")
+		synctest.Wait()
+		var hold []func()
+		e.hold(func(id uint16, ms []storage.Mutation, done func(error)) {
+			hold = append(hold, func() { e.store.Propose(id, ms, done) })
+		})
+		list := func() <-chan actors.Reply {
+			c := make(chan actors.Reply, 1)
+			e.set.Route(&actors.Envelope{App: "app", User: "ann", Command: &rousev1.ListOutcomesRequest{UserId: "ann"}, Done: func(r actors.Reply) { c <- r }})
+			synctest.Wait()
+			return c
+		}
+		e.set.Route(&actors.Envelope{App: "app", User: "ann", Command: event("m1"), Done: func(actors.Reply) {}})
+		synctest.Wait()
+		queued := list()
+		hold[0]() // the decision; the push is accepted, its outcome waits for the next commit
+		synctest.Wait()
+		ended := list()
+		e.held.Store(nil)
+		for _, commit := range hold[1:] {
+			commit()
+		}
+		synctest.Wait()
+		for name, c := range map[string]<-chan actors.Reply{"queued": queued, "ended": ended, "durable": list()} {
+			out := (<-c).Response.(*rousev1.ListOutcomesResponse).GetOutcomes()
+			if len(out) != 1 || out[0].GetMessageId() != "m1" {
+				t.Errorf("%s: %v", name, out)
+			}
+		}
+		e.stop()
+	})
+}
+
 func TestCommitFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := startEngine(t, vfs.NewMem(), nil)

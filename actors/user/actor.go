@@ -144,8 +144,8 @@ type Actor struct {
 }
 
 type decided struct {
-	seq     uint64
-	message string
+	seq uint64
+	p   *Pending
 }
 
 // Props of user actors: one for all of them.

@@ -103,18 +103,26 @@ func (a *Actor) query(c actor.Context, cmd proto.Message, done func(actors.Reply
 
 const defaultOutcomes = 50 // messages that ListOutcomes tells when not asked for a number
 
-// outcomes reads pending messages from memory and ended ones from the store,
-// newest day first; it stops at the limit of messages.
+// outcomes takes pending messages, and ended ones that are not durable yet,
+// from memory and the others from the store, newest day first; it stops at the
+// limit of messages.
 func (a *Actor) outcomes(q *rousev1.ListOutcomesRequest, now time.Time) ([]*rousev1.Outcome, error) {
 	limit := int(q.GetLimit())
 	if limit == 0 {
 		limit = defaultOutcomes
 	}
 	var found []*Pending
-	for _, p := range a.pending {
-		if q.GetMessageId() == "" || p.Message == q.GetMessageId() {
-			found = append(found, p)
+	inMemory := map[string]bool{}
+	remember := func(p *Pending) {
+		if (q.GetMessageId() == "" || p.Message == q.GetMessageId()) && !inMemory[p.Message] {
+			found, inMemory[p.Message] = append(found, p), true
 		}
+	}
+	for _, p := range a.pending {
+		remember(p)
+	}
+	for _, d := range a.undurable {
+		remember(d.p)
 	}
 	for n := uint16(0); n <= OutcomeDays; n++ {
 		if len(found) >= limit && n > 0 {
@@ -125,7 +133,11 @@ func (a *Actor) outcomes(q *rousev1.ListOutcomesRequest, now time.Time) ([]*rous
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, list...)
+		for _, p := range list {
+			if !inMemory[p.Message] {
+				found = append(found, p)
+			}
+		}
 	}
 	return newestFirst(found, limit, a.app, a.user), nil
 }

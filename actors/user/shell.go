@@ -228,7 +228,7 @@ func (a *Actor) persist(t *turn, d *Decision, s *Step) {
 		key := len(w.buf)
 		w.buf = p.EncodeOutcome(w.buf)
 		w.put(storage.Set, key)
-		a.undurable = append(a.undurable, decided{seq: a.cell.Proposed.Load() + 1, message: p.Message})
+		a.undurable = append(a.undurable, decided{seq: a.cell.Proposed.Load() + 1, p: p})
 	}
 	s.Mutations = w.take()
 	a.pending = t.state.Pending
@@ -309,7 +309,7 @@ func (a *Actor) reply(c actor.Context, done func(actors.Reply), r actors.Reply) 
 func (a *Actor) seen(message string, now time.Time) (bool, error) {
 	committed := a.cell.Committed.Load()
 	a.undurable = slices.DeleteFunc(a.undurable, func(d decided) bool { return d.seq <= committed })
-	if slices.ContainsFunc(a.undurable, func(d decided) bool { return d.message == message }) {
+	if slices.ContainsFunc(a.undurable, func(d decided) bool { return d.p.Message == message }) {
 		return true, nil
 	}
 	v := vials.Get().(*vial)
