@@ -43,10 +43,27 @@ func (e *engine) Start(users int, to *Engine) (err error) {
 	if e.node, err = app.Start(app.Options{Config: c, Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))}); err != nil {
 		return err
 	}
+	settle()
 	key, err := os.ReadFile(filepath.Join(c.Data.Dir, app.OperatorKeyFile))
 	*to = Engine{GRPC: e.node.GRPCAddr(), Key: strings.TrimSpace(string(key))}
 	return err
 }
+
+// settle waits until the process has next to nothing to do: the compactions
+// that founding the store made due are no part of any round.
+func settle() {
+	const look, busy = 250 * time.Millisecond, 5 * time.Millisecond
+	for range int(settleMost / look) {
+		before := cpu()
+		<-time.After(look)
+		if cpu()-before < busy {
+			return
+		}
+	}
+}
+
+// settleMost bounds the wait for compactions.
+const settleMost = time.Minute
 
 // Settled answers the CPU time when all pushes have ended and their outcomes
 // are on disk.

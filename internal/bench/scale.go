@@ -31,6 +31,9 @@ func scale(ctx context.Context, r *runner) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := errors.Join(r.record(few.child, "scale-few"), r.record(many.child, "scale-many")); err != nil {
+		return err
+	}
 	var small, large, ratio []float64
 	for range r.Size.Rounds {
 		f, m, err := round(r.Size.Events)
