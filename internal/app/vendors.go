@@ -71,6 +71,14 @@ func fcmConfig(c *rousev1.FcmCredential) fcm.Config {
 	}
 }
 
+// fcmPerSecond is Google's default quota of a project, 600,000 a minute ("FCM
+// throttling and quotas", 2026), spread evenly. APNs documents no such limit.
+const fcmPerSecond = 10_000
+
 func laneOptions(c *rousev1.Credential) lane.Options {
-	return lane.Options{PerSecond: float64(c.GetRatePerSecond()), QueueLimit: int(c.GetQueueLimit())}
+	o := lane.Options{PerSecond: float64(c.GetRatePerSecond()), QueueLimit: int(c.GetQueueLimit())}
+	if _, ok := c.GetVendor().(*rousev1.Credential_Fcm); ok && o.PerSecond == 0 {
+		o.PerSecond = fcmPerSecond
+	}
+	return o
 }

@@ -48,7 +48,7 @@ type tree struct {
 }
 
 // skipped directories hold nothing that is committed, or test inputs that look like code.
-var skipped = []string{".git", ".gen", "bin", "rouse-data", "testdata", "node_modules"}
+var skipped = []string{".git", ".gen", "bin", "rouse-data", "rouse-fakes", "testdata", "node_modules"}
 
 func load(fsys fs.FS) (*tree, error) {
 	t := &tree{fs: fsys, text: map[string][]byte{}}
