@@ -18,6 +18,7 @@ import (
 type flags struct {
 	Config      string           `help:"Configuration file (YAML). Without one the defaults hold." placeholder:"FILE"`
 	PrintConfig bool             `help:"Print a configuration file with every key, its default and what it means."`
+	NewSealKey  bool             `help:"Add a sealing key to the key file and seal with it from the next start on; older keys still open what they sealed."`
 	Version     kong.VersionFlag `help:"Print the version."`
 }
 

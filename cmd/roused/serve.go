@@ -29,6 +29,14 @@ func serve(ctx context.Context, f flags, env []string, signals <-chan os.Signal,
 	if err != nil {
 		return err
 	}
+	if f.NewSealKey {
+		path, id, err := app.RotateSealKey(c)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(out, "%s has the new sealing key %d; restart the server to use it, and back the file up\n", path, id)
+		return err
+	}
 	log := newLogger(c.Log, errs)
 	node, err := app.Start(app.Options{Config: c, Logger: log})
 	if err != nil {

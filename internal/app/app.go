@@ -28,6 +28,7 @@ import (
 	"github.com/rouse-im/rouse/internal/gateway"
 	"github.com/rouse-im/rouse/internal/lease"
 	"github.com/rouse-im/rouse/storage"
+	"github.com/rouse-im/rouse/storage/seal"
 )
 
 // OperatorKeyFile, in the data directory, holds the operator key that the
@@ -50,6 +51,7 @@ type Node struct {
 	undo     []step // in order of construction
 	ready    atomic.Bool
 
+	ring    *seal.Ring
 	store   *storage.Store
 	catalog *catalog.Catalog
 	lanes   *lane.Directory
@@ -79,6 +81,9 @@ func Start(o Options) (_ *Node, err error) {
 		}
 	}()
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if n.ring, err = openRing(o.Config); err != nil {
+		return nil, err
+	}
 	for _, build := range []func() error{n.openStore, n.startActors, n.startGateway} {
 		if err := build(); err != nil {
 			return nil, err
@@ -139,12 +144,8 @@ func (n *Node) openStore() error {
 	return nil
 }
 
-func (n *Node) startActors() error {
-	ring, err := openRing(n.o.Config)
-	if err != nil {
-		return err
-	}
-	if n.catalog, err = catalog.Open(catalog.Options{Store: n.store, Ring: ring, Check: checkCredential, Logger: n.log}); err != nil {
+func (n *Node) startActors() (err error) {
+	if n.catalog, err = catalog.Open(catalog.Options{Store: n.store, Ring: n.ring, Check: checkCredential, Logger: n.log}); err != nil {
 		return err
 	}
 	if _, err := n.catalog.Bootstrap(time.Now(), func(secret string) error {
@@ -167,7 +168,7 @@ func (n *Node) startActors() error {
 	n.startLanes(sys, apps)
 	n.shards, err = shard.Start(sys, shard.Options{
 		User: &user.Deps{
-			Store: n.store, Ring: ring, Lanes: n.lanes, App: apps.get, Live: leases.Live, Logger: n.log,
+			Store: n.store, Ring: n.ring, Lanes: n.lanes, App: apps.get, Live: leases.Live, Logger: n.log,
 			Mailbox: n.o.Config.Users.Mailbox,
 		},
 		Propose: n.store.Propose, IdleAfter: n.o.Config.Users.PassivateAfter, Mailbox: n.o.Config.Users.ShardMailbox,

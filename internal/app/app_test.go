@@ -85,3 +85,36 @@ func TestFromNothingToAnOutcome(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Values sealed before a rotation can be opened after it, and a store without
+// its keys is refused.
+func TestSealKeys(t *testing.T) {
+	dir := t.TempDir()
+	n := start(t, dir)
+	c := n.o.Config
+	aad := []byte("place")
+	old := n.ring.Seal(nil, aad, []byte("token"))
+	if err := n.Stop(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	path, id, err := RotateSealKey(c)
+	if err != nil || id != 2 {
+		t.Fatal(path, id, err)
+	}
+	n = start(t, dir)
+	if plain, err := n.ring.Open(nil, aad, old); err != nil || string(plain) != "token" {
+		t.Errorf("%q %v", plain, err)
+	}
+	if fresh := n.ring.Seal(nil, aad, []byte("token")); bytes.Equal(fresh[:5], old[:5]) {
+		t.Error("the new key does not seal")
+	}
+	if err := n.Stop(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Start(Options{Config: c, Logger: slog.New(slog.DiscardHandler)}); err == nil || !strings.Contains(err.Error(), "restore the file") {
+		t.Errorf("a store without its keys: %v", err)
+	}
+}

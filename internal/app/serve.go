@@ -66,22 +66,46 @@ func (n *Node) startGateway() error {
 }
 
 // openRing reads the sealing keys; without any configuration the first start
-// makes a key file in the data directory.
+// makes a key file in the data directory. A store without its keys is refused:
+// new keys would open nothing of it.
 func openRing(c config.Config) (*seal.Ring, error) {
 	if c.Seal.KeyEnv != "" {
 		return seal.Parse(os.Getenv(c.Seal.KeyEnv))
 	}
+	path := keyFile(c)
+	if c.Seal.KeyFile == "" {
+		if err := os.MkdirAll(c.Data.Dir, 0o700); err != nil {
+			return nil, err
+		}
+		if stored, _ := filepath.Glob(filepath.Join(c.Data.Dir, "MANIFEST-*")); len(stored) == 0 {
+			if err := seal.Generate(path); err != nil && !errors.Is(err, os.ErrExist) {
+				return nil, err
+			}
+		}
+	}
+	ring, err := seal.Load(path)
+	if errors.Is(err, os.ErrNotExist) {
+		err = fmt.Errorf("%w; the data directory holds facts that were sealed with its keys: restore the file from its backup", err)
+	}
+	return ring, err
+}
+
+func keyFile(c config.Config) string {
 	if c.Seal.KeyFile != "" {
-		return seal.Load(c.Seal.KeyFile)
+		return c.Seal.KeyFile
 	}
-	path := filepath.Join(c.Data.Dir, "seal.key")
-	if err := os.MkdirAll(c.Data.Dir, 0o700); err != nil {
-		return nil, err
+	return filepath.Join(c.Data.Dir, "seal.key")
+}
+
+// RotateSealKey adds a sealing key to the key file and makes it the one that
+// seals. A running server goes on with the keys that it has read.
+func RotateSealKey(c config.Config) (path string, id uint32, err error) {
+	if c.Seal.KeyEnv != "" {
+		return "", 0, fmt.Errorf("the sealing keys come from the variable %s; add a line with a new id in front there", c.Seal.KeyEnv)
 	}
-	if err := seal.Generate(path); err != nil && !errors.Is(err, os.ErrExist) {
-		return nil, err
-	}
-	return seal.Load(path)
+	path = keyFile(c)
+	id, err = seal.Rotate(path)
+	return path, id, err
 }
 
 // keepSecret writes a file that only its owner can read, and syncs it.
