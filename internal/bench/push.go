@@ -209,6 +209,7 @@ func slowPushes(ctx context.Context, r *runner) (err error) {
 		r.median("latency", what+": pushes", s.engineRate, "/s", nil)
 		r.median("latency", what+": part of streams ÷ latency", part, "", atLeast(0.9))
 		r.median("latency", fmt.Sprintf("bare apns2, %d streams: part of streams ÷ latency", streams), bare, "", nil)
+		r.median("latency", "rate, engine ÷ bare", s.rateRatio, "", nil)
 	}
 	return nil
 }
