@@ -12,6 +12,7 @@ import (
 
 	"github.com/rouse-im/rouse/internal/app"
 	"github.com/rouse-im/rouse/internal/config"
+	"github.com/rouse-im/rouse/storage/seal"
 )
 
 // engine is the role of the server: a whole node in its default configuration
@@ -35,6 +36,10 @@ func (e *engine) Start(users int, to *Engine) (err error) {
 	c.GRPC.Listen, c.HTTP.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	// Binding users one call at a time would meet the limit of calls.
 	c.Limits.CallsPerSecond, c.Limits.Burst = 1_000_000, 1_000_000
+	c.Seal.KeyFile = filepath.Join(e.dir, "seal.key")
+	if err := seal.Generate(c.Seal.KeyFile); err != nil {
+		return err
+	}
 	if users > 0 {
 		if err := seed(c.Data.Dir, users); err != nil {
 			return err
