@@ -170,7 +170,7 @@ func (a *Actor) toUser(c actor.Context, k userKey, msg any) {
 
 func (a *Actor) activate(c actor.Context, k userKey, outbox []user.Entry) *child {
 	if a.home == nil || a.home.Epoch != a.epoch {
-		a.home = &user.Home{Shard: a.id, To: c.Self(), Epoch: a.epoch}
+		a.home = &user.Home{Deps: a.o.User, Shard: a.id, To: c.Self(), Epoch: a.epoch}
 	}
 	u := &child{pid: c.ActorSystem().Root.Spawn(a.props), used: uint32(time.Now().Unix())}
 	a.users[k] = u

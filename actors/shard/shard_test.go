@@ -98,6 +98,48 @@ func TestRepeatsInFlight(t *testing.T) {
 	}
 }
 
+// A repeat is known after passivation, after a restart, across midnight and on
+// the next day, and a new message is never taken for one.
+func TestRepeatsLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs := vfs.NewMem()
+		e := startEngine(t, fs, nil)
+		e.bind("ann", "phone", "aa")
+		e.stop()
+		<-time.After(23*time.Hour + 58*time.Minute)
+		e = startEngine(t, fs, nil)
+		expect := func(id string, want rousev1.ItemStatus) {
+			t.Helper()
+			if r := e.must("ann", event(id)); r.Status != want {
+				t.Errorf("%s at %s: %v, want %v", id, time.Now().UTC().Format(time.DateTime), r.Status, want)
+			}
+			synctest.Wait()
+		}
+		fresh, repeat := rousev1.ItemStatus_ITEM_STATUS_ACCEPTED, rousev1.ItemStatus_ITEM_STATUS_DUPLICATE
+		expect("m1", fresh)
+		expect("m1", repeat)
+		<-time.After(4 * time.Minute) // past midnight, and passivated
+		if n := active(t, e); n != 0 {
+			t.Fatalf("%v users active", n)
+		}
+		expect("m1", repeat)
+		for i := range 100 { // more than the bits that are remembered
+			expect(fmt.Sprint("n", i), fresh)
+		}
+		expect("m1", repeat)
+		expect("n7", repeat)
+		e.stop()
+		<-time.After(23 * time.Hour)
+		e = startEngine(t, fs, nil)
+		expect("n7", repeat)
+		expect("o1", fresh)
+		<-time.After(time.Hour)
+		expect("n8", repeat)
+		expect("o1", repeat)
+		e.stop()
+	})
+}
+
 func TestNoEffectBeforeTheCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := startEngine(t, vfs.NewMem(), nil)

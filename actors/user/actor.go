@@ -53,6 +53,7 @@ func (c *Cell) Settled() bool { return c.Committed.Load() == c.Proposed.Load() }
 
 // Home is what all users of a shard have in common. It never changes.
 type Home struct {
+	Deps  *Deps
 	Shard uint16
 	To    *actor.PID // the shard's
 	Epoch uint64
@@ -130,7 +131,6 @@ func (s *Step) Fail(err *rousev1.Error) {
 // Actor is the shell of one user. While idle it holds the encoded record only:
 // decoding costs less than a microsecond, the decoded form three times the memory.
 type Actor struct {
-	deps      *Deps
 	app, user string
 	home      *Home
 	cell      *Cell
@@ -139,6 +139,7 @@ type Actor struct {
 	// undurable are messages decided in steps that may not be committed, so
 	// that a repeat is known before the store knows it.
 	undurable []decided
+	recent    recent
 	due       bool // a Wake is wanted
 	broken    bool // the record could not be read when the actor started
 }
@@ -150,7 +151,7 @@ type decided struct {
 
 // Props of user actors: one for all of them.
 func Props(d *Deps) *actor.Props {
-	return actor.PropsFromProducer(func() actor.Actor { return &Actor{deps: d} },
+	return actor.PropsFromProducer(func() actor.Actor { return &Actor{} },
 		actor.WithMailbox(mailbox.Producer(cmp.Or(d.Mailbox, DefaultMailbox))), actor.WithDispatcher(mailbox.NewTurns()))
 }
 
@@ -193,7 +194,7 @@ func (r *Released) Reject() {
 func (a *Actor) guard(_ actor.Context, done func(actors.Reply), f func()) {
 	defer func() {
 		if r := recover(); r != nil {
-			a.deps.Logger.Error("command of a user panicked", "app", a.app, "panic", r, "stack", string(debug.Stack()))
+			a.home.Deps.Logger.Error("command of a user panicked", "app", a.app, "panic", r, "stack", string(debug.Stack()))
 			if done != nil {
 				done(actors.Reply{Status: rousev1.ItemStatus_ITEM_STATUS_REFUSED, Err: &rousev1.Error{
 					Code: rousev1.ErrorCode_ERROR_CODE_INTERNAL, Message: "the command failed in the server; see its log",

@@ -41,7 +41,7 @@ func (a *Actor) dispatch(s *State, p Push, l *lane.Lane) LaneMessage {
 	token, err := a.open(v.Device, b)
 	if err != nil {
 		l.Release()
-		a.deps.Logger.Error("token cannot be opened", "app", a.app, "notifier", v.Notifier, "error", err)
+		a.home.Deps.Logger.Error("token cannot be opened", "app", a.app, "notifier", v.Notifier, "error", err)
 		return LaneMessage{Ended: a.unsent(ref, id, rousev1.OutcomeStatus_OUTCOME_STATUS_FAILED, rousev1.Reason_REASON_TOKEN_INVALID, "sealed")}
 	}
 	return LaneMessage{Lane: l, Dispatch: &lane.Dispatch{
@@ -136,8 +136,8 @@ func (a *Actor) sealed(m *rousev1.BindTokenRequest) Bind {
 }
 
 func (a *Actor) seal(device, notifier, token string) (string, Sum) {
-	sum := a.deps.Ring.Sum("token", []byte(a.app), []byte(notifier), []byte(token))
-	return string(a.deps.Ring.Seal(nil, a.appendAAD(nil, device, notifier), pack(token))), Sum(sum[:16])
+	sum := a.home.Deps.Ring.Sum("token", []byte(a.app), []byte(notifier), []byte(token))
+	return string(a.home.Deps.Ring.Seal(nil, a.appendAAD(nil, device, notifier), pack(token))), Sum(sum[:16])
 }
 
 func (a *Actor) open(device string, b *Binding) (string, error) {
@@ -145,7 +145,7 @@ func (a *Actor) open(device string, b *Binding) (string, error) {
 	defer vials.Put(v)
 	v.aad = a.appendAAD(v.aad[:0], device, b.Notifier)
 	v.sealed = append(v.sealed[:0], b.Sealed...)
-	plain, err := a.deps.Ring.Open(v.plain[:0], v.aad, v.sealed)
+	plain, err := a.home.Deps.Ring.Open(v.plain[:0], v.aad, v.sealed)
 	if err != nil {
 		return "", err
 	}

@@ -134,3 +134,19 @@ func BenchmarkRecord(b *testing.B) {
 		}
 	})
 }
+
+func TestRecent(t *testing.T) {
+	r := recent{day: 7, whole: true}
+	if r.maybe(7, "m") || !r.maybe(6, "m") {
+		t.Error("an empty whole day may hold a message, or another day may not")
+	}
+	r.add(7, "m")
+	r.add(6, "n")
+	if !r.maybe(7, "m") {
+		t.Error("a decided message is forgotten")
+	}
+	r.whole = false
+	if !r.maybe(7, "never seen") {
+		t.Error("a day that is known in part spares a look")
+	}
+}

@@ -22,7 +22,7 @@ func (a *Actor) restore(c actor.Context, entries []Entry) {
 	t.actor, t.env.Now = a, time.Now()
 	if a.record != "" {
 		if err := t.state.Decode(a.record); err != nil {
-			a.deps.Logger.Error("record of a user cannot be read; its pushes are left in the store", "app", a.app, "shard", a.home.Shard, "error", err)
+			a.home.Deps.Logger.Error("record of a user cannot be read; its pushes are left in the store", "app", a.app, "shard", a.home.Shard, "error", err)
 			a.broken = true
 			return
 		}
@@ -30,7 +30,7 @@ func (a *Actor) restore(c actor.Context, entries []Entry) {
 	for _, e := range entries {
 		p, err := a.unsealed(e)
 		if err != nil {
-			a.deps.Logger.Error("outbox entry cannot be read; its pushes are left in the store", "app", a.app, "shard", a.home.Shard, "error", err)
+			a.home.Deps.Logger.Error("outbox entry cannot be read; its pushes are left in the store", "app", a.app, "shard", a.home.Shard, "error", err)
 			continue
 		}
 		a.pending = append(a.pending, p)
@@ -54,7 +54,7 @@ func (a *Actor) unsealed(e Entry) (*Pending, error) {
 		return nil, err
 	}
 	p.stored = true
-	plain, err := a.deps.Ring.Open(nil, a.appendAAD(nil, p.Message, ""), []byte(sealed))
+	plain, err := a.home.Deps.Ring.Open(nil, a.appendAAD(nil, p.Message, ""), []byte(sealed))
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (a *Actor) unsealed(e Entry) (*Pending, error) {
 
 func (a *Actor) again(s *State, p Push) LaneMessage {
 	v := &p.Pending.Verdicts[p.Verdict]
-	l := a.deps.Lanes.Get(a.app, v.Notifier)
+	l := a.home.Deps.Lanes.Get(a.app, v.Notifier)
 	if l == nil {
 		ref := lane.Ref{App: a.app, User: a.user, Message: p.Pending.Message, Device: v.Device, Notifier: v.Notifier}
 		return LaneMessage{Ended: a.unsent(ref, PushID(a.app, a.user, v.Device, p.Pending.Message),
@@ -78,7 +78,7 @@ func (a *Actor) again(s *State, p Push) LaneMessage {
 func (a *Actor) query(c actor.Context, cmd proto.Message, done func(actors.Reply)) {
 	t := turns.Get().(*turn)
 	defer a.release(t)
-	app := a.deps.App(a.app)
+	app := a.home.Deps.App(a.app)
 	if app == nil || !a.load(t, app) {
 		done(internal("the app or the user's record cannot be read"))
 		return
@@ -92,7 +92,7 @@ func (a *Actor) query(c actor.Context, cmd proto.Message, done func(actors.Reply
 	case *rousev1.ListOutcomesRequest:
 		out, err := a.outcomes(cmd, t.env.Now)
 		if err != nil {
-			a.deps.Logger.Error("outcomes cannot be read", "app", a.app, "shard", a.home.Shard, "error", err)
+			a.home.Deps.Logger.Error("outcomes cannot be read", "app", a.app, "shard", a.home.Shard, "error", err)
 			r = internal("the outcomes cannot be read; see the server's log")
 		} else {
 			r.Response = &rousev1.ListOutcomesResponse{Outcomes: out}
@@ -152,7 +152,7 @@ func (a *Actor) outcomesOf(day uint16, message string) ([]*Pending, error) {
 	}
 	var list []*Pending
 	var bad error
-	err := a.deps.Store.Scan(r, func(key, value []byte) bool {
+	err := a.home.Deps.Store.Scan(r, func(key, value []byte) bool {
 		k, err := storage.ParseOutcomeKey(key)
 		var p *Pending
 		if err == nil {

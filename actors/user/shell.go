@@ -29,10 +29,10 @@ type turn struct {
 var turns = sync.Pool{New: func() any {
 	t := &turn{}
 	t.env.Live = func(node string, inc uint64) bool {
-		return t.actor.deps.Live(t.actor.app, node, inc, t.env.Now)
+		return t.actor.home.Deps.Live(t.actor.app, node, inc, t.env.Now)
 	}
 	t.env.Room = func(notifier string) bool {
-		l := t.actor.deps.Lanes.Get(t.actor.app, notifier)
+		l := t.actor.home.Deps.Lanes.Get(t.actor.app, notifier)
 		if l == nil || !l.Reserve() {
 			return false
 		}
@@ -44,10 +44,10 @@ var turns = sync.Pool{New: func() any {
 
 func (a *Actor) onActivate(c actor.Context, m *Activate) {
 	a.app, a.user, a.home, a.cell = m.App, m.User, m.Home, m.Cell
-	rec, err := a.deps.Store.Get(storage.AppendUserKey(nil, a.home.Shard, a.app, a.user))
+	rec, err := a.home.Deps.Store.Get(storage.AppendUserKey(nil, a.home.Shard, a.app, a.user))
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {
 		// The store is damaged or closed: nothing may be decided on it.
-		a.deps.Logger.Error("record of a user cannot be read", "app", a.app, "shard", a.home.Shard, "error", err)
+		a.home.Deps.Logger.Error("record of a user cannot be read", "app", a.app, "shard", a.home.Shard, "error", err)
 		a.broken = true
 		return
 	}
@@ -98,7 +98,7 @@ func outcomeDurable(actors.Reply) { failpoint.Hit("user/outcome-durable") }
 func (a *Actor) step(c actor.Context, cmd any, done func(actors.Reply)) {
 	t := turns.Get().(*turn)
 	defer a.release(t)
-	app := a.deps.App(a.app)
+	app := a.home.Deps.App(a.app)
 	if app == nil {
 		if done != nil {
 			done(actors.Reply{Status: rousev1.ItemStatus_ITEM_STATUS_REFUSED, Err: &rousev1.Error{
@@ -146,7 +146,7 @@ func (a *Actor) load(t *turn, app *App) bool {
 		devices := t.state.Devices
 		t.state = State{Devices: devices}
 	} else if err := t.state.Decode(a.record); err != nil {
-		a.deps.Logger.Error("record of a user cannot be read", "app", a.app, "shard", a.home.Shard, "error", err)
+		a.home.Deps.Logger.Error("record of a user cannot be read", "app", a.app, "shard", a.home.Shard, "error", err)
 		return false
 	}
 	t.state.Pending = a.pending
@@ -224,7 +224,9 @@ func (a *Actor) persist(t *turn, d *Decision, s *Step) {
 				continue
 			}
 		}
-		w.buf = a.outcomeKey(w.buf, unixDay(time.UnixMilli(p.DecidedAt)), p.Message)
+		day := unixDay(time.UnixMilli(p.DecidedAt))
+		a.recent.add(day, p.Message)
+		w.buf = a.outcomeKey(w.buf, day, p.Message)
 		key := len(w.buf)
 		w.buf = p.EncodeOutcome(w.buf)
 		w.put(storage.Set, key)
@@ -246,7 +248,7 @@ func (a *Actor) erase(t *turn, s *Step) {
 		s.Mutations = append(s.Mutations, storage.Mutation{Op: storage.Delete, Key: a.outboxKey(nil, p)})
 	}
 	s.Erased = true
-	a.record, a.pending, a.undurable = "", nil, nil
+	a.record, a.pending, a.undurable, a.recent = "", nil, nil, recent{}
 	a.cell.Pending.Store(0)
 }
 
@@ -268,7 +270,7 @@ func (a *Actor) effects(t *turn, d *Decision, s *Step) {
 	}
 	for _, p := range d.Cancel {
 		v := &p.Pending.Verdicts[p.Verdict]
-		if l := a.deps.Lanes.Get(a.app, v.Notifier); l != nil {
+		if l := a.home.Deps.Lanes.Get(a.app, v.Notifier); l != nil {
 			s.Tell = append(s.Tell, LaneMessage{Lane: l, Cancel: &lane.Cancel{
 				PushID: PushID(a.app, a.user, v.Device, p.Pending.Message), Reason: p.Reason,
 				Status: rousev1.OutcomeStatus_OUTCOME_STATUS_CANCELLED,
@@ -315,11 +317,11 @@ func (a *Actor) seen(message string, now time.Time) (bool, error) {
 	v := vials.Get().(*vial)
 	defer vials.Put(v)
 	for _, day := range a.daysToAsk(now) {
-		if day == 0 {
+		if day == 0 || !a.recent.maybe(day, message) {
 			continue
 		}
 		v.key = a.outcomeKey(v.key[:0], day, message)
-		switch _, err := a.deps.Store.Get(v.key); {
+		switch _, err := a.home.Deps.Store.Get(v.key); {
 		case err == nil:
 			return true, nil
 		case !errors.Is(err, storage.ErrNotFound):
@@ -332,6 +334,7 @@ func (a *Actor) seen(message string, now time.Time) (bool, error) {
 // daysToAsk are today and yesterday if a message was decided then, else 0.
 func (a *Actor) daysToAsk(now time.Time) [2]uint16 {
 	today := unixDay(now)
+	a.begin(today)
 	ask := [2]uint16{today, today - 1}
 	if a.record == "" {
 		return ask // no record, no days: the store must be asked
@@ -348,6 +351,19 @@ func (a *Actor) daysToAsk(now time.Time) [2]uint16 {
 	return ask
 }
 
+// begin forgets the messages of another day. The new day's are known from its
+// beginning if the record, which names every day with decisions, does not have it.
+func (a *Actor) begin(day uint16) {
+	if a.recent.day == day {
+		return
+	}
+	a.recent = recent{day: day}
+	if a.record != "" {
+		days, err := decodeDays(a.record)
+		a.recent.whole = err == nil && !slices.Contains(days[:], day)
+	}
+}
+
 // appendOutbox seals what a push is made of into the message's outbox entry.
 func (a *Actor) appendOutbox(b []byte, p *Pending) []byte {
 	v := vials.Get().(*vial)
@@ -357,7 +373,7 @@ func (a *Actor) appendOutbox(b []byte, p *Pending) []byte {
 		panic(err) //nolint:forbidigo // only invalid UTF-8 fails, which no decoder lets in
 	}
 	v.aad = a.appendAAD(v.aad[:0], p.Message, "")
-	v.sealed = a.deps.Ring.Seal(v.sealed[:0], v.aad, v.plain)
+	v.sealed = a.home.Deps.Ring.Seal(v.sealed[:0], v.aad, v.plain)
 	return p.EncodeOutbox(b, v.sealed)
 }
 
