@@ -46,9 +46,11 @@ func (x *exchange) over(conn http.RoundTripper, r *http.Request, now time.Time) 
 		return err
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-	if err != nil {
-		return err
+	var body []byte
+	if res.Body != http.NoBody { // which an accepted push has
+		if body, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer)); err != nil {
+			return err
+		}
 	}
 	x.status = res.StatusCode
 	x.retryAfter = retryAfter(res.Header.Get("Retry-After"), now)
