@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -42,7 +41,7 @@ func openCore(users int) (_ *core, err error) {
 			err = errors.Join(err, c.close())
 		}
 	}()
-	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	quiet := slog.New(slog.DiscardHandler)
 	if c.store, err = storage.Open(filepath.Join(dir, "data"), storage.Options{CacheBytes: 1 << 30, Logger: quiet}); err != nil {
 		return c, err
 	}

@@ -43,8 +43,10 @@ type Size struct {
 // Usual is the size that takes about two minutes, Full the one of the stated
 // goals, which wants 4 GiB of memory and of disk.
 func Usual() Size {
-	return Size{Rounds: 3, Users: 10_000, Pushes: 20_000, Events: 100_000,
-		Few: 10_000, Many: 200_000, Active: 10_000, InMemory: 200_000, Activation: 10_000}
+	return Size{
+		Rounds: 3, Users: 10_000, Pushes: 20_000, Events: 100_000,
+		Few: 10_000, Many: 200_000, Active: 10_000, InMemory: 200_000, Activation: 10_000,
+	}
 }
 
 // Full is said above.

@@ -173,7 +173,7 @@ func BenchmarkActivation(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer stop()
+	defer func() { _ = stop() }()
 	b.ResetTimer()
 	if _, err := askAll(b.Context(), route, b.N); err != nil {
 		b.Fatal(err)

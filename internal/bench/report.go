@@ -64,8 +64,10 @@ func (r *runner) add(workload, what string, value float64, unit string, reach *R
 // median keeps the median of several rounds.
 func (r *runner) median(workload, what string, rounds []float64, unit string, reach *Reach) {
 	sorted := slices.Sorted(slices.Values(rounds))
-	r.keep(Result{Workload: workload, What: what, Value: middle(sorted), Unit: unit, Reach: reach,
-		Spread: &[2]float64{sorted[0], sorted[len(sorted)-1]}})
+	r.keep(Result{
+		Workload: workload, What: what, Value: middle(sorted), Unit: unit, Reach: reach,
+		Spread: &[2]float64{sorted[0], sorted[len(sorted)-1]},
+	})
 }
 
 func (r *runner) keep(x Result) {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -50,7 +49,7 @@ const (
 
 // seed founds a store with users 0 to users-1 of the app.
 func seed(dir string, users int) (err error) {
-	store, err := storage.Open(dir, storage.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	store, err := storage.Open(dir, storage.Options{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
