@@ -5,6 +5,8 @@ import (
 	"maps"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/descriptorpb"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/storage"
@@ -131,14 +133,24 @@ func (c *Catalog) loadCredential(key, value []byte) error {
 // credentialAAD binds a sealed credential to its place. App ids hold no '|'.
 func credentialAAD(app, name string) []byte { return []byte("credential|" + app + "|" + name) }
 
-// Redacted is the credential without its write-only fields.
+// Redacted is the credential without its secrets, which the contract marks
+// with debug_redact.
 func Redacted(credential *rousev1.Credential) *rousev1.Credential {
 	credential = proto.CloneOf(credential)
-	if apns := credential.GetApns(); apns != nil {
-		apns.AuthKeyPem, apns.CertificateP12, apns.CertificatePassword = "", nil, ""
-	}
-	if fcm := credential.GetFcm(); fcm != nil {
-		fcm.ServiceAccountJson = ""
-	}
+	credential.ProtoReflect().Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+		if field.Message() != nil && !field.IsList() && !field.IsMap() {
+			dropSecrets(value.Message())
+		}
+		return true
+	})
 	return credential
+}
+
+func dropSecrets(m protoreflect.Message) {
+	m.Range(func(field protoreflect.FieldDescriptor, _ protoreflect.Value) bool {
+		if field.Options().(*descriptorpb.FieldOptions).GetDebugRedact() {
+			m.Clear(field)
+		}
+		return true
+	})
 }
