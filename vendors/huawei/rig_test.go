@@ -1,0 +1,147 @@
+package huawei
+
+import (
+	"crypto/tls"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/fake"
+)
+
+const (
+	app     = "100200300"
+	secret  = "s3cr3t+/&=%"
+	project = "388421841222199046"
+	class   = "com.example.MainActivity"
+)
+
+// identity is made once: RSA keys are slow to make.
+type identity struct {
+	ca      *fake.CA
+	cert    tls.Certificate
+	account fake.HuaweiAccount
+}
+
+var identities = sync.OnceValues(func() (identity, error) {
+	ca, err := fake.NewCA()
+	if err != nil {
+		return identity{}, err
+	}
+	cert, err := ca.Server("push.test", "auth.test")
+	if err != nil {
+		return identity{}, err
+	}
+	account, err := fake.NewHuaweiAccount(project)
+	return identity{ca, cert, account}, err
+})
+
+func theIdentity(t testing.TB) identity {
+	t.Helper()
+	id, err := identities()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func testConfig(t testing.TB, api API) Config {
+	t.Helper()
+	id := theIdentity(t)
+	c := Config{API: api, CAPEM: id.ca.PEM(), Endpoint: "https://push.test", AuthEndpoint: "https://auth.test"}
+	if api == HMS {
+		c.AppID, c.AppSecret, c.BadgeClass = app, secret, class
+	} else {
+		c.ServiceAccountJSON = id.account.JSON()
+	}
+	return c
+}
+
+// rig is a Sender on pipes to a fake of its own; it must start in a bubble.
+type rig struct {
+	*Sender
+	fake   *fake.Huawei
+	serial int
+}
+
+func newRig(t testing.TB, api API, change ...func(*Config, *fake.HuaweiOptions)) *rig {
+	t.Helper()
+	id := theIdentity(t)
+	c, o := testConfig(t, api), fake.HuaweiOptions{Cert: id.cert}
+	for _, f := range change {
+		f(&c, &o)
+	}
+	l := fake.NewPipeListener()
+	c.DialContext = l.DialContext
+	server := fake.NewHuawei(o)
+	server.AddApp(app, secret)
+	server.AddAccount(id.account)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	s, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		s.Close()
+		_ = server.Close()
+		if err := <-served; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return &rig{Sender: s, fake: server}
+}
+
+// token is a new live one.
+func (r *rig) token() string {
+	r.serial++
+	token := fmt.Sprintf("IQAAAACy-tok3n_%04d", r.serial)
+	r.fake.AddDevice(token, "")
+	return token
+}
+
+func (r *rig) tokens(count int) []string {
+	all := make([]string, count)
+	for i := range all {
+		all[i] = r.token()
+	}
+	return all
+}
+
+// push makes a notification to a new live token.
+func (r *rig) push() *vendors.Notification {
+	token := r.token()
+	return &vendors.Notification{
+		PushID: fmt.Sprintf("5b0c7d1e-32aa-4f10-8c55-%012x", r.serial),
+		Token:  token, Channel: vendors.ChannelAlert, Class: vendors.ClassIM,
+		Title: "Ann", Body: "hi", Badge: -1,
+		Data:    map[string]string{"m": fmt.Sprintf("m%d", r.serial)},
+		Expires: time.Now().Add(time.Hour),
+	}
+}
+
+// took sends n and returns it as Huawei took it.
+func (r *rig) took(t *testing.T, n *vendors.Notification) fake.HuaweiPush {
+	t.Helper()
+	res, err := r.Send(t.Context(), n)
+	if err != nil || res.Outcome != vendors.Accepted || res.VendorID == "" || res.Code != "" {
+		t.Fatalf("got %+v, %v", res, err)
+	}
+	d, _ := r.fake.Device(n.Token)
+	if len(d.Received) == 0 {
+		t.Fatal("accepted, but not received")
+	}
+	return d.Received[len(d.Received)-1]
+}
+
+// got sends one push and returns the result.
+func (r *rig) got(t *testing.T, n *vendors.Notification) vendors.Result {
+	t.Helper()
+	res, err := r.Send(t.Context(), n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res
+}

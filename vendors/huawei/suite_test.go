@@ -1,0 +1,137 @@
+package huawei
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/fake"
+	"github.com/rouse-im/rouse/vendors/vendortest"
+)
+
+// Badges end at 99 here, which TestBadges checks.
+const lacks = vendortest.Subtitle | vendortest.AbsoluteBadge | vendortest.BadgeOnly | vendortest.VoIP |
+	vendortest.InvalidSince | vendortest.Goaway
+
+func TestConformanceHMS(t *testing.T) {
+	vendortest.Run(t, vendortest.Harness{
+		Start:   func(t *testing.T) *vendortest.Rig { return suiteRig(t, HMS) },
+		Answers: answers(), MaxBytes: maxPayload, Lacks: lacks,
+	})
+}
+
+// HarmonyOS has no groups and no name for its own sound, and takes a number
+// for a collapse id, which TestHarmonyCollapse checks.
+func TestConformanceHarmony(t *testing.T) {
+	vendortest.Run(t, vendortest.Harness{
+		Start:   func(t *testing.T) *vendortest.Rig { return suiteRig(t, Harmony) },
+		Answers: answers(), MaxBytes: maxPayload,
+		Lacks: lacks | vendortest.Thread | vendortest.Sound | vendortest.Collapse,
+	})
+}
+
+func suiteRig(t *testing.T, api API) *vendortest.Rig {
+	r := newRig(t, api, func(c *Config, _ *fake.HuaweiOptions) { c.MaxInFlight = 32 })
+	serial := 0
+	return &vendortest.Rig{
+		Sender: r.Sender,
+		Faults: &r.fake.Faults,
+		NewToken: func() string {
+			serial++
+			token := "IQSuite-" + strconv.Itoa(serial)
+			r.fake.AddDevice(token, "")
+			return token
+		},
+		Kill: func(token string, _ time.Time) { r.fake.Unregister(token) },
+		Seen: func(token string) []vendortest.Push {
+			d, _ := r.fake.Device(token)
+			var seen []vendortest.Push
+			for _, p := range d.Received {
+				seen = append(seen, readBack(p))
+			}
+			return seen
+		},
+		Requests:   func() int { return int(r.fake.Stats().Requests) },
+		Peak:       func() int { return int(r.fake.Stats().Peak) },
+		ExpireAuth: r.fake.RevokeBearers,
+		Bearers:    func() int { return int(r.fake.Stats().Bearers) },
+		Secrets:    append(strings.Fields(string(theIdentity(t).account.Private)), secret, "DQEBAfake", "eyJ"),
+	}
+}
+
+func readBack(p fake.HuaweiPush) vendortest.Push {
+	return vendortest.Push{
+		ID: p.PushID, Title: p.Title, Body: strings.TrimSuffix(p.Body, noText), Sound: p.Sound, ImageURL: p.Image,
+		Category: strings.ToLower(p.Category), Thread: p.Group, Group: p.Tag, Data: p.Data,
+		Expires: p.Expires.Truncate(time.Second), Bytes: p.Bytes,
+	}
+}
+
+func answers() map[vendortest.Situation]vendortest.Answer {
+	page := fake.HTML(503)
+	page.Header["retry-after"] = "120"
+	pause := fake.HuaweiRefusal(503, "80300020", "Flow control")
+	pause.Header["retry-after"] = "7"
+	return map[vendortest.Situation]vendortest.Answer{
+		vendortest.Throttled: {
+			Fault: fake.HuaweiRefusal(200, "80300029", "Test message flow control"),
+			Want:  vendors.Result{Outcome: vendors.Throttled, Code: "80300029"},
+		},
+		vendortest.ThrottledPause: {
+			Fault: pause,
+			Want:  vendors.Result{Outcome: vendors.Throttled, Code: "80300020", RetryAfter: 7 * time.Second},
+		},
+		vendortest.ServerError: {
+			Fault: fake.HuaweiRefusal(500, "81000001", "System inner error"),
+			Want:  vendors.Result{Outcome: vendors.Transient, Code: "81000001"},
+		},
+		vendortest.Unavailable: {
+			Fault: fake.HuaweiRefusal(503, "80300020", "Flow control"),
+			Want:  vendors.Result{Outcome: vendors.Throttled, Code: "80300020"},
+		},
+		vendortest.UnavailablePage: {
+			Fault: page,
+			Want:  vendors.Result{Outcome: vendors.Throttled, Code: "HTTP 503", RetryAfter: 2 * time.Minute},
+		},
+		vendortest.NotFoundPage: {
+			Fault: fake.HTML(404),
+			Want:  vendors.Result{Outcome: vendors.Transient, Code: "HTTP 404"},
+		},
+		vendortest.EmptyBody: {
+			Fault: fake.Fault{Kind: fake.Answer, Status: 502},
+			Want:  vendors.Result{Outcome: vendors.Transient, Code: "HTTP 502"},
+		},
+		vendortest.HugeBody: {
+			Fault: fake.Fault{Kind: fake.Answer, Status: 500, Body: strings.Repeat("x", 1<<20)},
+			Want:  vendors.Result{Outcome: vendors.Transient, Code: "HTTP 500"},
+		},
+		vendortest.BadCredential: {
+			Fault:    fake.HuaweiRefusal(401, "80200001", "OAuth authentication error"),
+			Want:     vendors.Result{Outcome: vendors.CredentialBad, Code: "80200001"},
+			Requests: 2,
+		},
+		vendortest.BadRequest: {
+			Fault: fake.HuaweiRefusal(400, "80100003", "Illegal payload"),
+			Want:  vendors.Result{Outcome: vendors.Rejected, Code: "80100003"},
+		},
+		vendortest.Unknown4xx: {
+			Fault: fake.HuaweiRefusal(400, "89999999", "?"),
+			Want:  vendors.Result{Outcome: vendors.Rejected, Code: "89999999"},
+		},
+		vendortest.Unknown5xx: {
+			Fault: fake.HuaweiRefusal(599, "89999999", "?"),
+			Want:  vendors.Result{Outcome: vendors.Transient, Code: "89999999"},
+		},
+		"200 with a code from the future": {
+			Fault: fake.HuaweiRefusal(200, "89999999", "?"),
+			Want:  vendors.Result{Outcome: vendors.Transient, Code: "89999999"},
+		},
+		"expired bearer in one answer": {
+			Fault:    fake.HuaweiRefusal(200, "80200003", "OAuth token expired"),
+			Want:     vendors.Result{Outcome: vendors.CredentialBad, Code: "80200003"},
+			Requests: 2,
+		},
+	}
+}
