@@ -1,0 +1,153 @@
+package oppo
+
+import (
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/fake"
+	"github.com/rouse-im/rouse/vendors/vendortest"
+)
+
+func TestConformance(t *testing.T) {
+	vendortest.Run(t, vendortest.Harness{
+		Start:    suiteRig,
+		Answers:  answers(),
+		MaxBytes: maxParameters,
+		Lacks: vendortest.Subtitle | vendortest.Sound | vendortest.Image | vendortest.Thread | vendortest.Collapse |
+			vendortest.BadgeOnly | vendortest.VoIP | vendortest.InvalidSince,
+	})
+}
+
+func suiteRig(t *testing.T) *vendortest.Rig {
+	r := newRig(t, func(c *Config, o *fake.OPPOOptions, _ *fake.OPPOApp) {
+		c.MaxInFlight = 32
+		o.TokenLife = time.Hour // so that the suite's hours see renewals
+	})
+	return &vendortest.Rig{
+		Sender:   r.Sender,
+		Faults:   &r.fake.Faults,
+		NewToken: func() string { return r.token("OnePlus_CN_") },
+		Kill:     func(token string, _ time.Time) { r.fake.SetCode(token, 10000) },
+		Seen: func(token string) []vendortest.Push {
+			d, _ := r.fake.Device(token)
+			var seen []vendortest.Push
+			for _, p := range d.Received {
+				seen = append(seen, readBack(p))
+			}
+			return seen
+		},
+		Requests:   func() int { return int(r.fake.Stats().Requests) },
+		Peak:       func() int { return int(r.fake.Stats().Peak) },
+		ExpireAuth: r.fake.RevokeTokens,
+		Bearers:    r.fake.Tokens,
+		Secrets:    []string{secret},
+	}
+}
+
+func readBack(p fake.OPPOPush) vendortest.Push {
+	seen := vendortest.Push{
+		ID: p.PushID, Title: p.Title, Body: p.Content, Category: p.ChannelID,
+		Badge: p.Badge, Data: p.Parameters, Expires: p.Expires, Bytes: fullest(p),
+	}
+	if p.Content == p.Title {
+		seen.Body = "" // the title stands in for it
+	}
+	return seen
+}
+
+// fullest is how full the fullest field is, in parts of maxParameters: OPPO
+// bounds each field, and the suite knows one bound.
+func fullest(p fake.OPPOPush) int {
+	most := 0
+	for _, field := range []struct {
+		text  string
+		limit int
+	}{{p.Title, maxTitle}, {p.Content, maxLong}} {
+		most = max(most, utf8.RuneCountInString(field.text)*maxParameters/field.limit)
+	}
+	for key, value := range p.Parameters {
+		most = max(most, len(key)+len(value))
+	}
+	return most
+}
+
+func answers() map[vendortest.Situation]vendortest.Answer {
+	page := fake.HTML(503)
+	page.Header["retry-after"] = "120"
+	pause := fake.OPPORefusal(55, "app call frequency limit")
+	pause.Header["retry-after"] = "7"
+	at := func(status int, f fake.Fault) fake.Fault {
+		f.Status = status
+		return f
+	}
+	return map[vendortest.Situation]vendortest.Answer{
+		vendortest.Throttled: {
+			Fault: fake.OPPORefusal(13, "app call limited"),
+			Want:  vendors.Result{Outcome: vendors.Throttled, Code: "13"},
+		},
+		vendortest.ThrottledPause: {
+			Fault: pause,
+			Want:  vendors.Result{Outcome: vendors.Throttled, Code: "55", RetryAfter: 7 * time.Second},
+		},
+		vendortest.QuotaUsedUp: { // bubbles begin at midnight UTC
+			Fault: fake.OPPORefusal(33, "daily limit"),
+			Want:  vendors.Result{Outcome: vendors.QuotaExhausted, Code: "33", RetryAfter: 16 * time.Hour},
+		},
+		vendortest.ServerError: {
+			Fault: fake.Fault{Kind: fake.Answer, Status: 500, Body: `{"code":-1,"message":"down"}`},
+			Want:  vendors.Result{Outcome: vendors.Transient, Code: "HTTP 500"},
+		},
+		vendortest.Unavailable: {
+			Fault: fake.OPPORefusal(-1, "service unavailable"),
+			Want:  vendors.Result{Outcome: vendors.Transient, Code: "-1"},
+		},
+		vendortest.UnavailablePage: {
+			Fault: page,
+			Want:  vendors.Result{Outcome: vendors.Transient, Code: "HTTP 503", RetryAfter: 2 * time.Minute},
+		},
+		vendortest.NotFoundPage: {
+			Fault: fake.HTML(404),
+			Want:  vendors.Result{Outcome: vendors.Transient, Code: "HTTP 404"},
+		},
+		vendortest.EmptyBody: {
+			Fault: fake.Fault{Kind: fake.Answer, Status: 502},
+			Want:  vendors.Result{Outcome: vendors.Transient, Code: "HTTP 502"},
+		},
+		vendortest.HugeBody: {
+			Fault: fake.Fault{Kind: fake.Answer, Status: 500, Body: strings.Repeat("x", 1<<20)},
+			Want:  vendors.Result{Outcome: vendors.Transient, Code: "HTTP 500"},
+		},
+		vendortest.BadCredential: {
+			Fault: fake.OPPORefusal(28, "the app is disabled"),
+			Want:  vendors.Result{Outcome: vendors.CredentialBad, Code: "28"},
+		},
+		vendortest.BadRequest: {
+			Fault: fake.OPPORefusal(41, "content invalid"),
+			Want:  vendors.Result{Outcome: vendors.Rejected, Code: "41"},
+		},
+		vendortest.Unknown4xx: {
+			Fault: at(400, fake.OPPORefusal(19999, "?")),
+			Want:  vendors.Result{Outcome: vendors.Rejected, Code: "19999"},
+		},
+		vendortest.Unknown5xx: {
+			Fault: at(599, fake.OPPORefusal(19999, "?")),
+			Want:  vendors.Result{Outcome: vendors.Transient, Code: "HTTP 599"},
+		},
+		"200 with a code from the future": {
+			Fault: fake.OPPORefusal(19999, "?"),
+			Want:  vendors.Result{Outcome: vendors.Transient, Code: "19999"},
+		},
+		"200 without a code": {
+			Fault: fake.Fault{Kind: fake.Answer, Status: 200, Body: `{"message":"ok"}`},
+			Want:  vendors.Result{Outcome: vendors.Transient, Code: "HTTP 200"},
+		},
+		"bearer refused for good": {
+			Fault:    fake.OPPORefusal(11, "auth_token invalid"),
+			Want:     vendors.Result{Outcome: vendors.Transient, Code: "11"},
+			Requests: 2,
+		},
+	}
+}
