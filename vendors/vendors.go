@@ -26,6 +26,20 @@ type Sender interface {
 	Close()
 }
 
+// BatchSender is a Sender whose vendor takes many tokens in one call. Found
+// once, when a lane gets its sender.
+type BatchSender interface {
+	Sender
+	// MaxBatch is the most tokens of one call, >= 2.
+	MaxBatch() int
+	// SendBatch sends what n shows to all tokens; n.Token and n.PushID are of
+	// the first. len(tokens) is 1..MaxBatch(), without repeats. It returns a
+	// Result for each token, in the order of tokens, whatever order and number
+	// the vendor answered in; a token that the vendor did not mention has the
+	// Result of the call as a whole. The error is as that of Send.
+	SendBatch(ctx context.Context, n *Notification, tokens []string) ([]Result, error)
+}
+
 // Channel is the way a push travels within a vendor.
 type Channel uint8
 

@@ -9,66 +9,86 @@ import (
 	"github.com/rouse-im/rouse/vendors"
 	"github.com/rouse-im/rouse/vendors/apns"
 	"github.com/rouse-im/rouse/vendors/fcm"
+	"github.com/rouse-im/rouse/vendors/huawei"
+	"github.com/rouse-im/rouse/vendors/oppo"
+	"github.com/rouse-im/rouse/vendors/xiaomi"
 )
-
-// The vendors that this build knows. A new one is one line in each function.
 
 var errVendor = errors.New("the credential is of a vendor that this version does not know")
 
-// newSender opens the way to a credential's vendor.
-func newSender(c *rousev1.Credential) (vendors.Sender, error) {
+// vendor is what this build knows of the vendor of one credential.
+type vendor struct {
+	open  func() (vendors.Sender, error)
+	check func() error
+	// token tells whether a token can be one of the vendor's; form says how they look.
+	token func(string) bool
+	form  string
+}
+
+// vendorOf lists the vendors that this build knows; nil for any other.
+func vendorOf(c *rousev1.Credential) *vendor {
 	switch v := c.GetVendor().(type) {
 	case *rousev1.Credential_Apns:
-		return apns.New(apnsConfig(v.Apns))
+		config := apnsConfig(v.Apns)
+		return &vendor{open: opener(config, apns.New), check: config.Validate, token: apns.ValidToken, form: "hexadecimal digits, an even number of them"}
 	case *rousev1.Credential_Fcm:
-		return fcm.New(fcmConfig(v.Fcm))
+		config := fcmConfig(v.Fcm)
+		return &vendor{open: opener(config, fcm.New), check: config.Validate, token: fcm.ValidToken, form: anyText}
+	case *rousev1.Credential_Huawei:
+		config := huaweiConfig(v.Huawei)
+		return &vendor{open: opener(config, huawei.New), check: config.Validate, token: huawei.ValidToken, form: anyText}
+	case *rousev1.Credential_Harmony:
+		config := harmonyConfig(v.Harmony)
+		return &vendor{open: opener(config, huawei.New), check: config.Validate, token: huawei.ValidToken, form: anyText}
+	case *rousev1.Credential_Xiaomi:
+		config := xiaomiConfig(v.Xiaomi)
+		return &vendor{open: opener(config, xiaomi.New), check: config.Validate, token: xiaomi.ValidToken, form: anyText}
+	case *rousev1.Credential_Oppo:
+		config := oppoConfig(v.Oppo)
+		return &vendor{open: opener(config, oppo.New), check: config.Validate, token: oppo.ValidToken, form: anyText}
+	}
+	return nil
+}
+
+const anyText = "printable ASCII without spaces, within the vendor's length"
+
+// opener keeps a failed New from being a Sender that is not nil.
+func opener[C any, S vendors.Sender](config C, open func(C) (S, error)) func() (vendors.Sender, error) {
+	return func() (vendors.Sender, error) {
+		s, err := open(config)
+		if err != nil {
+			return nil, err
+		}
+		return s, nil
+	}
+}
+
+// newSender opens the way to a credential's vendor.
+func newSender(c *rousev1.Credential) (vendors.Sender, error) {
+	if v := vendorOf(c); v != nil {
+		return v.open()
 	}
 	return nil, errVendor
 }
 
 // checkCredential says why a credential cannot be used, without a call to the vendor.
 func checkCredential(c *rousev1.Credential) error {
-	switch v := c.GetVendor().(type) {
-	case *rousev1.Credential_Apns:
-		return apnsConfig(v.Apns).Validate()
-	case *rousev1.Credential_Fcm:
-		return fcmConfig(v.Fcm).Validate()
+	if v := vendorOf(c); v != nil {
+		return v.check()
 	}
 	return errVendor
 }
 
 // checkToken says why a token cannot be one of the credential's vendor.
 func checkToken(c *rousev1.Credential, token string) error {
-	valid, form := false, ""
-	switch c.GetVendor().(type) {
-	case *rousev1.Credential_Apns:
-		valid, form = apns.ValidToken(token), "hexadecimal digits, an even number of them"
-	case *rousev1.Credential_Fcm:
-		valid, form = fcm.ValidToken(token), "printable ASCII without spaces"
-	default:
+	v := vendorOf(c)
+	if v == nil {
 		return errVendor
 	}
-	if !valid {
-		return fmt.Errorf("token: a token of notifier %q consists of %s", c.GetName(), form)
+	if !v.token(token) {
+		return fmt.Errorf("token: a token of notifier %q consists of %s", c.GetName(), v.form)
 	}
 	return nil
-}
-
-func apnsConfig(c *rousev1.ApnsCredential) apns.Config {
-	return apns.Config{
-		BundleID: c.GetBundleId(), VoIP: c.GetVoip(), Sandbox: c.GetSandbox(),
-		AuthKeyPEM: []byte(c.GetAuthKeyPem()), KeyID: c.GetKeyId(), TeamID: c.GetTeamId(),
-		CertificateP12: c.GetCertificateP12(), CertificatePassword: c.GetCertificatePassword(),
-		Endpoint: c.GetEndpoint(), CAPEM: []byte(c.GetCaPem()),
-		Connections: int(c.GetConnections()), StreamsPerConnection: int(c.GetStreamsPerConnection()),
-	}
-}
-
-func fcmConfig(c *rousev1.FcmCredential) fcm.Config {
-	return fcm.Config{
-		ServiceAccountJSON: []byte(c.GetServiceAccountJson()), ChannelID: c.GetChannelId(), DataOnly: c.GetDataOnly(),
-		Endpoint: c.GetEndpoint(), CAPEM: []byte(c.GetCaPem()), MaxInFlight: int(c.GetMaxInFlight()),
-	}
 }
 
 // fcmPerSecond is Google's default quota of a project, 600,000 a minute ("FCM

@@ -80,9 +80,10 @@ func checkNames(t *tree) (faults []string) {
 // interfaces lists every exported interface with two packages that implement
 // it. Type sets and sum types (an unexported method keeps others out) need none.
 var interfaces = map[string][]string{
-	"mailbox.Owed":     {"actors/lane", "actors/user"},
-	"mailbox.Rejecter": {"actors", "actors/lane"},
-	"vendors.Sender":   {"vendors/apns", "vendors/fcm"},
+	"mailbox.Owed":        {"actors/lane", "actors/user"},
+	"mailbox.Rejecter":    {"actors", "actors/lane"},
+	"vendors.Sender":      {"vendors/apns", "vendors/fcm"},
+	"vendors.BatchSender": {"vendors/huawei", "vendors/xiaomi"},
 }
 
 // checkInterfaces wants two real implementations for every exported interface:

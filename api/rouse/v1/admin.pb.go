@@ -705,361 +705,6 @@ func (x *ListAppsResponse) GetApps() []*App {
 	return nil
 }
 
-// Credential is one vendor account of an app. Its name is the route: bindings name it.
-type Credential struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// 1-128 bytes, unique in the app, no control characters.
-	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Disabled credentials refuse pushes with REASON_NOTIFIER_DISABLED.
-	Disabled bool `protobuf:"varint,2,opt,name=disabled,proto3" json:"disabled,omitempty"`
-	// Pushes per second to the vendor; 0 = the vendor's documented limit, or none.
-	RatePerSecond uint32 `protobuf:"varint,3,opt,name=rate_per_second,json=ratePerSecond,proto3" json:"rate_per_second,omitempty"`
-	// Pushes accepted and not yet ended; more are refused upstream. 0 = 100000.
-	QueueLimit uint32 `protobuf:"varint,4,opt,name=queue_limit,json=queueLimit,proto3" json:"queue_limit,omitempty"`
-	// Types that are valid to be assigned to Vendor:
-	//
-	//	*Credential_Apns
-	//	*Credential_Fcm
-	Vendor        isCredential_Vendor `protobuf_oneof:"vendor"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Credential) Reset() {
-	*x = Credential{}
-	mi := &file_rouse_v1_admin_proto_msgTypes[10]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Credential) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Credential) ProtoMessage() {}
-
-func (x *Credential) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_admin_proto_msgTypes[10]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Credential.ProtoReflect.Descriptor instead.
-func (*Credential) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{10}
-}
-
-func (x *Credential) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *Credential) GetDisabled() bool {
-	if x != nil {
-		return x.Disabled
-	}
-	return false
-}
-
-func (x *Credential) GetRatePerSecond() uint32 {
-	if x != nil {
-		return x.RatePerSecond
-	}
-	return 0
-}
-
-func (x *Credential) GetQueueLimit() uint32 {
-	if x != nil {
-		return x.QueueLimit
-	}
-	return 0
-}
-
-func (x *Credential) GetVendor() isCredential_Vendor {
-	if x != nil {
-		return x.Vendor
-	}
-	return nil
-}
-
-func (x *Credential) GetApns() *ApnsCredential {
-	if x != nil {
-		if x, ok := x.Vendor.(*Credential_Apns); ok {
-			return x.Apns
-		}
-	}
-	return nil
-}
-
-func (x *Credential) GetFcm() *FcmCredential {
-	if x != nil {
-		if x, ok := x.Vendor.(*Credential_Fcm); ok {
-			return x.Fcm
-		}
-	}
-	return nil
-}
-
-type isCredential_Vendor interface {
-	isCredential_Vendor()
-}
-
-type Credential_Apns struct {
-	Apns *ApnsCredential `protobuf:"bytes,10,opt,name=apns,proto3,oneof"`
-}
-
-type Credential_Fcm struct {
-	Fcm *FcmCredential `protobuf:"bytes,11,opt,name=fcm,proto3,oneof"`
-}
-
-func (*Credential_Apns) isCredential_Vendor() {}
-
-func (*Credential_Fcm) isCredential_Vendor() {}
-
-// ApnsCredential needs either the three token fields or the certificate.
-type ApnsCredential struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// App's bundle id, 1-128 bytes. For VoIP without the ".voip" suffix.
-	BundleId string `protobuf:"bytes,1,opt,name=bundle_id,json=bundleId,proto3" json:"bundle_id,omitempty"`
-	// True: tokens bound to it are PushKit tokens, topic is bundle id + ".voip".
-	Voip bool `protobuf:"varint,2,opt,name=voip,proto3" json:"voip,omitempty"`
-	// True: the sandbox environment.
-	Sandbox bool `protobuf:"varint,3,opt,name=sandbox,proto3" json:"sandbox,omitempty"`
-	// Token auth: .p8 file (PEM), at most 8 KiB. Write-only.
-	AuthKeyPem string `protobuf:"bytes,4,opt,name=auth_key_pem,json=authKeyPem,proto3" json:"auth_key_pem,omitempty"`
-	// Token auth: 10 characters.
-	KeyId string `protobuf:"bytes,5,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
-	// Token auth: 10 characters.
-	TeamId string `protobuf:"bytes,6,opt,name=team_id,json=teamId,proto3" json:"team_id,omitempty"`
-	// Certificate auth: .p12 file, at most 64 KiB. Write-only.
-	CertificateP12 []byte `protobuf:"bytes,7,opt,name=certificate_p12,json=certificateP12,proto3" json:"certificate_p12,omitempty"`
-	// Certificate auth: password of the file. Write-only.
-	CertificatePassword string `protobuf:"bytes,8,opt,name=certificate_password,json=certificatePassword,proto3" json:"certificate_password,omitempty"`
-	// Other origin than Apple's, "https://host:port"; for tests and proxies.
-	Endpoint string `protobuf:"bytes,9,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
-	// Trusted roots (PEM) in addition to the system's, at most 64 KiB.
-	CaPem string `protobuf:"bytes,10,opt,name=ca_pem,json=caPem,proto3" json:"ca_pem,omitempty"`
-	// Connections to hold; 0 = 1; at most 16.
-	Connections uint32 `protobuf:"varint,11,opt,name=connections,proto3" json:"connections,omitempty"`
-	// Pushes in flight on one connection; 0 = 900; at most 1000.
-	StreamsPerConnection uint32 `protobuf:"varint,12,opt,name=streams_per_connection,json=streamsPerConnection,proto3" json:"streams_per_connection,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
-}
-
-func (x *ApnsCredential) Reset() {
-	*x = ApnsCredential{}
-	mi := &file_rouse_v1_admin_proto_msgTypes[11]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ApnsCredential) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ApnsCredential) ProtoMessage() {}
-
-func (x *ApnsCredential) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_admin_proto_msgTypes[11]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ApnsCredential.ProtoReflect.Descriptor instead.
-func (*ApnsCredential) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{11}
-}
-
-func (x *ApnsCredential) GetBundleId() string {
-	if x != nil {
-		return x.BundleId
-	}
-	return ""
-}
-
-func (x *ApnsCredential) GetVoip() bool {
-	if x != nil {
-		return x.Voip
-	}
-	return false
-}
-
-func (x *ApnsCredential) GetSandbox() bool {
-	if x != nil {
-		return x.Sandbox
-	}
-	return false
-}
-
-func (x *ApnsCredential) GetAuthKeyPem() string {
-	if x != nil {
-		return x.AuthKeyPem
-	}
-	return ""
-}
-
-func (x *ApnsCredential) GetKeyId() string {
-	if x != nil {
-		return x.KeyId
-	}
-	return ""
-}
-
-func (x *ApnsCredential) GetTeamId() string {
-	if x != nil {
-		return x.TeamId
-	}
-	return ""
-}
-
-func (x *ApnsCredential) GetCertificateP12() []byte {
-	if x != nil {
-		return x.CertificateP12
-	}
-	return nil
-}
-
-func (x *ApnsCredential) GetCertificatePassword() string {
-	if x != nil {
-		return x.CertificatePassword
-	}
-	return ""
-}
-
-func (x *ApnsCredential) GetEndpoint() string {
-	if x != nil {
-		return x.Endpoint
-	}
-	return ""
-}
-
-func (x *ApnsCredential) GetCaPem() string {
-	if x != nil {
-		return x.CaPem
-	}
-	return ""
-}
-
-func (x *ApnsCredential) GetConnections() uint32 {
-	if x != nil {
-		return x.Connections
-	}
-	return 0
-}
-
-func (x *ApnsCredential) GetStreamsPerConnection() uint32 {
-	if x != nil {
-		return x.StreamsPerConnection
-	}
-	return 0
-}
-
-// FcmCredential is a service account.
-type FcmCredential struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Service-account file (JSON), at most 16 KiB. Write-only.
-	ServiceAccountJson string `protobuf:"bytes,1,opt,name=service_account_json,json=serviceAccountJson,proto3" json:"service_account_json,omitempty"`
-	// Android channel id of notifications, at most 64 bytes; empty = the app's default.
-	ChannelId string `protobuf:"bytes,2,opt,name=channel_id,json=channelId,proto3" json:"channel_id,omitempty"`
-	// Send data messages instead of notifications: the app draws them itself.
-	DataOnly bool `protobuf:"varint,3,opt,name=data_only,json=dataOnly,proto3" json:"data_only,omitempty"`
-	// Other origin than Google's, "https://host:port"; for tests and proxies.
-	Endpoint string `protobuf:"bytes,4,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
-	// Trusted roots (PEM) in addition to the system's, at most 64 KiB.
-	CaPem string `protobuf:"bytes,5,opt,name=ca_pem,json=caPem,proto3" json:"ca_pem,omitempty"`
-	// Pushes in flight; 0 = 256; at most 1000.
-	MaxInFlight   uint32 `protobuf:"varint,6,opt,name=max_in_flight,json=maxInFlight,proto3" json:"max_in_flight,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *FcmCredential) Reset() {
-	*x = FcmCredential{}
-	mi := &file_rouse_v1_admin_proto_msgTypes[12]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *FcmCredential) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*FcmCredential) ProtoMessage() {}
-
-func (x *FcmCredential) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_admin_proto_msgTypes[12]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use FcmCredential.ProtoReflect.Descriptor instead.
-func (*FcmCredential) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{12}
-}
-
-func (x *FcmCredential) GetServiceAccountJson() string {
-	if x != nil {
-		return x.ServiceAccountJson
-	}
-	return ""
-}
-
-func (x *FcmCredential) GetChannelId() string {
-	if x != nil {
-		return x.ChannelId
-	}
-	return ""
-}
-
-func (x *FcmCredential) GetDataOnly() bool {
-	if x != nil {
-		return x.DataOnly
-	}
-	return false
-}
-
-func (x *FcmCredential) GetEndpoint() string {
-	if x != nil {
-		return x.Endpoint
-	}
-	return ""
-}
-
-func (x *FcmCredential) GetCaPem() string {
-	if x != nil {
-		return x.CaPem
-	}
-	return ""
-}
-
-func (x *FcmCredential) GetMaxInFlight() uint32 {
-	if x != nil {
-		return x.MaxInFlight
-	}
-	return 0
-}
-
 type PutCredentialRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Empty = the key's app.
@@ -1071,7 +716,7 @@ type PutCredentialRequest struct {
 
 func (x *PutCredentialRequest) Reset() {
 	*x = PutCredentialRequest{}
-	mi := &file_rouse_v1_admin_proto_msgTypes[13]
+	mi := &file_rouse_v1_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1083,7 +728,7 @@ func (x *PutCredentialRequest) String() string {
 func (*PutCredentialRequest) ProtoMessage() {}
 
 func (x *PutCredentialRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_admin_proto_msgTypes[13]
+	mi := &file_rouse_v1_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1096,7 +741,7 @@ func (x *PutCredentialRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutCredentialRequest.ProtoReflect.Descriptor instead.
 func (*PutCredentialRequest) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{13}
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *PutCredentialRequest) GetAppId() string {
@@ -1123,7 +768,7 @@ type PutCredentialResponse struct {
 
 func (x *PutCredentialResponse) Reset() {
 	*x = PutCredentialResponse{}
-	mi := &file_rouse_v1_admin_proto_msgTypes[14]
+	mi := &file_rouse_v1_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1135,7 +780,7 @@ func (x *PutCredentialResponse) String() string {
 func (*PutCredentialResponse) ProtoMessage() {}
 
 func (x *PutCredentialResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_admin_proto_msgTypes[14]
+	mi := &file_rouse_v1_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1148,7 +793,7 @@ func (x *PutCredentialResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutCredentialResponse.ProtoReflect.Descriptor instead.
 func (*PutCredentialResponse) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{14}
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *PutCredentialResponse) GetCredential() *Credential {
@@ -1168,7 +813,7 @@ type ListCredentialsRequest struct {
 
 func (x *ListCredentialsRequest) Reset() {
 	*x = ListCredentialsRequest{}
-	mi := &file_rouse_v1_admin_proto_msgTypes[15]
+	mi := &file_rouse_v1_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1180,7 +825,7 @@ func (x *ListCredentialsRequest) String() string {
 func (*ListCredentialsRequest) ProtoMessage() {}
 
 func (x *ListCredentialsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_admin_proto_msgTypes[15]
+	mi := &file_rouse_v1_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1193,7 +838,7 @@ func (x *ListCredentialsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCredentialsRequest.ProtoReflect.Descriptor instead.
 func (*ListCredentialsRequest) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{15}
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListCredentialsRequest) GetAppId() string {
@@ -1213,7 +858,7 @@ type ListCredentialsResponse struct {
 
 func (x *ListCredentialsResponse) Reset() {
 	*x = ListCredentialsResponse{}
-	mi := &file_rouse_v1_admin_proto_msgTypes[16]
+	mi := &file_rouse_v1_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1225,7 +870,7 @@ func (x *ListCredentialsResponse) String() string {
 func (*ListCredentialsResponse) ProtoMessage() {}
 
 func (x *ListCredentialsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_admin_proto_msgTypes[16]
+	mi := &file_rouse_v1_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1238,7 +883,7 @@ func (x *ListCredentialsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCredentialsResponse.ProtoReflect.Descriptor instead.
 func (*ListCredentialsResponse) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{16}
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListCredentialsResponse) GetCredentials() []*Credential {
@@ -1259,7 +904,7 @@ type DeleteCredentialRequest struct {
 
 func (x *DeleteCredentialRequest) Reset() {
 	*x = DeleteCredentialRequest{}
-	mi := &file_rouse_v1_admin_proto_msgTypes[17]
+	mi := &file_rouse_v1_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1271,7 +916,7 @@ func (x *DeleteCredentialRequest) String() string {
 func (*DeleteCredentialRequest) ProtoMessage() {}
 
 func (x *DeleteCredentialRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_admin_proto_msgTypes[17]
+	mi := &file_rouse_v1_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1284,7 +929,7 @@ func (x *DeleteCredentialRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteCredentialRequest.ProtoReflect.Descriptor instead.
 func (*DeleteCredentialRequest) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{17}
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *DeleteCredentialRequest) GetAppId() string {
@@ -1309,7 +954,7 @@ type DeleteCredentialResponse struct {
 
 func (x *DeleteCredentialResponse) Reset() {
 	*x = DeleteCredentialResponse{}
-	mi := &file_rouse_v1_admin_proto_msgTypes[18]
+	mi := &file_rouse_v1_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1321,7 +966,7 @@ func (x *DeleteCredentialResponse) String() string {
 func (*DeleteCredentialResponse) ProtoMessage() {}
 
 func (x *DeleteCredentialResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_admin_proto_msgTypes[18]
+	mi := &file_rouse_v1_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1334,7 +979,7 @@ func (x *DeleteCredentialResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteCredentialResponse.ProtoReflect.Descriptor instead.
 func (*DeleteCredentialResponse) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{18}
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{15}
 }
 
 type ApiKey struct {
@@ -1353,7 +998,7 @@ type ApiKey struct {
 
 func (x *ApiKey) Reset() {
 	*x = ApiKey{}
-	mi := &file_rouse_v1_admin_proto_msgTypes[19]
+	mi := &file_rouse_v1_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1365,7 +1010,7 @@ func (x *ApiKey) String() string {
 func (*ApiKey) ProtoMessage() {}
 
 func (x *ApiKey) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_admin_proto_msgTypes[19]
+	mi := &file_rouse_v1_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1378,7 +1023,7 @@ func (x *ApiKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApiKey.ProtoReflect.Descriptor instead.
 func (*ApiKey) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{19}
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ApiKey) GetKeyId() string {
@@ -1428,7 +1073,7 @@ type CreateApiKeyRequest struct {
 
 func (x *CreateApiKeyRequest) Reset() {
 	*x = CreateApiKeyRequest{}
-	mi := &file_rouse_v1_admin_proto_msgTypes[20]
+	mi := &file_rouse_v1_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1440,7 +1085,7 @@ func (x *CreateApiKeyRequest) String() string {
 func (*CreateApiKeyRequest) ProtoMessage() {}
 
 func (x *CreateApiKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_admin_proto_msgTypes[20]
+	mi := &file_rouse_v1_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1453,7 +1098,7 @@ func (x *CreateApiKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateApiKeyRequest.ProtoReflect.Descriptor instead.
 func (*CreateApiKeyRequest) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{20}
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CreateApiKeyRequest) GetAppId() string {
@@ -1488,7 +1133,7 @@ type CreateApiKeyResponse struct {
 
 func (x *CreateApiKeyResponse) Reset() {
 	*x = CreateApiKeyResponse{}
-	mi := &file_rouse_v1_admin_proto_msgTypes[21]
+	mi := &file_rouse_v1_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1500,7 +1145,7 @@ func (x *CreateApiKeyResponse) String() string {
 func (*CreateApiKeyResponse) ProtoMessage() {}
 
 func (x *CreateApiKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_admin_proto_msgTypes[21]
+	mi := &file_rouse_v1_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1513,7 +1158,7 @@ func (x *CreateApiKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateApiKeyResponse.ProtoReflect.Descriptor instead.
 func (*CreateApiKeyResponse) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{21}
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CreateApiKeyResponse) GetKey() *ApiKey {
@@ -1540,7 +1185,7 @@ type ListApiKeysRequest struct {
 
 func (x *ListApiKeysRequest) Reset() {
 	*x = ListApiKeysRequest{}
-	mi := &file_rouse_v1_admin_proto_msgTypes[22]
+	mi := &file_rouse_v1_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1552,7 +1197,7 @@ func (x *ListApiKeysRequest) String() string {
 func (*ListApiKeysRequest) ProtoMessage() {}
 
 func (x *ListApiKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_admin_proto_msgTypes[22]
+	mi := &file_rouse_v1_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1565,7 +1210,7 @@ func (x *ListApiKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApiKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListApiKeysRequest) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{22}
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListApiKeysRequest) GetAppId() string {
@@ -1584,7 +1229,7 @@ type ListApiKeysResponse struct {
 
 func (x *ListApiKeysResponse) Reset() {
 	*x = ListApiKeysResponse{}
-	mi := &file_rouse_v1_admin_proto_msgTypes[23]
+	mi := &file_rouse_v1_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1596,7 +1241,7 @@ func (x *ListApiKeysResponse) String() string {
 func (*ListApiKeysResponse) ProtoMessage() {}
 
 func (x *ListApiKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_admin_proto_msgTypes[23]
+	mi := &file_rouse_v1_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1609,7 +1254,7 @@ func (x *ListApiKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApiKeysResponse.ProtoReflect.Descriptor instead.
 func (*ListApiKeysResponse) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{23}
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListApiKeysResponse) GetKeys() []*ApiKey {
@@ -1630,7 +1275,7 @@ type RevokeApiKeyRequest struct {
 
 func (x *RevokeApiKeyRequest) Reset() {
 	*x = RevokeApiKeyRequest{}
-	mi := &file_rouse_v1_admin_proto_msgTypes[24]
+	mi := &file_rouse_v1_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1642,7 +1287,7 @@ func (x *RevokeApiKeyRequest) String() string {
 func (*RevokeApiKeyRequest) ProtoMessage() {}
 
 func (x *RevokeApiKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_admin_proto_msgTypes[24]
+	mi := &file_rouse_v1_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1655,7 +1300,7 @@ func (x *RevokeApiKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeApiKeyRequest.ProtoReflect.Descriptor instead.
 func (*RevokeApiKeyRequest) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{24}
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RevokeApiKeyRequest) GetAppId() string {
@@ -1680,7 +1325,7 @@ type RevokeApiKeyResponse struct {
 
 func (x *RevokeApiKeyResponse) Reset() {
 	*x = RevokeApiKeyResponse{}
-	mi := &file_rouse_v1_admin_proto_msgTypes[25]
+	mi := &file_rouse_v1_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1692,7 +1337,7 @@ func (x *RevokeApiKeyResponse) String() string {
 func (*RevokeApiKeyResponse) ProtoMessage() {}
 
 func (x *RevokeApiKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_admin_proto_msgTypes[25]
+	mi := &file_rouse_v1_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1705,14 +1350,14 @@ func (x *RevokeApiKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeApiKeyResponse.ProtoReflect.Descriptor instead.
 func (*RevokeApiKeyResponse) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{25}
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{22}
 }
 
 var File_rouse_v1_admin_proto protoreflect.FileDescriptor
 
 const file_rouse_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x14rouse/v1/admin.proto\x12\brouse.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13rouse/v1/user.proto\"\x9a\x04\n" +
+	"\x14rouse/v1/admin.proto\x12\brouse.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19rouse/v1/credential.proto\x1a\x13rouse/v1/user.proto\"\x9a\x04\n" +
 	"\vAppSettings\x12;\n" +
 	"\rdevice_policy\x18\x01 \x01(\v2\x16.rouse.v1.DevicePolicyR\fdevicePolicy\x12*\n" +
 	"\vgroup_limit\x18\x02 \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=R\n" +
@@ -1751,43 +1396,7 @@ const file_rouse_v1_admin_proto_rawDesc = "" +
 	"\x03app\x18\x01 \x01(\v2\r.rouse.v1.AppR\x03app\"\x11\n" +
 	"\x0fListAppsRequest\"5\n" +
 	"\x10ListAppsResponse\x12!\n" +
-	"\x04apps\x18\x01 \x03(\v2\r.rouse.v1.AppR\x04apps\"\xab\x02\n" +
-	"\n" +
-	"Credential\x123\n" +
-	"\x04name\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a \x01(\x80\x012\x13^[^\\x00-\\x1f\\x7f]*$R\x04name\x12\x1a\n" +
-	"\bdisabled\x18\x02 \x01(\bR\bdisabled\x121\n" +
-	"\x0frate_per_second\x18\x03 \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=R\rratePerSecond\x12+\n" +
-	"\vqueue_limit\x18\x04 \x01(\rB\n" +
-	"\xbaH\a*\x05\x18\x80\xad\xe2\x04R\n" +
-	"queueLimit\x12.\n" +
-	"\x04apns\x18\n" +
-	" \x01(\v2\x18.rouse.v1.ApnsCredentialH\x00R\x04apns\x12+\n" +
-	"\x03fcm\x18\v \x01(\v2\x17.rouse.v1.FcmCredentialH\x00R\x03fcmB\x0f\n" +
-	"\x06vendor\x12\x05\xbaH\x02\b\x01\"\x82\x04\n" +
-	"\x0eApnsCredential\x12'\n" +
-	"\tbundle_id\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05 \x01(\x80\x01R\bbundleId\x12\x12\n" +
-	"\x04voip\x18\x02 \x01(\bR\x04voip\x12\x18\n" +
-	"\asandbox\x18\x03 \x01(\bR\asandbox\x12-\n" +
-	"\fauth_key_pem\x18\x04 \x01(\tB\v\xbaH\x05r\x03(\x80@\x80\x01\x01R\n" +
-	"authKeyPem\x12\x1e\n" +
-	"\x06key_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02(\x10R\x05keyId\x12 \n" +
-	"\ateam_id\x18\x06 \x01(\tB\a\xbaH\x04r\x02(\x10R\x06teamId\x125\n" +
-	"\x0fcertificate_p12\x18\a \x01(\fB\f\xbaH\x06z\x04\x18\x80\x80\x04\x80\x01\x01R\x0ecertificateP12\x12>\n" +
-	"\x14certificate_password\x18\b \x01(\tB\v\xbaH\x05r\x03(\x80\x02\x80\x01\x01R\x13certificatePassword\x12$\n" +
-	"\bendpoint\x18\t \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\bendpoint\x12 \n" +
-	"\x06ca_pem\x18\n" +
-	" \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04R\x05caPem\x12)\n" +
-	"\vconnections\x18\v \x01(\rB\a\xbaH\x04*\x02\x18\x10R\vconnections\x12>\n" +
-	"\x16streams_per_connection\x18\f \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\x14streamsPerConnection\"\x8c\x02\n" +
-	"\rFcmCredential\x12@\n" +
-	"\x14service_account_json\x18\x01 \x01(\tB\x0e\xbaH\br\x06 \x02(\x80\x80\x01\x80\x01\x01R\x12serviceAccountJson\x12&\n" +
-	"\n" +
-	"channel_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02(@R\tchannelId\x12\x1b\n" +
-	"\tdata_only\x18\x03 \x01(\bR\bdataOnly\x12$\n" +
-	"\bendpoint\x18\x04 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\bendpoint\x12 \n" +
-	"\x06ca_pem\x18\x05 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04R\x05caPem\x12,\n" +
-	"\rmax_in_flight\x18\x06 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\vmaxInFlight\"t\n" +
+	"\x04apps\x18\x01 \x03(\v2\r.rouse.v1.AppR\x04apps\"t\n" +
 	"\x14PutCredentialRequest\x12\x1e\n" +
 	"\x06app_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\x05appId\x12<\n" +
 	"\n" +
@@ -1865,7 +1474,7 @@ func file_rouse_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_rouse_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_rouse_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_rouse_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_rouse_v1_admin_proto_goTypes = []any{
 	(BadgeMode)(0),                   // 0: rouse.v1.BadgeMode
 	(Role)(0),                        // 1: rouse.v1.Role
@@ -1879,74 +1488,70 @@ var file_rouse_v1_admin_proto_goTypes = []any{
 	(*GetAppResponse)(nil),           // 9: rouse.v1.GetAppResponse
 	(*ListAppsRequest)(nil),          // 10: rouse.v1.ListAppsRequest
 	(*ListAppsResponse)(nil),         // 11: rouse.v1.ListAppsResponse
-	(*Credential)(nil),               // 12: rouse.v1.Credential
-	(*ApnsCredential)(nil),           // 13: rouse.v1.ApnsCredential
-	(*FcmCredential)(nil),            // 14: rouse.v1.FcmCredential
-	(*PutCredentialRequest)(nil),     // 15: rouse.v1.PutCredentialRequest
-	(*PutCredentialResponse)(nil),    // 16: rouse.v1.PutCredentialResponse
-	(*ListCredentialsRequest)(nil),   // 17: rouse.v1.ListCredentialsRequest
-	(*ListCredentialsResponse)(nil),  // 18: rouse.v1.ListCredentialsResponse
-	(*DeleteCredentialRequest)(nil),  // 19: rouse.v1.DeleteCredentialRequest
-	(*DeleteCredentialResponse)(nil), // 20: rouse.v1.DeleteCredentialResponse
-	(*ApiKey)(nil),                   // 21: rouse.v1.ApiKey
-	(*CreateApiKeyRequest)(nil),      // 22: rouse.v1.CreateApiKeyRequest
-	(*CreateApiKeyResponse)(nil),     // 23: rouse.v1.CreateApiKeyResponse
-	(*ListApiKeysRequest)(nil),       // 24: rouse.v1.ListApiKeysRequest
-	(*ListApiKeysResponse)(nil),      // 25: rouse.v1.ListApiKeysResponse
-	(*RevokeApiKeyRequest)(nil),      // 26: rouse.v1.RevokeApiKeyRequest
-	(*RevokeApiKeyResponse)(nil),     // 27: rouse.v1.RevokeApiKeyResponse
-	(*DevicePolicy)(nil),             // 28: rouse.v1.DevicePolicy
-	(*durationpb.Duration)(nil),      // 29: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),    // 30: google.protobuf.Timestamp
+	(*PutCredentialRequest)(nil),     // 12: rouse.v1.PutCredentialRequest
+	(*PutCredentialResponse)(nil),    // 13: rouse.v1.PutCredentialResponse
+	(*ListCredentialsRequest)(nil),   // 14: rouse.v1.ListCredentialsRequest
+	(*ListCredentialsResponse)(nil),  // 15: rouse.v1.ListCredentialsResponse
+	(*DeleteCredentialRequest)(nil),  // 16: rouse.v1.DeleteCredentialRequest
+	(*DeleteCredentialResponse)(nil), // 17: rouse.v1.DeleteCredentialResponse
+	(*ApiKey)(nil),                   // 18: rouse.v1.ApiKey
+	(*CreateApiKeyRequest)(nil),      // 19: rouse.v1.CreateApiKeyRequest
+	(*CreateApiKeyResponse)(nil),     // 20: rouse.v1.CreateApiKeyResponse
+	(*ListApiKeysRequest)(nil),       // 21: rouse.v1.ListApiKeysRequest
+	(*ListApiKeysResponse)(nil),      // 22: rouse.v1.ListApiKeysResponse
+	(*RevokeApiKeyRequest)(nil),      // 23: rouse.v1.RevokeApiKeyRequest
+	(*RevokeApiKeyResponse)(nil),     // 24: rouse.v1.RevokeApiKeyResponse
+	(*DevicePolicy)(nil),             // 25: rouse.v1.DevicePolicy
+	(*durationpb.Duration)(nil),      // 26: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),    // 27: google.protobuf.Timestamp
+	(*Credential)(nil),               // 28: rouse.v1.Credential
 }
 var file_rouse_v1_admin_proto_depIdxs = []int32{
-	28, // 0: rouse.v1.AppSettings.device_policy:type_name -> rouse.v1.DevicePolicy
-	29, // 1: rouse.v1.AppSettings.default_ttl:type_name -> google.protobuf.Duration
-	29, // 2: rouse.v1.AppSettings.stale_after:type_name -> google.protobuf.Duration
+	25, // 0: rouse.v1.AppSettings.device_policy:type_name -> rouse.v1.DevicePolicy
+	26, // 1: rouse.v1.AppSettings.default_ttl:type_name -> google.protobuf.Duration
+	26, // 2: rouse.v1.AppSettings.stale_after:type_name -> google.protobuf.Duration
 	0,  // 3: rouse.v1.AppSettings.badge_mode:type_name -> rouse.v1.BadgeMode
 	2,  // 4: rouse.v1.App.settings:type_name -> rouse.v1.AppSettings
-	30, // 5: rouse.v1.App.created_at:type_name -> google.protobuf.Timestamp
+	27, // 5: rouse.v1.App.created_at:type_name -> google.protobuf.Timestamp
 	2,  // 6: rouse.v1.CreateAppRequest.settings:type_name -> rouse.v1.AppSettings
 	3,  // 7: rouse.v1.CreateAppResponse.app:type_name -> rouse.v1.App
 	2,  // 8: rouse.v1.UpdateAppRequest.settings:type_name -> rouse.v1.AppSettings
 	3,  // 9: rouse.v1.UpdateAppResponse.app:type_name -> rouse.v1.App
 	3,  // 10: rouse.v1.GetAppResponse.app:type_name -> rouse.v1.App
 	3,  // 11: rouse.v1.ListAppsResponse.apps:type_name -> rouse.v1.App
-	13, // 12: rouse.v1.Credential.apns:type_name -> rouse.v1.ApnsCredential
-	14, // 13: rouse.v1.Credential.fcm:type_name -> rouse.v1.FcmCredential
-	12, // 14: rouse.v1.PutCredentialRequest.credential:type_name -> rouse.v1.Credential
-	12, // 15: rouse.v1.PutCredentialResponse.credential:type_name -> rouse.v1.Credential
-	12, // 16: rouse.v1.ListCredentialsResponse.credentials:type_name -> rouse.v1.Credential
-	1,  // 17: rouse.v1.ApiKey.role:type_name -> rouse.v1.Role
-	30, // 18: rouse.v1.ApiKey.created_at:type_name -> google.protobuf.Timestamp
-	1,  // 19: rouse.v1.CreateApiKeyRequest.role:type_name -> rouse.v1.Role
-	21, // 20: rouse.v1.CreateApiKeyResponse.key:type_name -> rouse.v1.ApiKey
-	21, // 21: rouse.v1.ListApiKeysResponse.keys:type_name -> rouse.v1.ApiKey
-	4,  // 22: rouse.v1.AdminService.CreateApp:input_type -> rouse.v1.CreateAppRequest
-	6,  // 23: rouse.v1.AdminService.UpdateApp:input_type -> rouse.v1.UpdateAppRequest
-	8,  // 24: rouse.v1.AdminService.GetApp:input_type -> rouse.v1.GetAppRequest
-	10, // 25: rouse.v1.AdminService.ListApps:input_type -> rouse.v1.ListAppsRequest
-	15, // 26: rouse.v1.AdminService.PutCredential:input_type -> rouse.v1.PutCredentialRequest
-	17, // 27: rouse.v1.AdminService.ListCredentials:input_type -> rouse.v1.ListCredentialsRequest
-	19, // 28: rouse.v1.AdminService.DeleteCredential:input_type -> rouse.v1.DeleteCredentialRequest
-	22, // 29: rouse.v1.AdminService.CreateApiKey:input_type -> rouse.v1.CreateApiKeyRequest
-	24, // 30: rouse.v1.AdminService.ListApiKeys:input_type -> rouse.v1.ListApiKeysRequest
-	26, // 31: rouse.v1.AdminService.RevokeApiKey:input_type -> rouse.v1.RevokeApiKeyRequest
-	5,  // 32: rouse.v1.AdminService.CreateApp:output_type -> rouse.v1.CreateAppResponse
-	7,  // 33: rouse.v1.AdminService.UpdateApp:output_type -> rouse.v1.UpdateAppResponse
-	9,  // 34: rouse.v1.AdminService.GetApp:output_type -> rouse.v1.GetAppResponse
-	11, // 35: rouse.v1.AdminService.ListApps:output_type -> rouse.v1.ListAppsResponse
-	16, // 36: rouse.v1.AdminService.PutCredential:output_type -> rouse.v1.PutCredentialResponse
-	18, // 37: rouse.v1.AdminService.ListCredentials:output_type -> rouse.v1.ListCredentialsResponse
-	20, // 38: rouse.v1.AdminService.DeleteCredential:output_type -> rouse.v1.DeleteCredentialResponse
-	23, // 39: rouse.v1.AdminService.CreateApiKey:output_type -> rouse.v1.CreateApiKeyResponse
-	25, // 40: rouse.v1.AdminService.ListApiKeys:output_type -> rouse.v1.ListApiKeysResponse
-	27, // 41: rouse.v1.AdminService.RevokeApiKey:output_type -> rouse.v1.RevokeApiKeyResponse
-	32, // [32:42] is the sub-list for method output_type
-	22, // [22:32] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	28, // 12: rouse.v1.PutCredentialRequest.credential:type_name -> rouse.v1.Credential
+	28, // 13: rouse.v1.PutCredentialResponse.credential:type_name -> rouse.v1.Credential
+	28, // 14: rouse.v1.ListCredentialsResponse.credentials:type_name -> rouse.v1.Credential
+	1,  // 15: rouse.v1.ApiKey.role:type_name -> rouse.v1.Role
+	27, // 16: rouse.v1.ApiKey.created_at:type_name -> google.protobuf.Timestamp
+	1,  // 17: rouse.v1.CreateApiKeyRequest.role:type_name -> rouse.v1.Role
+	18, // 18: rouse.v1.CreateApiKeyResponse.key:type_name -> rouse.v1.ApiKey
+	18, // 19: rouse.v1.ListApiKeysResponse.keys:type_name -> rouse.v1.ApiKey
+	4,  // 20: rouse.v1.AdminService.CreateApp:input_type -> rouse.v1.CreateAppRequest
+	6,  // 21: rouse.v1.AdminService.UpdateApp:input_type -> rouse.v1.UpdateAppRequest
+	8,  // 22: rouse.v1.AdminService.GetApp:input_type -> rouse.v1.GetAppRequest
+	10, // 23: rouse.v1.AdminService.ListApps:input_type -> rouse.v1.ListAppsRequest
+	12, // 24: rouse.v1.AdminService.PutCredential:input_type -> rouse.v1.PutCredentialRequest
+	14, // 25: rouse.v1.AdminService.ListCredentials:input_type -> rouse.v1.ListCredentialsRequest
+	16, // 26: rouse.v1.AdminService.DeleteCredential:input_type -> rouse.v1.DeleteCredentialRequest
+	19, // 27: rouse.v1.AdminService.CreateApiKey:input_type -> rouse.v1.CreateApiKeyRequest
+	21, // 28: rouse.v1.AdminService.ListApiKeys:input_type -> rouse.v1.ListApiKeysRequest
+	23, // 29: rouse.v1.AdminService.RevokeApiKey:input_type -> rouse.v1.RevokeApiKeyRequest
+	5,  // 30: rouse.v1.AdminService.CreateApp:output_type -> rouse.v1.CreateAppResponse
+	7,  // 31: rouse.v1.AdminService.UpdateApp:output_type -> rouse.v1.UpdateAppResponse
+	9,  // 32: rouse.v1.AdminService.GetApp:output_type -> rouse.v1.GetAppResponse
+	11, // 33: rouse.v1.AdminService.ListApps:output_type -> rouse.v1.ListAppsResponse
+	13, // 34: rouse.v1.AdminService.PutCredential:output_type -> rouse.v1.PutCredentialResponse
+	15, // 35: rouse.v1.AdminService.ListCredentials:output_type -> rouse.v1.ListCredentialsResponse
+	17, // 36: rouse.v1.AdminService.DeleteCredential:output_type -> rouse.v1.DeleteCredentialResponse
+	20, // 37: rouse.v1.AdminService.CreateApiKey:output_type -> rouse.v1.CreateApiKeyResponse
+	22, // 38: rouse.v1.AdminService.ListApiKeys:output_type -> rouse.v1.ListApiKeysResponse
+	24, // 39: rouse.v1.AdminService.RevokeApiKey:output_type -> rouse.v1.RevokeApiKeyResponse
+	30, // [30:40] is the sub-list for method output_type
+	20, // [20:30] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_rouse_v1_admin_proto_init() }
@@ -1954,18 +1559,15 @@ func file_rouse_v1_admin_proto_init() {
 	if File_rouse_v1_admin_proto != nil {
 		return
 	}
+	file_rouse_v1_credential_proto_init()
 	file_rouse_v1_user_proto_init()
-	file_rouse_v1_admin_proto_msgTypes[10].OneofWrappers = []any{
-		(*Credential_Apns)(nil),
-		(*Credential_Fcm)(nil),
-	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rouse_v1_admin_proto_rawDesc), len(file_rouse_v1_admin_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   26,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
