@@ -11,9 +11,11 @@ import (
 	"github.com/rouse-im/rouse/vendors/courier"
 )
 
-// Codes of our own, for what Xiaomi has no code for.
+// Codes that are looked at outside of the table; those with "rouse:" are of
+// our own, for what Xiaomi has no code for.
 const (
 	codeBadToken = "bad_regids"
+	codeChannel  = "27001"
 	codeTooBig   = "rouse:MESSAGE_TOO_BIG"
 	codeNoText   = "rouse:NO_TEXT"
 	codeNoBadge  = "rouse:NO_BADGE_PUSH"
@@ -90,7 +92,7 @@ var codes = map[int]row{
 	21302: operator, // token authentication failed
 	21303: operator, // request restricted
 	26006: operator, // app not allowed
-	27001: operator, // channel missing, wrong or not approved
+	27001: operator, // channel missing, wrong or not approved; see SendBatch
 	65038: operator, // callback address illegal
 
 	10008: malformed, // parameter error

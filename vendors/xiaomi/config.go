@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/rouse-im/rouse/vendors"
@@ -148,10 +149,8 @@ func (r Route) validate() error {
 // A named channel brings the template of the class that has it.
 func (c *Config) routeOf(n *vendors.Notification) Route {
 	if n.Category != "" {
-		for _, r := range []Route{c.IM, c.Call, c.System, c.Marketing} {
-			if r.ChannelID == n.Category {
-				return r
-			}
+		if i := c.findRoute(n.Category); i >= 0 {
+			return c.routes()[i]
 		}
 		return Route{ChannelID: n.Category}
 	}
@@ -168,6 +167,18 @@ func (c *Config) routeOf(n *vendors.Notification) Route {
 		return c.IM
 	}
 	return route
+}
+
+func (c *Config) routes() []Route { return []Route{c.IM, c.Call, c.System, c.Marketing} }
+
+// findRoute is the place in routes of the first with that channel, or -1.
+func (c *Config) findRoute(channel string) int {
+	return slices.IndexFunc(c.routes(), func(r Route) bool { return r.ChannelID == channel })
+}
+
+// ownChannel tells whether the push's channel is the credential's choice.
+func (c *Config) ownChannel(n *vendors.Notification) bool {
+	return n.Category == "" || c.findRoute(n.Category) >= 0
 }
 
 func origin(endpoint string) (string, error) {

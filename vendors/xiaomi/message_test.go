@@ -130,6 +130,33 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
+// TestUnknownChannel: a route with a wrong channel is for the operator, a push
+// that names one spoils nothing but itself.
+func TestUnknownChannel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(c *Config, o *fake.XiaomiOptions) {
+			c.System = Route{ChannelID: "not-approved"}
+			o.Channels = map[string]fake.XiaomiChannel{"im": {}}
+		})
+		for _, tt := range []struct {
+			class    vendors.Class
+			category string
+			want     vendors.Outcome
+		}{
+			{vendors.ClassIM, "", vendors.Accepted},
+			{vendors.ClassSystem, "", vendors.CredentialBad},
+			{vendors.ClassIM, "not-approved", vendors.CredentialBad},
+			{vendors.ClassIM, "misspelt", vendors.Rejected},
+		} {
+			n := r.push()
+			n.Class, n.Category = tt.class, tt.category
+			if res, err := r.Send(t.Context(), n); err != nil || res.Outcome != tt.want {
+				t.Errorf("%d %q: %+v, %v; want %s", tt.class, tt.category, res, err, tt.want)
+			}
+		}
+	})
+}
+
 // TestShown: the phone replaces by collapse id, stacks without one, and draws a
 // repeat once.
 func TestShown(t *testing.T) {

@@ -84,12 +84,22 @@ func (s *Sender) Send(ctx context.Context, n *vendors.Notification) (vendors.Res
 
 // SendBatch makes one request, and more only when Xiaomi says that targets are
 // dead without naming them: then it asks for each half, down to single tokens.
+// A channel that the push names and no route has is the push's own fault.
 func (s *Sender) SendBatch(ctx context.Context, n *vendors.Notification, tokens []string) ([]vendors.Result, error) {
 	form, code := s.config.compose(n, time.Now())
 	if code != "" {
 		return repeat(vendors.Result{Outcome: vendors.Rejected, Code: code}, len(tokens)), nil
 	}
-	return s.deliver(ctx, form, tokens)
+	results, err := s.deliver(ctx, form, tokens)
+	if s.config.ownChannel(n) {
+		return results, err
+	}
+	for i := range results {
+		if results[i].Code == codeChannel {
+			results[i].Outcome = vendors.Rejected
+		}
+	}
+	return results, err
 }
 
 func (s *Sender) deliver(ctx context.Context, form url.Values, tokens []string) ([]vendors.Result, error) {
