@@ -26,6 +26,7 @@ type shelved[P any] struct {
 	shown    []shownPush[P]
 	ids      []messageIDs
 	jobs     []string
+	minute   span
 }
 
 type shownPush[P any] struct {
@@ -68,6 +69,14 @@ func (s *shelf[P]) fault(token, unknown string, anyDevice bool) string {
 		return ""
 	}
 	return unknown
+}
+
+// perMinute reports whether token may have one more push this minute.
+func (s *shelf[P]) perMinute(token string, limit int, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := s.byToken[token]
+	return d == nil || d.minute.spend(limit, time.Minute, now)
 }
 
 // first reports whether job is new to token, and notes it. An empty job is new.

@@ -1,0 +1,157 @@
+package meizu
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"time"
+
+	"github.com/rouse-im/rouse/vendors"
+)
+
+// keyPush is the parameters' key of the push id.
+const keyPush = "rouse_push_id"
+
+// Limits (PushAPI README, "messageJson"): title 1..32 characters, content
+// 1..100, validTime 1..72 hours. No limit of the parameters is documented;
+// this is the one that data messages had.
+const (
+	maxTitle      = 32
+	maxContent    = 100
+	maxParameters = 2000 // bytes of JSON
+	maxHours      = 72
+)
+
+// Values of noticeMsgType (README of 2025-03-30). The vendor's default is
+// public, which has a daily quota.
+const (
+	msgPublic  = 0
+	msgPrivate = 1
+)
+
+// Values of clickType.
+const (
+	clickApp      = 0
+	clickActivity = 1
+)
+
+// message is messageJson. Its fields are in the README's order.
+type message struct {
+	Bar     bar     `json:"noticeBarInfo"`
+	Click   click   `json:"clickTypeInfo"`
+	Keep    keep    `json:"pushTimeInfo"`
+	Advance advance `json:"advanceInfo"`
+}
+
+type bar struct {
+	MsgType int    `json:"noticeMsgType"`
+	Title   string `json:"title"`
+	Content string `json:"content"`
+}
+
+type click struct {
+	Type       int             `json:"clickType"`
+	Activity   string          `json:"activity,omitempty"`
+	Parameters json.RawMessage `json:"parameters"`
+}
+
+type keep struct {
+	Offline int `json:"offLine"`             // 1: keep for a phone that is offline
+	Hours   int `json:"validTime,omitempty"` // 1..72, with offLine 1
+}
+
+type advance struct {
+	Type notificationType `json:"notificationType"`
+	// Key: of one key only the newest notification stays.
+	Key string `json:"notifyKey,omitempty"`
+}
+
+type notificationType struct {
+	Vibrate int `json:"vibrate"`
+	Lights  int `json:"lights"`
+	Sound   int `json:"sound"`
+}
+
+// compose maps a push to its messageJson. The code is empty, or ours for a push
+// that Meizu cannot carry.
+func (c *Config) compose(n *vendors.Notification, now time.Time) (messageJSON, code string) {
+	if n.Channel == vendors.ChannelBadge {
+		return "", codeNoBadge
+	}
+	m := message{Bar: bar{MsgType: msgType(n)}, Keep: keepUntil(n.Expires, now)}
+	m.Bar.Title, m.Bar.Content = cut(n.Title, maxTitle), cut(n.Body, maxContent)
+	// Meizu wants both; the one stands in for the other.
+	if blank(m.Bar.Title) {
+		m.Bar.Title = cut(n.Body, maxTitle)
+	}
+	if blank(m.Bar.Content) {
+		m.Bar.Content = m.Bar.Title
+	}
+	if blank(m.Bar.Title) {
+		return "", codeNoText
+	}
+	data := make(map[string]string, len(n.Data)+1)
+	maps.Copy(data, n.Data)
+	data[keyPush] = n.PushID
+	m.Click = click{Type: clickApp, Parameters: encode(data)}
+	if len(m.Click.Parameters) > maxParameters {
+		return "", codeTooBig
+	}
+	if c.Activity != "" {
+		m.Click.Type, m.Click.Activity = clickActivity, c.Activity
+	}
+	m.Advance = advance{Type: notificationType{Vibrate: 1, Lights: 1}, Key: notifyKey(n.CollapseID)}
+	if n.Sound != "" {
+		m.Advance.Type.Sound = 1
+	}
+	return string(encode(m)), ""
+}
+
+// msgType is private for all but marketing; the category "public" or "private"
+// says otherwise.
+func msgType(n *vendors.Notification) int {
+	switch {
+	case n.Category == "public":
+		return msgPublic
+	case n.Category == "private":
+		return msgPrivate
+	case n.Class == vendors.ClassMarketing:
+		return msgPublic
+	}
+	return msgPrivate
+}
+
+// keepUntil counts whole hours, rounded up: less would lose a push that is
+// still wanted.
+func keepUntil(expires, now time.Time) keep {
+	left := expires.Sub(now)
+	if left <= 0 {
+		return keep{Offline: 0}
+	}
+	if left > maxHours*time.Hour {
+		left = maxHours * time.Hour
+	}
+	return keep{Offline: 1, Hours: int((left + time.Hour - 1) / time.Hour)}
+}
+
+// notifyKey is at most 8 characters of [0-9A-Za-z_-].
+func notifyKey(collapse string) string {
+	if collapse == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(collapse))
+	return base64.RawURLEncoding.EncodeToString(sum[:6])
+}
+
+// encode writes JSON without escaping <, > and &, which would only be longer.
+func encode(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if e.Encode(v) != nil {
+		return nil // strings, numbers and encoded JSON always encode
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}

@@ -1,0 +1,99 @@
+package meizu
+
+import (
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/fake"
+	"github.com/rouse-im/rouse/vendors/vendortest"
+)
+
+func TestConformance(t *testing.T) {
+	vendortest.Run(t, vendortest.Harness{
+		Start:    suiteRig,
+		Answers:  answers(),
+		MaxBytes: maxParameters,
+		// TTL: Meizu counts hours, up to three days.
+		Lacks: vendortest.Subtitle | vendortest.Image | vendortest.Category | vendortest.Thread |
+			vendortest.Collapse | vendortest.AbsoluteBadge | vendortest.BadgeClear | vendortest.BadgeOnly |
+			vendortest.VoIP | vendortest.TTL | vendortest.InvalidSince,
+	})
+}
+
+func suiteRig(t *testing.T) *vendortest.Rig {
+	r := newRig(t, func(_ *Config, o *fake.MeizuOptions) { o.PerSecond = 10_000 })
+	return &vendortest.Rig{
+		Sender:   r.Sender,
+		Faults:   &r.fake.Faults,
+		NewToken: r.token,
+		Kill:     func(token string, _ time.Time) { r.fake.Unregister(token) },
+		Seen: func(token string) []vendortest.Push {
+			d, _ := r.fake.Device(token)
+			var seen []vendortest.Push
+			for _, p := range d.Received {
+				seen = append(seen, readBack(p))
+			}
+			return seen
+		},
+		Requests: func() int { return int(r.fake.Stats().Requests) },
+		Peak:     func() int { return int(r.fake.Stats().Peak) },
+		Secrets:  []string{testSecret},
+	}
+}
+
+// readBack takes from the wire what a phone would find.
+func readBack(p fake.MeizuPush) vendortest.Push {
+	seen := vendortest.Push{
+		ID: p.PushID, Title: p.Title, Body: p.Content, Data: maps.Clone(p.Parameters),
+		// The limits are several: Bytes is how much of the parameters' is used,
+		// or would be if the content's limit were as many bytes.
+		Bytes: max(p.ParametersBytes, length(p.Content)*maxParameters/maxContent),
+	}
+	if p.Content == p.Title { // stands in for a missing one
+		seen.Body = ""
+	}
+	if p.Sound {
+		seen.Sound = "default"
+	}
+	delete(seen.Data, keyPush)
+	return seen
+}
+
+func answers() map[vendortest.Situation]vendortest.Answer {
+	page := fake.HTML(503)
+	page.Header["retry-after"] = "120"
+	refusal := func(status int, code string, want vendors.Result) vendortest.Answer {
+		return vendortest.Answer{Fault: fake.MeizuRefusal(status, code, "message", ""), Want: want}
+	}
+	return map[vendortest.Situation]vendortest.Answer{
+		vendortest.Throttled: refusal(200, "110010", vendors.Result{Outcome: vendors.Throttled, Code: "110010", RetryAfter: time.Second}),
+		vendortest.ThrottledPause: {
+			Fault: fake.MeizuRefusal(429, "110010", "message", "7"),
+			Want:  vendors.Result{Outcome: vendors.Throttled, Code: "110010", RetryAfter: 7 * time.Second},
+		},
+		// The bubble's clock starts at midnight UTC, which is 8:00 in China.
+		vendortest.QuotaUsedUp: refusal(200, "110019", vendors.Result{Outcome: vendors.QuotaExhausted, Code: "110019", RetryAfter: 16 * time.Hour}),
+		vendortest.ServerError: refusal(200, "1001", vendors.Result{Outcome: vendors.Transient, Code: "1001"}),
+		vendortest.Unavailable: refusal(503, "1003", vendors.Result{Outcome: vendors.Transient, Code: "HTTP 503"}),
+		vendortest.UnavailablePage: {
+			Fault: page,
+			Want:  vendors.Result{Outcome: vendors.Transient, Code: "HTTP 503", RetryAfter: 2 * time.Minute},
+		},
+		vendortest.NotFoundPage: {Fault: fake.HTML(404), Want: vendors.Result{Outcome: vendors.Transient, Code: "HTTP 404"}},
+		vendortest.EmptyBody: {
+			Fault: fake.Fault{Kind: fake.Answer, Status: 502},
+			Want:  vendors.Result{Outcome: vendors.Transient, Code: "HTTP 502"},
+		},
+		vendortest.HugeBody: {
+			Fault: fake.Fault{Kind: fake.Answer, Status: 500, Body: strings.Repeat("x", 1<<20)},
+			Want:  vendors.Result{Outcome: vendors.Transient, Code: "HTTP 500"},
+		},
+		vendortest.BadCredential: refusal(200, "1006", vendors.Result{Outcome: vendors.CredentialBad, Code: "1006"}),
+		vendortest.BadRequest:    refusal(200, "1005", vendors.Result{Outcome: vendors.Rejected, Code: "1005"}),
+		vendortest.Unknown4xx:    refusal(400, "987654", vendors.Result{Outcome: vendors.Rejected, Code: "987654"}),
+		vendortest.Unknown5xx:    refusal(599, "987654", vendors.Result{Outcome: vendors.Transient, Code: "HTTP 599"}),
+	}
+}
