@@ -22,7 +22,7 @@ import (
 	"github.com/rouse-im/rouse/vendors/courier"
 )
 
-var _ vendors.Sender = (*Sender)(nil)
+var _ vendors.BatchSender = (*Sender)(nil)
 
 // Bounds of a call's tokens (Result codes, 80300010 and 80300030).
 const (
