@@ -93,7 +93,9 @@ func (c *Config) classify(a courier.Answer) verdict {
 	v.call.VendorID = string(cmp.Or(r.Data.RequestID, r.RequestID))
 	v.renew = a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden
 	if shaped && a.Status < 500 {
-		v.readCode(c, &r, a.Status < 300)
+		if a.Status != http.StatusTooManyRequests { // flow control whatever the code
+			v.readCode(c, &r, a.Status < 300)
+		}
 		v.readTokens(&r)
 	}
 	if v.call.Outcome == vendors.Throttled || v.call.Outcome == vendors.Transient {

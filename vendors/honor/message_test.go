@@ -52,7 +52,11 @@ func TestBadges(t *testing.T) {
 				r := newRig(t, func(config *Config, _ *fake.HonorOptions) { config.Badge, config.BadgeClass = c.mode, c.class })
 				n := r.push()
 				n.Badge = c.badge
-				b := r.took(t, n).Badge
+				push := r.took(t, n)
+				if strings.Contains(string(push.Raw), "null") {
+					t.Errorf("null on the wire: %s", push.Raw)
+				}
+				b := push.Badge
 				if (b != nil) != (c.add != none || c.set != none) {
 					t.Fatalf("badge %+v", b)
 				}

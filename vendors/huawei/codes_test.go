@@ -67,6 +67,30 @@ func TestReasons(t *testing.T) {
 	}
 }
 
+// TestStatus: the HTTP status limits what a code may say.
+func TestStatus(t *testing.T) {
+	for _, c := range []struct {
+		status int
+		code   string
+		want   vendors.Outcome
+	}{
+		{200, "80000000", vendors.Accepted},
+		{302, "80000000", vendors.Transient},
+		{400, "80000000", vendors.Rejected},
+		{400, codeAllInvalid, vendors.TokenInvalid},
+		{404, "89999999", vendors.CredentialBad},
+		{413, "", vendors.Rejected},
+		{500, codeAllInvalid, vendors.Transient},
+		{500, "80300002", vendors.Transient},
+		{503, "81000001", vendors.Throttled},
+		{503, "80100003", vendors.Throttled},
+	} {
+		if got := classify(answerOf(c.status, c.code, "msg")).call; got.Outcome != c.want {
+			t.Errorf("HTTP %d with %s: %+v, want outcome %d", c.status, c.code, got, c.want)
+		}
+	}
+}
+
 func answerOf(status int, code, msg string) courier.Answer {
 	body, _ := json.Marshal(map[string]string{"code": code, "msg": msg, "requestId": "r1"})
 	return courier.Answer{Status: status, Body: body}

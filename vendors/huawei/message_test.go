@@ -61,7 +61,11 @@ func TestBadges(t *testing.T) {
 					r := newRig(t, api, func(config *Config, _ *fake.HuaweiOptions) { config.Badge = c.mode })
 					n := r.push()
 					n.Badge = c.badge
-					b := r.took(t, n).Badge
+					push := r.took(t, n)
+					if strings.Contains(string(push.Raw), "null") {
+						t.Errorf("null on the wire: %s", push.Raw)
+					}
+					b := push.Badge
 					if b == nil {
 						b = &fake.HuaweiBadge{Class: class}
 					}
