@@ -91,6 +91,9 @@ type Credential struct {
 	RatePerSecond uint32 `protobuf:"varint,3,opt,name=rate_per_second,json=ratePerSecond,proto3" json:"rate_per_second,omitempty"`
 	// Pushes accepted and not yet ended; more are refused upstream. 0 = 100000.
 	QueueLimit uint32 `protobuf:"varint,4,opt,name=queue_limit,json=queueLimit,proto3" json:"queue_limit,omitempty"`
+	// Send pushes of the same content to many devices in one call. They then
+	// carry no receiver (data key t).
+	Coalesce bool `protobuf:"varint,5,opt,name=coalesce,proto3" json:"coalesce,omitempty"`
 	// Types that are valid to be assigned to Vendor:
 	//
 	//	*Credential_Apns
@@ -99,6 +102,9 @@ type Credential struct {
 	//	*Credential_Harmony
 	//	*Credential_Xiaomi
 	//	*Credential_Oppo
+	//	*Credential_Honor
+	//	*Credential_Vivo
+	//	*Credential_Meizu
 	Vendor        isCredential_Vendor `protobuf_oneof:"vendor"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -162,6 +168,13 @@ func (x *Credential) GetQueueLimit() uint32 {
 	return 0
 }
 
+func (x *Credential) GetCoalesce() bool {
+	if x != nil {
+		return x.Coalesce
+	}
+	return false
+}
+
 func (x *Credential) GetVendor() isCredential_Vendor {
 	if x != nil {
 		return x.Vendor
@@ -223,6 +236,33 @@ func (x *Credential) GetOppo() *OppoCredential {
 	return nil
 }
 
+func (x *Credential) GetHonor() *HonorCredential {
+	if x != nil {
+		if x, ok := x.Vendor.(*Credential_Honor); ok {
+			return x.Honor
+		}
+	}
+	return nil
+}
+
+func (x *Credential) GetVivo() *VivoCredential {
+	if x != nil {
+		if x, ok := x.Vendor.(*Credential_Vivo); ok {
+			return x.Vivo
+		}
+	}
+	return nil
+}
+
+func (x *Credential) GetMeizu() *MeizuCredential {
+	if x != nil {
+		if x, ok := x.Vendor.(*Credential_Meizu); ok {
+			return x.Meizu
+		}
+	}
+	return nil
+}
+
 type isCredential_Vendor interface {
 	isCredential_Vendor()
 }
@@ -251,6 +291,18 @@ type Credential_Oppo struct {
 	Oppo *OppoCredential `protobuf:"bytes,15,opt,name=oppo,proto3,oneof"`
 }
 
+type Credential_Honor struct {
+	Honor *HonorCredential `protobuf:"bytes,16,opt,name=honor,proto3,oneof"`
+}
+
+type Credential_Vivo struct {
+	Vivo *VivoCredential `protobuf:"bytes,17,opt,name=vivo,proto3,oneof"`
+}
+
+type Credential_Meizu struct {
+	Meizu *MeizuCredential `protobuf:"bytes,18,opt,name=meizu,proto3,oneof"`
+}
+
 func (*Credential_Apns) isCredential_Vendor() {}
 
 func (*Credential_Fcm) isCredential_Vendor() {}
@@ -262,6 +314,12 @@ func (*Credential_Harmony) isCredential_Vendor() {}
 func (*Credential_Xiaomi) isCredential_Vendor() {}
 
 func (*Credential_Oppo) isCredential_Vendor() {}
+
+func (*Credential_Honor) isCredential_Vendor() {}
+
+func (*Credential_Vivo) isCredential_Vendor() {}
+
+func (*Credential_Meizu) isCredential_Vendor() {}
 
 // ApnsCredential needs either the three token fields or the certificate.
 type ApnsCredential struct {
@@ -1226,11 +1284,418 @@ func (x *OppoCredential) GetOverseasEndpoint() string {
 	return ""
 }
 
+// HonorCredential is an app at Honor's push service.
+type HonorCredential struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// App ID of the console, 1-64 bytes.
+	AppId string `protobuf:"bytes,1,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
+	// Client ID beside it, 1-64 bytes.
+	ClientId string `protobuf:"bytes,2,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	// Client Secret beside it (not the app secret), at most 256 bytes. Write-only.
+	ClientSecret string `protobuf:"bytes,3,opt,name=client_secret,json=clientSecret,proto3" json:"client_secret,omitempty"`
+	// "NORMAL" or "LOW" for system notices; empty = NORMAL.
+	SystemImportance string `protobuf:"bytes,4,opt,name=system_importance,json=systemImportance,proto3" json:"system_importance,omitempty"`
+	// Action of the page that a tap opens; empty = the first page.
+	ClickAction string `protobuf:"bytes,5,opt,name=click_action,json=clickAction,proto3" json:"click_action,omitempty"`
+	// Intent URI of that page instead of the action.
+	ClickIntent string    `protobuf:"bytes,6,opt,name=click_intent,json=clickIntent,proto3" json:"click_intent,omitempty"`
+	Badge       BadgePush `protobuf:"varint,7,opt,name=badge,proto3,enum=rouse.v1.BadgePush" json:"badge,omitempty"`
+	// Class of the app's first page; empty = no badges.
+	BadgeClass string `protobuf:"bytes,8,opt,name=badge_class,json=badgeClass,proto3" json:"badge_class,omitempty"`
+	// Pushes are tests: 1000 a day.
+	TestMessages bool `protobuf:"varint,9,opt,name=test_messages,json=testMessages,proto3" json:"test_messages,omitempty"`
+	// Other origin than the vendor's, "https://host:port"; for tests and proxies.
+	Endpoint string `protobuf:"bytes,10,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	// Trusted roots (PEM) in addition to the system's, at most 64 KiB.
+	CaPem string `protobuf:"bytes,11,opt,name=ca_pem,json=caPem,proto3" json:"ca_pem,omitempty"`
+	// Requests in flight; 0 = 128; at most 1000.
+	MaxInFlight uint32 `protobuf:"varint,12,opt,name=max_in_flight,json=maxInFlight,proto3" json:"max_in_flight,omitempty"`
+	// Other address than Honor's for access tokens.
+	AuthEndpoint  string `protobuf:"bytes,13,opt,name=auth_endpoint,json=authEndpoint,proto3" json:"auth_endpoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HonorCredential) Reset() {
+	*x = HonorCredential{}
+	mi := &file_rouse_v1_credential_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HonorCredential) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HonorCredential) ProtoMessage() {}
+
+func (x *HonorCredential) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_credential_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HonorCredential.ProtoReflect.Descriptor instead.
+func (*HonorCredential) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_credential_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *HonorCredential) GetAppId() string {
+	if x != nil {
+		return x.AppId
+	}
+	return ""
+}
+
+func (x *HonorCredential) GetClientId() string {
+	if x != nil {
+		return x.ClientId
+	}
+	return ""
+}
+
+func (x *HonorCredential) GetClientSecret() string {
+	if x != nil {
+		return x.ClientSecret
+	}
+	return ""
+}
+
+func (x *HonorCredential) GetSystemImportance() string {
+	if x != nil {
+		return x.SystemImportance
+	}
+	return ""
+}
+
+func (x *HonorCredential) GetClickAction() string {
+	if x != nil {
+		return x.ClickAction
+	}
+	return ""
+}
+
+func (x *HonorCredential) GetClickIntent() string {
+	if x != nil {
+		return x.ClickIntent
+	}
+	return ""
+}
+
+func (x *HonorCredential) GetBadge() BadgePush {
+	if x != nil {
+		return x.Badge
+	}
+	return BadgePush_BADGE_PUSH_UNSPECIFIED
+}
+
+func (x *HonorCredential) GetBadgeClass() string {
+	if x != nil {
+		return x.BadgeClass
+	}
+	return ""
+}
+
+func (x *HonorCredential) GetTestMessages() bool {
+	if x != nil {
+		return x.TestMessages
+	}
+	return false
+}
+
+func (x *HonorCredential) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
+func (x *HonorCredential) GetCaPem() string {
+	if x != nil {
+		return x.CaPem
+	}
+	return ""
+}
+
+func (x *HonorCredential) GetMaxInFlight() uint32 {
+	if x != nil {
+		return x.MaxInFlight
+	}
+	return 0
+}
+
+func (x *HonorCredential) GetAuthEndpoint() string {
+	if x != nil {
+		return x.AuthEndpoint
+	}
+	return ""
+}
+
+// VivoCredential is an app at vivo's push service.
+type VivoCredential struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// AppID of the console, a decimal number, 1-20 bytes.
+	AppId string `protobuf:"bytes,1,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
+	// AppKey of the console, 1-128 bytes.
+	AppKey string `protobuf:"bytes,2,opt,name=app_key,json=appKey,proto3" json:"app_key,omitempty"`
+	// AppSecret of the console, at most 128 bytes. Write-only.
+	AppSecret string `protobuf:"bytes,3,opt,name=app_secret,json=appSecret,proto3" json:"app_secret,omitempty"`
+	// vivo's category of calls and chat messages; empty = "IM", "none" sends none.
+	Category string `protobuf:"bytes,4,opt,name=category,proto3" json:"category,omitempty"`
+	// That of system notices; empty = "ACCOUNT".
+	SystemCategory string `protobuf:"bytes,5,opt,name=system_category,json=systemCategory,proto3" json:"system_category,omitempty"`
+	// That of marketing; empty = "MARKETING".
+	MarketingCategory string `protobuf:"bytes,6,opt,name=marketing_category,json=marketingCategory,proto3" json:"marketing_category,omitempty"`
+	// Everything is operational: for apps that may not send system messages.
+	Operational bool `protobuf:"varint,7,opt,name=operational,proto3" json:"operational,omitempty"`
+	// Page that a tap opens, "intent://…#Intent;…;end"; empty = the start page.
+	Intent string `protobuf:"bytes,8,opt,name=intent,proto3" json:"intent,omitempty"`
+	// Add one to the icon's number with each push that has a badge above 0.
+	AddBadge bool `protobuf:"varint,9,opt,name=add_badge,json=addBadge,proto3" json:"add_badge,omitempty"`
+	// Count all beyond Latin-1 as two characters, as vivo's older documents do.
+	WideText bool `protobuf:"varint,10,opt,name=wide_text,json=wideText,proto3" json:"wide_text,omitempty"`
+	// To the console's test devices only.
+	TestMode bool `protobuf:"varint,11,opt,name=test_mode,json=testMode,proto3" json:"test_mode,omitempty"`
+	// Other origin than the vendor's, "https://host:port"; for tests and proxies.
+	Endpoint string `protobuf:"bytes,12,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	// Trusted roots (PEM) in addition to the system's, at most 64 KiB.
+	CaPem string `protobuf:"bytes,13,opt,name=ca_pem,json=caPem,proto3" json:"ca_pem,omitempty"`
+	// Requests in flight; 0 = 128; at most 1000.
+	MaxInFlight   uint32 `protobuf:"varint,14,opt,name=max_in_flight,json=maxInFlight,proto3" json:"max_in_flight,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VivoCredential) Reset() {
+	*x = VivoCredential{}
+	mi := &file_rouse_v1_credential_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VivoCredential) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VivoCredential) ProtoMessage() {}
+
+func (x *VivoCredential) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_credential_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VivoCredential.ProtoReflect.Descriptor instead.
+func (*VivoCredential) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_credential_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *VivoCredential) GetAppId() string {
+	if x != nil {
+		return x.AppId
+	}
+	return ""
+}
+
+func (x *VivoCredential) GetAppKey() string {
+	if x != nil {
+		return x.AppKey
+	}
+	return ""
+}
+
+func (x *VivoCredential) GetAppSecret() string {
+	if x != nil {
+		return x.AppSecret
+	}
+	return ""
+}
+
+func (x *VivoCredential) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *VivoCredential) GetSystemCategory() string {
+	if x != nil {
+		return x.SystemCategory
+	}
+	return ""
+}
+
+func (x *VivoCredential) GetMarketingCategory() string {
+	if x != nil {
+		return x.MarketingCategory
+	}
+	return ""
+}
+
+func (x *VivoCredential) GetOperational() bool {
+	if x != nil {
+		return x.Operational
+	}
+	return false
+}
+
+func (x *VivoCredential) GetIntent() string {
+	if x != nil {
+		return x.Intent
+	}
+	return ""
+}
+
+func (x *VivoCredential) GetAddBadge() bool {
+	if x != nil {
+		return x.AddBadge
+	}
+	return false
+}
+
+func (x *VivoCredential) GetWideText() bool {
+	if x != nil {
+		return x.WideText
+	}
+	return false
+}
+
+func (x *VivoCredential) GetTestMode() bool {
+	if x != nil {
+		return x.TestMode
+	}
+	return false
+}
+
+func (x *VivoCredential) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
+func (x *VivoCredential) GetCaPem() string {
+	if x != nil {
+		return x.CaPem
+	}
+	return ""
+}
+
+func (x *VivoCredential) GetMaxInFlight() uint32 {
+	if x != nil {
+		return x.MaxInFlight
+	}
+	return 0
+}
+
+// MeizuCredential is an app at Flyme Push.
+type MeizuCredential struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// App ID of the console, 1-32 digits.
+	AppId string `protobuf:"bytes,1,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
+	// App Secret of the console (not the App Key), at most 256 bytes. Write-only.
+	AppSecret string `protobuf:"bytes,2,opt,name=app_secret,json=appSecret,proto3" json:"app_secret,omitempty"`
+	// Class of the page that a tap opens; empty = the app's start.
+	Activity string `protobuf:"bytes,3,opt,name=activity,proto3" json:"activity,omitempty"`
+	// Other origin than the vendor's, "https://host:port"; for tests and proxies.
+	Endpoint string `protobuf:"bytes,4,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	// Trusted roots (PEM) in addition to the system's, at most 64 KiB.
+	CaPem string `protobuf:"bytes,5,opt,name=ca_pem,json=caPem,proto3" json:"ca_pem,omitempty"`
+	// Requests in flight; 0 = 32; at most 1000.
+	MaxInFlight   uint32 `protobuf:"varint,6,opt,name=max_in_flight,json=maxInFlight,proto3" json:"max_in_flight,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MeizuCredential) Reset() {
+	*x = MeizuCredential{}
+	mi := &file_rouse_v1_credential_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MeizuCredential) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MeizuCredential) ProtoMessage() {}
+
+func (x *MeizuCredential) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_credential_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MeizuCredential.ProtoReflect.Descriptor instead.
+func (*MeizuCredential) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_credential_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *MeizuCredential) GetAppId() string {
+	if x != nil {
+		return x.AppId
+	}
+	return ""
+}
+
+func (x *MeizuCredential) GetAppSecret() string {
+	if x != nil {
+		return x.AppSecret
+	}
+	return ""
+}
+
+func (x *MeizuCredential) GetActivity() string {
+	if x != nil {
+		return x.Activity
+	}
+	return ""
+}
+
+func (x *MeizuCredential) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
+func (x *MeizuCredential) GetCaPem() string {
+	if x != nil {
+		return x.CaPem
+	}
+	return ""
+}
+
+func (x *MeizuCredential) GetMaxInFlight() uint32 {
+	if x != nil {
+		return x.MaxInFlight
+	}
+	return 0
+}
+
 var File_rouse_v1_credential_proto protoreflect.FileDescriptor
 
 const file_rouse_v1_credential_proto_rawDesc = "" +
 	"\n" +
-	"\x19rouse/v1/credential.proto\x12\brouse.v1\x1a\x1bbuf/validate/validate.proto\"\x80\x04\n" +
+	"\x19rouse/v1/credential.proto\x12\brouse.v1\x1a\x1bbuf/validate/validate.proto\"\xb2\x05\n" +
 	"\n" +
 	"Credential\x123\n" +
 	"\x04name\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a \x01(\x80\x012\x13^[^\\x00-\\x1f\\x7f]*$R\x04name\x12\x1a\n" +
@@ -1238,14 +1703,18 @@ const file_rouse_v1_credential_proto_rawDesc = "" +
 	"\x0frate_per_second\x18\x03 \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=R\rratePerSecond\x12+\n" +
 	"\vqueue_limit\x18\x04 \x01(\rB\n" +
 	"\xbaH\a*\x05\x18\x80\xad\xe2\x04R\n" +
-	"queueLimit\x12.\n" +
+	"queueLimit\x12\x1a\n" +
+	"\bcoalesce\x18\x05 \x01(\bR\bcoalesce\x12.\n" +
 	"\x04apns\x18\n" +
 	" \x01(\v2\x18.rouse.v1.ApnsCredentialH\x00R\x04apns\x12+\n" +
 	"\x03fcm\x18\v \x01(\v2\x17.rouse.v1.FcmCredentialH\x00R\x03fcm\x124\n" +
 	"\x06huawei\x18\f \x01(\v2\x1a.rouse.v1.HuaweiCredentialH\x00R\x06huawei\x127\n" +
 	"\aharmony\x18\r \x01(\v2\x1b.rouse.v1.HarmonyCredentialH\x00R\aharmony\x124\n" +
 	"\x06xiaomi\x18\x0e \x01(\v2\x1a.rouse.v1.XiaomiCredentialH\x00R\x06xiaomi\x12.\n" +
-	"\x04oppo\x18\x0f \x01(\v2\x18.rouse.v1.OppoCredentialH\x00R\x04oppoB\x0f\n" +
+	"\x04oppo\x18\x0f \x01(\v2\x18.rouse.v1.OppoCredentialH\x00R\x04oppo\x121\n" +
+	"\x05honor\x18\x10 \x01(\v2\x19.rouse.v1.HonorCredentialH\x00R\x05honor\x12.\n" +
+	"\x04vivo\x18\x11 \x01(\v2\x18.rouse.v1.VivoCredentialH\x00R\x04vivo\x121\n" +
+	"\x05meizu\x18\x12 \x01(\v2\x19.rouse.v1.MeizuCredentialH\x00R\x05meizuB\x0f\n" +
 	"\x06vendor\x12\x05\xbaH\x02\b\x01\"\x82\x04\n" +
 	"\x0eApnsCredential\x12'\n" +
 	"\tbundle_id\x18\x01 \x01(\tB\n" +
@@ -1360,7 +1829,49 @@ const file_rouse_v1_credential_proto_rawDesc = "" +
 	"\bendpoint\x18\r \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\bendpoint\x12 \n" +
 	"\x06ca_pem\x18\x0e \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04R\x05caPem\x12,\n" +
 	"\rmax_in_flight\x18\x0f \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\vmaxInFlight\x125\n" +
-	"\x11overseas_endpoint\x18\x10 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\x10overseasEndpoint*d\n" +
+	"\x11overseas_endpoint\x18\x10 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\x10overseasEndpoint\"\xc9\x04\n" +
+	"\x0fHonorCredential\x12 \n" +
+	"\x06app_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(@R\x05appId\x12&\n" +
+	"\tclient_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04 \x01(@R\bclientId\x122\n" +
+	"\rclient_secret\x18\x03 \x01(\tB\r\xbaH\ar\x05 \x01(\x80\x02\x80\x01\x01R\fclientSecret\x124\n" +
+	"\x11system_importance\x18\x04 \x01(\tB\a\xbaH\x04r\x02(\x10R\x10systemImportance\x12+\n" +
+	"\fclick_action\x18\x05 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\vclickAction\x12+\n" +
+	"\fclick_intent\x18\x06 \x01(\tB\b\xbaH\x05r\x03(\x80\x04R\vclickIntent\x123\n" +
+	"\x05badge\x18\a \x01(\x0e2\x13.rouse.v1.BadgePushB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05badge\x12)\n" +
+	"\vbadge_class\x18\b \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\n" +
+	"badgeClass\x12#\n" +
+	"\rtest_messages\x18\t \x01(\bR\ftestMessages\x12$\n" +
+	"\bendpoint\x18\n" +
+	" \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\bendpoint\x12 \n" +
+	"\x06ca_pem\x18\v \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04R\x05caPem\x12,\n" +
+	"\rmax_in_flight\x18\f \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\vmaxInFlight\x12-\n" +
+	"\rauth_endpoint\x18\r \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\fauthEndpoint\"\xa5\x04\n" +
+	"\x0eVivoCredential\x12 \n" +
+	"\x06app_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(\x14R\x05appId\x12#\n" +
+	"\aapp_key\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\x80\x01R\x06appKey\x12,\n" +
+	"\n" +
+	"app_secret\x18\x03 \x01(\tB\r\xbaH\ar\x05 \x01(\x80\x01\x80\x01\x01R\tappSecret\x12#\n" +
+	"\bcategory\x18\x04 \x01(\tB\a\xbaH\x04r\x02( R\bcategory\x120\n" +
+	"\x0fsystem_category\x18\x05 \x01(\tB\a\xbaH\x04r\x02( R\x0esystemCategory\x126\n" +
+	"\x12marketing_category\x18\x06 \x01(\tB\a\xbaH\x04r\x02( R\x11marketingCategory\x12 \n" +
+	"\voperational\x18\a \x01(\bR\voperational\x12 \n" +
+	"\x06intent\x18\b \x01(\tB\b\xbaH\x05r\x03(\x80\bR\x06intent\x12\x1b\n" +
+	"\tadd_badge\x18\t \x01(\bR\baddBadge\x12\x1b\n" +
+	"\twide_text\x18\n" +
+	" \x01(\bR\bwideText\x12\x1b\n" +
+	"\ttest_mode\x18\v \x01(\bR\btestMode\x12$\n" +
+	"\bendpoint\x18\f \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\bendpoint\x12 \n" +
+	"\x06ca_pem\x18\r \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04R\x05caPem\x12,\n" +
+	"\rmax_in_flight\x18\x0e \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\vmaxInFlight\"\xfd\x01\n" +
+	"\x0fMeizuCredential\x12 \n" +
+	"\x06app_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01( R\x05appId\x12,\n" +
+	"\n" +
+	"app_secret\x18\x02 \x01(\tB\r\xbaH\ar\x05 \x01(\x80\x02\x80\x01\x01R\tappSecret\x12$\n" +
+	"\bactivity\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\bactivity\x12$\n" +
+	"\bendpoint\x18\x04 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\bendpoint\x12 \n" +
+	"\x06ca_pem\x18\x05 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04R\x05caPem\x12,\n" +
+	"\rmax_in_flight\x18\x06 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\vmaxInFlight*d\n" +
 	"\tBadgePush\x12\x1a\n" +
 	"\x16BADGE_PUSH_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eBADGE_PUSH_SET\x10\x01\x12\x12\n" +
@@ -1380,7 +1891,7 @@ func file_rouse_v1_credential_proto_rawDescGZIP() []byte {
 }
 
 var file_rouse_v1_credential_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_rouse_v1_credential_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_rouse_v1_credential_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_rouse_v1_credential_proto_goTypes = []any{
 	(BadgePush)(0),            // 0: rouse.v1.BadgePush
 	(*Credential)(nil),        // 1: rouse.v1.Credential
@@ -1391,7 +1902,10 @@ var file_rouse_v1_credential_proto_goTypes = []any{
 	(*XiaomiCredential)(nil),  // 6: rouse.v1.XiaomiCredential
 	(*XiaomiRoute)(nil),       // 7: rouse.v1.XiaomiRoute
 	(*OppoCredential)(nil),    // 8: rouse.v1.OppoCredential
-	nil,                       // 9: rouse.v1.XiaomiRoute.TemplateParamsEntry
+	(*HonorCredential)(nil),   // 9: rouse.v1.HonorCredential
+	(*VivoCredential)(nil),    // 10: rouse.v1.VivoCredential
+	(*MeizuCredential)(nil),   // 11: rouse.v1.MeizuCredential
+	nil,                       // 12: rouse.v1.XiaomiRoute.TemplateParamsEntry
 }
 var file_rouse_v1_credential_proto_depIdxs = []int32{
 	2,  // 0: rouse.v1.Credential.apns:type_name -> rouse.v1.ApnsCredential
@@ -1400,18 +1914,22 @@ var file_rouse_v1_credential_proto_depIdxs = []int32{
 	5,  // 3: rouse.v1.Credential.harmony:type_name -> rouse.v1.HarmonyCredential
 	6,  // 4: rouse.v1.Credential.xiaomi:type_name -> rouse.v1.XiaomiCredential
 	8,  // 5: rouse.v1.Credential.oppo:type_name -> rouse.v1.OppoCredential
-	0,  // 6: rouse.v1.HuaweiCredential.badge:type_name -> rouse.v1.BadgePush
-	0,  // 7: rouse.v1.HarmonyCredential.badge:type_name -> rouse.v1.BadgePush
-	7,  // 8: rouse.v1.XiaomiCredential.call:type_name -> rouse.v1.XiaomiRoute
-	7,  // 9: rouse.v1.XiaomiCredential.im:type_name -> rouse.v1.XiaomiRoute
-	7,  // 10: rouse.v1.XiaomiCredential.system:type_name -> rouse.v1.XiaomiRoute
-	7,  // 11: rouse.v1.XiaomiCredential.marketing:type_name -> rouse.v1.XiaomiRoute
-	9,  // 12: rouse.v1.XiaomiRoute.template_params:type_name -> rouse.v1.XiaomiRoute.TemplateParamsEntry
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	9,  // 6: rouse.v1.Credential.honor:type_name -> rouse.v1.HonorCredential
+	10, // 7: rouse.v1.Credential.vivo:type_name -> rouse.v1.VivoCredential
+	11, // 8: rouse.v1.Credential.meizu:type_name -> rouse.v1.MeizuCredential
+	0,  // 9: rouse.v1.HuaweiCredential.badge:type_name -> rouse.v1.BadgePush
+	0,  // 10: rouse.v1.HarmonyCredential.badge:type_name -> rouse.v1.BadgePush
+	7,  // 11: rouse.v1.XiaomiCredential.call:type_name -> rouse.v1.XiaomiRoute
+	7,  // 12: rouse.v1.XiaomiCredential.im:type_name -> rouse.v1.XiaomiRoute
+	7,  // 13: rouse.v1.XiaomiCredential.system:type_name -> rouse.v1.XiaomiRoute
+	7,  // 14: rouse.v1.XiaomiCredential.marketing:type_name -> rouse.v1.XiaomiRoute
+	12, // 15: rouse.v1.XiaomiRoute.template_params:type_name -> rouse.v1.XiaomiRoute.TemplateParamsEntry
+	0,  // 16: rouse.v1.HonorCredential.badge:type_name -> rouse.v1.BadgePush
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_rouse_v1_credential_proto_init() }
@@ -1426,6 +1944,9 @@ func file_rouse_v1_credential_proto_init() {
 		(*Credential_Harmony)(nil),
 		(*Credential_Xiaomi)(nil),
 		(*Credential_Oppo)(nil),
+		(*Credential_Honor)(nil),
+		(*Credential_Vivo)(nil),
+		(*Credential_Meizu)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1433,7 +1954,7 @@ func file_rouse_v1_credential_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rouse_v1_credential_proto_rawDesc), len(file_rouse_v1_credential_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   9,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
