@@ -44,6 +44,7 @@ func TestCodes(t *testing.T) {
 func TestAnswers(t *testing.T) {
 	fine, dead := vendors.Result{Outcome: vendors.Accepted}, vendors.Result{Outcome: vendors.TokenInvalid, Code: codeExpired}
 	failed := vendors.Result{Outcome: vendors.Transient, Code: codeFailed}
+	no := vendors.Result{Outcome: vendors.Rejected, Code: "80100003"}
 	slow := vendors.Result{Outcome: vendors.Throttled, Code: "200"}
 	unknown := func(code string) vendors.Result { return vendors.Result{Outcome: vendors.Transient, Code: code} }
 	for name, c := range map[string]struct {
@@ -66,6 +67,7 @@ func TestAnswers(t *testing.T) {
 		"listed in a failure":   {502, `{"code":200,"data":{"expireTokens":["a"]}}`, []vendors.Result{unknown("200"), unknown("200"), unknown("200")}},
 		"sendResult in quotes":  {200, `{"data":{"sendResult":"true"}}`, []vendors.Result{fine, fine, fine}},
 		"wrong types":           {200, `{"code":200,"data":{"sendResult":"yes","expireTokens":"a"}}`, []vendors.Result{fine, fine, fine}},
+		"sent, yet refused":     {400, `{"code":80100003,"data":{"sendResult":true}}`, []vendors.Result{no, no, no}},
 		"sent, yet an error":    {500, `{"code":12345,"data":{"sendResult":true}}`, []vendors.Result{unknown("12345"), unknown("12345"), unknown("12345")}},
 		"sent, yet throttled":   {429, `{"code":200,"data":{"sendResult":true}}`, []vendors.Result{slow, slow, slow}},
 		"page":                  {200, `<html>`, []vendors.Result{unknown("HTTP 200"), unknown("HTTP 200"), unknown("HTTP 200")}},
