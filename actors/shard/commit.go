@@ -130,9 +130,6 @@ func (a *Actor) fail(c actor.Context, steps []*user.Step, err error) {
 		s.Fail(unavailable(err))
 	}
 	a.queue = nil
-	a.stopUsers(c)
-	clear(a.intents)
-	clear(a.owners)
 	a.reread(c)
 }
 

@@ -215,10 +215,12 @@ func (a *Actor) restore(c actor.Context) error {
 
 // reread takes up the store's state after a failed commit.
 func (a *Actor) reread(c actor.Context) {
+	a.stopUsers(c)
+	clear(a.intents)
+	clear(a.owners)
 	err := a.restore(c)
 	if a.unread = err != nil; a.unread {
 		a.o.Logger.Error("the store cannot be read; the shard tries again in a second", "shard", a.id, "error", err)
-		a.stopUsers(c)
 	}
 }
 

@@ -4,8 +4,11 @@ import (
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/vendors/apns"
 	"github.com/rouse-im/rouse/vendors/fcm"
+	"github.com/rouse-im/rouse/vendors/honor"
 	"github.com/rouse-im/rouse/vendors/huawei"
+	"github.com/rouse-im/rouse/vendors/meizu"
 	"github.com/rouse-im/rouse/vendors/oppo"
+	"github.com/rouse-im/rouse/vendors/vivo"
 	"github.com/rouse-im/rouse/vendors/xiaomi"
 )
 
@@ -80,5 +83,41 @@ func oppoConfig(c *rousev1.OppoCredential) oppo.Config {
 		NotifyLevel: int(c.GetNotifyLevel()), Activity: c.GetActivity(),
 		TemplateID: c.GetTemplateId(), TemplateTitle: c.GetTemplateTitle(), TemplateContent: c.GetTemplateContent(), TemplateObjects: c.GetTemplateObjects(),
 		Endpoint: c.GetEndpoint(), OverseasEndpoint: c.GetOverseasEndpoint(), CAPEM: []byte(c.GetCaPem()), MaxInFlight: int(c.GetMaxInFlight()),
+	}
+}
+
+func honorConfig(c *rousev1.HonorCredential) honor.Config {
+	return honor.Config{
+		AppID: c.GetAppId(), ClientID: c.GetClientId(), ClientSecret: c.GetClientSecret(), SystemImportance: c.GetSystemImportance(),
+		ClickAction: c.GetClickAction(), ClickIntent: c.GetClickIntent(), Badge: honorBadge(c.GetBadge()), BadgeClass: c.GetBadgeClass(),
+		TestMessages: c.GetTestMessages(),
+		Endpoint:     c.GetEndpoint(), AuthEndpoint: c.GetAuthEndpoint(), CAPEM: []byte(c.GetCaPem()), MaxInFlight: int(c.GetMaxInFlight()),
+	}
+}
+
+func honorBadge(b rousev1.BadgePush) honor.BadgeMode {
+	switch b {
+	case rousev1.BadgePush_BADGE_PUSH_ADD:
+		return honor.BadgeAdd
+	case rousev1.BadgePush_BADGE_PUSH_NONE:
+		return honor.BadgeNone
+	case rousev1.BadgePush_BADGE_PUSH_UNSPECIFIED, rousev1.BadgePush_BADGE_PUSH_SET:
+	}
+	return honor.BadgeSet
+}
+
+func vivoConfig(c *rousev1.VivoCredential) vivo.Config {
+	return vivo.Config{
+		AppID: c.GetAppId(), AppKey: c.GetAppKey(), AppSecret: c.GetAppSecret(),
+		Category: c.GetCategory(), SystemCategory: c.GetSystemCategory(), MarketingCategory: c.GetMarketingCategory(),
+		Operational: c.GetOperational(), Intent: c.GetIntent(), AddBadge: c.GetAddBadge(), WideText: c.GetWideText(), TestMode: c.GetTestMode(),
+		Endpoint: c.GetEndpoint(), CAPEM: []byte(c.GetCaPem()), MaxInFlight: int(c.GetMaxInFlight()),
+	}
+}
+
+func meizuConfig(c *rousev1.MeizuCredential) meizu.Config {
+	return meizu.Config{
+		AppID: c.GetAppId(), AppSecret: c.GetAppSecret(), Activity: c.GetActivity(),
+		Endpoint: c.GetEndpoint(), CAPEM: []byte(c.GetCaPem()), MaxInFlight: int(c.GetMaxInFlight()),
 	}
 }

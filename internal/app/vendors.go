@@ -9,8 +9,11 @@ import (
 	"github.com/rouse-im/rouse/vendors"
 	"github.com/rouse-im/rouse/vendors/apns"
 	"github.com/rouse-im/rouse/vendors/fcm"
+	"github.com/rouse-im/rouse/vendors/honor"
 	"github.com/rouse-im/rouse/vendors/huawei"
+	"github.com/rouse-im/rouse/vendors/meizu"
 	"github.com/rouse-im/rouse/vendors/oppo"
+	"github.com/rouse-im/rouse/vendors/vivo"
 	"github.com/rouse-im/rouse/vendors/xiaomi"
 )
 
@@ -46,6 +49,15 @@ func vendorOf(c *rousev1.Credential) *vendor {
 	case *rousev1.Credential_Oppo:
 		config := oppoConfig(v.Oppo)
 		return &vendor{open: opener(config, oppo.New), check: config.Validate, token: oppo.ValidToken, form: anyText}
+	case *rousev1.Credential_Honor:
+		config := honorConfig(v.Honor)
+		return &vendor{open: opener(config, honor.New), check: config.Validate, token: honor.ValidToken, form: anyText}
+	case *rousev1.Credential_Vivo:
+		config := vivoConfig(v.Vivo)
+		return &vendor{open: opener(config, vivo.New), check: config.Validate, token: vivo.ValidToken, form: anyText}
+	case *rousev1.Credential_Meizu:
+		config := meizuConfig(v.Meizu)
+		return &vendor{open: opener(config, meizu.New), check: config.Validate, token: meizu.ValidToken, form: anyText}
 	}
 	return nil
 }

@@ -382,7 +382,7 @@ func TestFailedWriteChangesNothing(t *testing.T) {
 func TestRedactedHidesAllButTheHarmless(t *testing.T) {
 	harmless := map[protoreflect.Name]bool{
 		"name": true, "bundle_id": true, "key_id": true, "team_id": true, "endpoint": true, "ca_pem": true, "channel_id": true,
-		"app_id": true, "app_key": true, "package_name": true, "project_id": true, "receipt_id": true,
+		"app_id": true, "client_id": true, "system_importance": true, "intent": true, "app_key": true, "package_name": true, "project_id": true, "receipt_id": true,
 		"click_action": true, "click_intent": true, "intent_uri": true, "activity": true, "badge_class": true, "path": true,
 		"category": true, "call_category": true, "im_category": true, "system_category": true, "marketing_category": true,
 		"template_id": true, "template_title": true, "template_content": true, "auth_endpoint": true, "overseas_endpoint": true,
