@@ -195,7 +195,7 @@ func OPPORefusal(code int, message string) Fault {
 // oppoRequest is a send request: its app and messages.
 type oppoRequest struct {
 	app      OPPOApp
-	form     url.Values
+	form     string // without the auth token
 	messages []oppoMessage
 }
 
@@ -224,7 +224,7 @@ func (f *OPPO) serveSend(w http.ResponseWriter, r *http.Request, read oppoReader
 		}
 		if refusal == nil {
 			form.Del("auth_token")
-			return take(oppoRequest{app, form, messages})
+			return take(oppoRequest{app, form.Encode(), messages})
 		}
 		f.stats.count(strconv.Itoa(refusal.Code))
 		return *refusal
@@ -309,7 +309,7 @@ func (f *OPPO) take(q oppoRequest, m oppoMessage) (string, *oppoAnswer) {
 	}
 	f.stats.accepted.Add(1)
 	push := m.push(now)
-	push.AppKey, push.ID, push.Form = q.app.AppKey, id, q.form.Encode()
+	push.AppKey, push.ID, push.Form = q.app.AppKey, id, q.form
 	push.Repeat = !f.devices.first(push.Token, push.PushID)
 	key := ""
 	if push.NotifyID != 0 {
