@@ -6,8 +6,10 @@ import (
 	"os"
 
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/internal/demo"
 	"github.com/rouse-im/rouse/internal/rpc"
 )
 
@@ -43,6 +45,7 @@ func (*credentialPut) Help() string {
 	return `Examples:
 
     rouse credential put --app chat rouse-fakes/ios.json
+    rouse credential put --app chat huawei.json
     rouse credential put --app chat --name ios --bundle-id im.example.chat --auth-key AuthKey_ABC123DEFG.p8 --key-id ABC123DEFG --team-id TEAM123456
     rouse credential put --app chat --name android --service-account firebase.json`
 }
@@ -86,7 +89,7 @@ func (v *credentialPut) credential() (*rousev1.Credential, error) {
 	case v.ServiceAccount != "":
 		return k, v.fcm(k)
 	case v.File == "":
-		return nil, errors.New("which vendor? name a JSON file, or --bundle-id for APNs, or --service-account for FCM")
+		return nil, errors.New("which vendor? name a JSON file for any, or --bundle-id for APNs, or --service-account for FCM")
 	}
 	return k, nil
 }
@@ -122,21 +125,41 @@ func (v *credentialList) Run(c *call) error {
 	}, func(r *rousev1.ListCredentialsResponse) error {
 		var rows [][]string
 		for _, k := range r.GetCredentials() {
-			vendor, to := "FCM", k.GetFcm().GetEndpoint()
-			if a := k.GetApns(); a != nil {
-				vendor, to = "APNs", a.GetEndpoint()
-				if a.GetVoip() {
-					vendor = "APNs VoIP"
-				}
-			}
+			vendor, app, to := describe(k)
 			state := "enabled"
 			if k.GetDisabled() {
 				state = "disabled"
 			}
-			rows = append(rows, []string{k.GetName(), vendor, state, dash(k.GetApns().GetBundleId()), dash(to)})
+			rows = append(rows, []string{k.GetName(), vendor, state, dash(app), dash(to)})
 		}
-		return c.table([]string{"NOTIFIER", "VENDOR", "STATE", "BUNDLE", "ENDPOINT"}, rows)
+		return c.table([]string{"NOTIFIER", "VENDOR", "STATE", "APP", "ENDPOINT"}, rows)
 	})
+}
+
+// describe names the vendor of a credential, the app there (empty for a service
+// account, which is a secret) and the endpoint, if it is not the vendor's own.
+func describe(k *rousev1.Credential) (vendor, app, to string) {
+	m := k.ProtoReflect()
+	kind := m.WhichOneof(m.Descriptor().Oneofs().ByName("vendor"))
+	if kind == nil {
+		return "-", "", ""
+	}
+	own := m.Get(kind).Message()
+	field := func(name protoreflect.Name) string {
+		if f := own.Descriptor().Fields().ByName(name); f != nil {
+			return own.Get(f).String()
+		}
+		return ""
+	}
+	if vendor = demo.Name(string(kind.Name())); k.GetApns().GetVoip() {
+		vendor += " VoIP"
+	}
+	for _, name := range []protoreflect.Name{"bundle_id", "app_id", "package_name", "app_key", "project_id"} {
+		if app = field(name); app != "" {
+			break
+		}
+	}
+	return vendor, app, field("endpoint")
 }
 
 type credentialDelete struct {

@@ -22,7 +22,7 @@ type demoVerb struct {
 
 // Help says what is played.
 func (*demoVerb) Help() string {
-	return `A real node, a fake APNs and a fake FCM over TLS, two IM nodes, 400 users: logins, disconnects, kicks, new tokens, group messages, calls, an IM node that dies, vendors that fail. At the end every message is checked against what the vendors saw. It needs nothing, listens on loopback only and leaves no files.
+	return `A real node, fakes of all push vendors over TLS, two IM nodes, 400 users: logins, disconnects, kicks, new tokens, group messages, calls, an IM node that dies, vendors that fail. At the end every message is checked against what the vendors saw. It needs nothing, listens on loopback only and leaves no files.
 
 Examples:
 

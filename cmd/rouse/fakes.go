@@ -15,21 +15,20 @@ import (
 )
 
 type serveFakesVerb struct {
-	APNs    string        `name:"apns" help:"Loopback address of the fake APNs." default:"127.0.0.1:7710" placeholder:"ADDRESS"`
-	FCM     string        `name:"fcm" help:"Loopback address of the fake FCM." default:"127.0.0.1:7711" placeholder:"ADDRESS"`
+	Listen  string        `help:"Loopback address of the first fake; the others take the ports after it. Port 0: free ports." default:"127.0.0.1:7710" placeholder:"ADDRESS"`
 	Dir     string        `help:"Where the certificate of their authority and the credentials are written." default:"rouse-fakes" placeholder:"DIR"`
 	Latency time.Duration `help:"How much later the vendors answer." placeholder:"50ms"`
-	Fault   []string      `help:"Failure of a vendor for the next pushes: VENDOR=FAULT[:TIMES]; without TIMES for ever. VENDOR is apns or fcm; FAULT is 500, 429-device, cut, or for fcm 429. May be given several times." placeholder:"FAULT" sep:"none"`
+	Fault   []string      `help:"Failure of a vendor for the next pushes: VENDOR=FAULT[:TIMES]; without TIMES for ever. VENDOR is like apns, fcm or huawei; FAULT is 429, 429-device, 500, cut or expired, as far as the vendor has it. May be given several times." placeholder:"FAULT" sep:"none"`
 }
 
 // Help teaches by example.
 func (*serveFakesVerb) Help() string {
-	return `Both check what they get as strictly as the vendors do, and take any token.
+	return `Each checks what it gets as strictly as its vendor does, and takes any token of its vendor's form; quotas are left out.
 
 Examples:
 
     rouse serve-fakes
-    rouse serve-fakes --latency 50ms --fault apns=500:30 --fault fcm=429:5`
+    rouse serve-fakes --latency 50ms --fault apns=500:30 --fault huawei=429:5`
 }
 
 // shown bounds the pushes that wait to be written; more are counted only.
@@ -38,14 +37,14 @@ const shown = 1024
 // Run serves until it is interrupted.
 func (v *serveFakesVerb) Run(c *call) error {
 	pushes := make(chan demo.Pushed, shown)
-	fakes, err := demo.StartVendors(demo.VendorsOptions{APNs: v.APNs, FCM: v.FCM, Pushed: func(p demo.Pushed) {
+	fakes, err := demo.StartVendors(demo.VendorsOptions{Listen: v.Listen, Pushed: func(p demo.Pushed) {
 		select {
 		case pushes <- p:
 		default: // the terminal is slower than the vendor
 		}
 	}})
 	if err != nil {
-		return fmt.Errorf("%w; is the port in use? choose others with --apns and --fcm", err)
+		return fmt.Errorf("%w; is the port in use? choose others with --listen", err)
 	}
 	defer fakes.Close()
 	for _, f := range v.Fault {
@@ -66,7 +65,7 @@ func (v *serveFakesVerb) Run(c *call) error {
 			if p.Badge >= 0 {
 				badge = strconv.Itoa(p.Badge)
 			}
-			err = c.say("%s  %-4s  token …%s  badge %s  message %s  push %s", time.Now().Format(time.TimeOnly), p.Vendor, tail(p.Token), badge, p.Message, p.ID)
+			err = c.say("%s  %-9s  token …%s  badge %s  message %s  push %s", time.Now().Format(time.TimeOnly), demo.Name(p.Vendor), tail(p.Token), badge, p.Message, p.ID)
 		case err = <-fakes.Failed():
 		case <-c.ctx.Done():
 			return nil
@@ -104,7 +103,10 @@ func (v *serveFakesVerb) write(c *call, fakes *demo.Vendors) error {
 		return err
 	}
 	var text strings.Builder
-	fmt.Fprintf(&text, "fake APNs  %s\nfake FCM   %s\nauthority  %s\n\nWith a server running, in another terminal:\n\n  rouse app create chat\n", fakes.APNsURL, fakes.FCMURL, ca)
+	for _, f := range fakes.Served() {
+		fmt.Fprintf(&text, "fake %-9s  %s\n", f.Name, f.URL)
+	}
+	fmt.Fprintf(&text, "authority       %s\n\nWith a server running, in another terminal:\n\n  rouse app create chat\n", ca)
 	for _, k := range fakes.Credentials() {
 		body, err := protojson.MarshalOptions{Multiline: true}.Marshal(k)
 		if err != nil {

@@ -66,7 +66,7 @@ func server(ts *testscript.TestScript, _ bool, _ []string) {
 func fakes(ts *testscript.TestScript, _ bool, args []string) {
 	path, err := exec.LookPath("rouse")
 	ts.Check(err)
-	daemon(ts, "Pushes will be shown here", path, append([]string{"serve-fakes", "--apns", "127.0.0.1:0", "--fcm", "127.0.0.1:0"}, args...)...)
+	daemon(ts, "Pushes will be shown here", path, append([]string{"serve-fakes", "--listen", "127.0.0.1:0"}, args...)...)
 }
 
 // keep puts what the last command wrote into a variable.

@@ -39,7 +39,7 @@ const (
 // Both languages have the same keys, and the same verbs in each text.
 var englishWords = map[word]string{
 	wordTitle:      "Rouse demo: a day of a small IM",
-	wordIntro:      "A node, a fake APNs and a fake FCM run on this machine. Two IM nodes replay the day of %d users; one of them dies, and the vendors fail now and then.",
+	wordIntro:      "A node and fakes of all push vendors run on this machine. Two IM nodes replay the day of %d users; one of them dies, and the vendors fail now and then.",
 	wordStarting:   "starting",
 	wordReplaying:  "replaying the day",
 	wordSettling:   "waiting for the last pushes (users done)",
@@ -65,7 +65,7 @@ var englishWords = map[word]string{
 
 var chineseWords = map[word]string{
 	wordTitle:      "Rouse 演示：一个小型 IM 的一天",
-	wordIntro:      "本机运行一个节点、模拟的 APNs 和模拟的 FCM。两个 IM 节点重放 %d 个用户的一天；其中一个节点会宕机，厂商也会不时出故障。",
+	wordIntro:      "本机运行一个节点和各推送厂商的模拟服务。两个 IM 节点重放 %d 个用户的一天；其中一个节点会宕机，厂商也会不时出故障。",
 	wordStarting:   "启动",
 	wordReplaying:  "重放这一天",
 	wordSettling:   "等待最后的推送（已完成的用户）",

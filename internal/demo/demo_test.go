@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -59,9 +60,13 @@ func TestPartOfTheDay(t *testing.T) {
 		}
 		return all[i].N
 	}
+	for vendor, name := range names {
+		if count(report.Woken, name) == 0 {
+			t.Errorf("nobody is woken by %s", vendor)
+		}
+	}
 	for what, n := range map[string]int{
-		"APNs": count(report.Woken, APNs), "FCM": count(report.Woken, FCM), "repeats": report.Repeats,
-		"online": count(report.Suppressed, "device-online"), "no user": count(report.Suppressed, "no-user"),
+		"repeats": report.Repeats, "online": count(report.Suppressed, "device-online"), "no user": count(report.Suppressed, "no-user"),
 		"dead tokens": count(report.Failed, "token-invalid"), "badges": len(report.Badges),
 	} {
 		if n == 0 {
@@ -88,7 +93,8 @@ func TestVerifyNoticesBreaches(t *testing.T) {
 		return "", 0
 	}
 	isAccepted := func(o *rousev1.Outcome) bool {
-		return o.GetStatus() == rousev1.OutcomeStatus_OUTCOME_STATUS_ACCEPTED && o.Badge != nil
+		_, ok := shown(VendorOf(o.GetNotifier()), 0)
+		return ok && o.GetStatus() == rousev1.OutcomeStatus_OUTCOME_STATUS_ACCEPTED && o.Badge != nil && o.GetBadge() < maxIcon
 	}
 	isSuppressed := func(o *rousev1.Outcome) bool {
 		return o.GetStatus() == rousev1.OutcomeStatus_OUTCOME_STATUS_SUPPRESSED && o.GetDeviceId() != ""
@@ -159,8 +165,40 @@ func TestReplayNamesTheLineThatFails(t *testing.T) {
 	}
 }
 
+// What a vendor can be made to do, it does; what it cannot, it says.
+func TestDisturbEachVendor(t *testing.T) {
+	v, err := StartVendors(VendorsOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	if len(v.stations) != len(names) {
+		t.Errorf("%d fakes of %d vendors", len(v.stations), len(names))
+	}
+	for vendor := range names {
+		s, err := v.station(vendor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, sets := shown(vendor, 1); sets != (s.icon != nil) {
+			t.Errorf("%s: sets the badge: %v; has an icon: %v", vendor, sets, s.icon != nil)
+		}
+		for _, f := range s.known() {
+			if err := v.Disturb(Disturbance{Vendor: vendor, Fault: f, Times: 1, RetryAfter: time.Second}); err != nil {
+				t.Errorf("%s=%s: %v", vendor, f, err)
+			}
+		}
+		if err := v.Disturb(Disturbance{Vendor: vendor, Fault: "404"}); err == nil || !strings.Contains(err.Error(), "known are 429") {
+			t.Errorf("%s: %v", vendor, err)
+		}
+	}
+	if err := v.Heal("nokia"); err == nil || !strings.Contains(err.Error(), "known are apns, fcm, huawei") {
+		t.Error(err)
+	}
+}
+
 func TestVendorsStayOnLoopback(t *testing.T) {
-	if _, err := StartVendors(VendorsOptions{APNs: "0.0.0.0:0"}); err == nil || !strings.Contains(err.Error(), "loopback") {
+	if _, err := StartVendors(VendorsOptions{Listen: "0.0.0.0:0"}); err == nil || !strings.Contains(err.Error(), "loopback") {
 		t.Error(err)
 	}
 }

@@ -2,6 +2,9 @@ package demo
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/rouse-im/rouse/vendors/fake"
@@ -9,16 +12,17 @@ import (
 
 // Failures that a vendor can be made to have.
 const (
-	Throttle   = "429"        // FCM: the whole account is asked to wait
+	Throttle   = "429"        // the whole account is asked to wait, in the vendor's own way
 	HotDevice  = "429-device" // one device gets too much
 	Down       = "500"
-	Unanswered = "cut" // takes the push, and closes the connection instead of answering
+	Unanswered = "cut"     // takes the push, and closes the connection instead of answering
+	Expired    = "expired" // all access tokens given so far end, once
 )
 
-// Disturbance is a failure of the vendor "apns" or "fcm".
+// Disturbance is a failure of a vendor.
 type Disturbance struct {
 	Vendor, Fault string
-	// Times is the number of pushes to hit; 0 = until Heal.
+	// Times is the number of pushes to hit; 0 = until Heal. Expired has none.
 	Times int
 	// RetryAfter is what the vendor asks for, in whole seconds; 0 = it does not say.
 	RetryAfter time.Duration
@@ -26,7 +30,7 @@ type Disturbance struct {
 
 // Disturb makes a vendor fail.
 func (v *Vendors) Disturb(d Disturbance) error {
-	faults, err := v.faults(d.Vendor)
+	s, err := v.station(d.Vendor)
 	if err != nil {
 		return err
 	}
@@ -34,51 +38,65 @@ func (v *Vendors) Disturb(d Disturbance) error {
 	if d.RetryAfter >= time.Second {
 		wait = fmt.Sprint(int(d.RetryAfter / time.Second))
 	}
-	var f fake.Fault
-	switch d.Vendor + " " + d.Fault {
-	case "apns " + Unanswered, "fcm " + Unanswered:
-		f = fake.Fault{Kind: fake.Cut}
-	case "apns " + Down:
-		f = fake.Reason(500, "InternalServerError")
-	case "apns " + HotDevice:
-		f = fake.Reason(429, "TooManyRequests")
-		f.Header["retry-after"] = wait
-	case "fcm " + Down:
-		f = fake.FCMRefusal(500, "INTERNAL", "INTERNAL", "Internal error encountered.", wait)
-	case "fcm " + HotDevice:
-		f = fake.FCMDeviceQuota(wait)
-	case "fcm " + Throttle:
-		f = fake.FCMRefusal(429, "RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", "Quota exceeded.", wait)
-	default:
-		return fmt.Errorf("%s has no fault %q; known are %s, %s, %s, and for fcm %s", d.Vendor, d.Fault, Down, HotDevice, Unanswered, Throttle)
+	f := fake.Fault{Kind: fake.Cut}
+	switch own, ok := s.faults[d.Fault]; {
+	case d.Fault == Expired && s.expire != nil:
+		s.expire()
+		return nil
+	case ok:
+		f = own(wait)
+	case d.Fault != Unanswered:
+		return fmt.Errorf("%s has no fault %q; known are %s", d.Vendor, d.Fault, strings.Join(s.known(), ", "))
 	}
 	f.Times = d.Times
-	faults.Script(f)
+	s.script.Script(f)
 	return nil
 }
 
-// Delay makes both vendors answer so much later. It is the last of what is
+// known lists the faults of a vendor.
+func (s *station) known() []string {
+	all := append(slices.Sorted(maps.Keys(s.faults)), Unanswered)
+	if s.expire != nil {
+		all = append(all, Expired)
+	}
+	return all
+}
+
+// asking is a refusal that says in a header how long to wait.
+func asking(f fake.Fault) fault {
+	return func(wait string) fake.Fault {
+		if wait != "" {
+			f.Header = maps.Clone(f.Header)
+			f.Header["retry-after"] = wait
+		}
+		return f
+	}
+}
+
+// Delay makes all vendors answer so much later. It is the last of what is
 // scripted: pushes that a fault hits are not delayed.
 func (v *Vendors) Delay(latency time.Duration) {
-	v.APNs.Faults.Script(fake.Fault{Kind: fake.Slow, Delay: latency})
-	v.FCM.Faults.Script(fake.Fault{Kind: fake.Slow, Delay: latency})
+	for _, s := range v.stations {
+		s.script.Script(fake.Fault{Kind: fake.Slow, Delay: latency})
+	}
 }
 
 // Heal ends all failures of a vendor.
 func (v *Vendors) Heal(vendor string) error {
-	faults, err := v.faults(vendor)
+	s, err := v.station(vendor)
 	if err == nil {
-		faults.Clear()
+		s.script.Clear()
 	}
 	return err
 }
 
-func (v *Vendors) faults(vendor string) (*fake.Faults, error) {
-	switch vendor {
-	case "apns":
-		return &v.APNs.Faults, nil
-	case "fcm":
-		return &v.FCM.Faults, nil
+func (v *Vendors) station(vendor string) (*station, error) {
+	var known []string
+	for _, s := range v.stations {
+		if s.vendor == vendor {
+			return s, nil
+		}
+		known = append(known, s.vendor)
 	}
-	return nil, fmt.Errorf("there is no vendor %q; known are apns and fcm", vendor)
+	return nil, fmt.Errorf("there is no vendor %q; known are %s", vendor, strings.Join(known, ", "))
 }

@@ -36,7 +36,7 @@ func (l *Line) presence() (*rousev1.Event, error) {
 	}
 	return &rousev1.Event{Kind: &rousev1.Event_Presence{Presence: &rousev1.PresenceEvent{
 		UserId: l.User, DeviceId: l.Device, State: state, Session: l.Session, Step: l.Step, Unbind: l.Unbind,
-		Device: &rousev1.DeviceInfo{Platform: platform},
+		Device: &rousev1.DeviceInfo{Platform: platform, Brand: l.Brand},
 	}}}, nil
 }
 

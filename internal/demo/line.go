@@ -19,6 +19,7 @@ type Line struct {
 	// Presence; State is a word like "connected".
 	State    string `json:"state,omitempty"`
 	Platform string `json:"platform,omitempty"`
+	Brand    string `json:"brand,omitempty"`
 	Session  uint64 `json:"session,omitempty"`
 	Step     uint64 `json:"step,omitempty"`
 	Unbind   bool   `json:"unbind,omitempty"`
@@ -48,7 +49,8 @@ type Line struct {
 	Policy string `json:"policy,omitempty"`
 	Delay  int    `json:"delay,omitempty"`
 
-	// Fault of a vendor ("apns", "fcm") on the next Times pushes; 0 = until Heal.
+	// Fault of a vendor ("apns") on the next Times pushes; 0 = until Heal. Vendor
+	// is also the one that forgets a token.
 	Vendor     string `json:"vendor,omitempty"`
 	Fault      string `json:"fault,omitempty"`
 	Times      int    `json:"times,omitempty"`

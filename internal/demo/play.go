@@ -42,11 +42,16 @@ func (w *world) play(ctx context.Context, lines []Line, seen *ledger, progress f
 	if err := w.collect(ctx, p, userNames(lines)); err != nil {
 		return nil, err
 	}
-	for token := range seen.last {
-		if d, ok := w.fakes.APNs.Device(token); ok {
-			p.icons[token] = d.Badge
-		} else if d, ok := w.fakes.FCM.Device(token); ok {
-			p.icons[token] = d.Badge
+	for token, id := range seen.last {
+		s, err := w.fakes.station(seen.pushes[id].Vendor)
+		if err != nil {
+			return nil, err
+		}
+		if s.icon == nil {
+			continue
+		}
+		if number, ok := s.icon(token); ok {
+			p.icons[token] = number
 		}
 	}
 	return p, nil

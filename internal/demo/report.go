@@ -2,6 +2,7 @@ package demo
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -46,9 +47,6 @@ type Badge struct {
 	Said, Icon           int
 }
 
-// badges is how many devices the report shows.
-const badges = 3
-
 func (p *played) report(lines []Line) *Report {
 	r := &Report{
 		Users: len(p.outcomes), Taken: p.seen.taken, Distinct: len(p.seen.pushes), Doubled: p.seen.doubled(),
@@ -61,7 +59,7 @@ func (p *played) report(lines []Line) *Report {
 		for _, o := range list {
 			what := rpc.Word(o.GetReason())
 			if o.GetStatus() == rousev1.OutcomeStatus_OUTCOME_STATUS_ACCEPTED {
-				what = vendorOf(o.GetNotifier())
+				what = Name(VendorOf(o.GetNotifier()))
 			}
 			if counts[o.GetStatus()] == nil {
 				counts[o.GetStatus()] = map[string]int{}
@@ -102,8 +100,8 @@ func (r *Report) events(lines []Line, verdicts []rousev1.ItemStatus) {
 	r.Devices, r.Messages = len(devices), len(messages)
 }
 
-// badges picks the devices of the most pushes among those whose last push
-// showed a number, and takes one of each vendor if it can.
+// badges has the device of the most pushes of each vendor, among those whose
+// last push set a number.
 func (p *played) badges(lines []Line) []Badge {
 	said, pushes := map[string]int{}, map[string]int{}
 	for _, list := range p.outcomes {
@@ -116,47 +114,34 @@ func (p *played) badges(lines []Line) []Badge {
 	for _, s := range p.seen.pushes {
 		pushes[s.Token]++
 	}
-	owners := map[string]Badge{} // by token: the newest bind wins
-	for i := range lines {
-		if l := &lines[i]; l.Do == Bind && l.Notifier != IOSVoIP {
-			owners[l.Token] = Badge{User: l.User, Device: l.Device, Vendor: vendorOf(l.Notifier)}
-		}
-	}
-	var all []Badge
-	for token, b := range owners {
+	most := map[string]Badge{} // by vendor
+	for token, b := range owners(lines) {
 		last := p.seen.pushes[p.seen.last[token]]
 		if last == nil || last.Silent || last.Badge <= 0 {
 			continue
 		}
-		b.Pushes, b.Said, b.Icon = pushes[token], said[last.ID], p.icons[token]
-		all = append(all, b)
-	}
-	slices.SortFunc(all, func(a, b Badge) int {
-		return cmp.Or(cmp.Compare(b.Pushes, a.Pushes), cmp.Compare(a.User, b.User), cmp.Compare(a.Device, b.Device))
-	})
-	return mixed(all)
-}
-
-// mixed takes the first of all, the last of them from another vendor if there is one.
-func mixed(all []Badge) []Badge {
-	if len(all) <= badges {
-		return all
-	}
-	pick := all[:badges:badges]
-	other := func(b Badge) bool { return b.Vendor != pick[0].Vendor }
-	if !slices.ContainsFunc(pick, other) {
-		if i := slices.IndexFunc(all, other); i >= 0 {
-			pick = append(pick[:badges-1:badges-1], all[i])
+		b.Pushes, b.Icon = pushes[token], p.icons[token]
+		b.Said, _ = shown(last.Vendor, said[last.ID])
+		if had, ok := most[b.Vendor]; !ok || b.before(had) < 0 {
+			most[b.Vendor] = b
 		}
 	}
-	return pick
+	return slices.SortedFunc(maps.Values(most), Badge.before)
 }
 
-func vendorOf(notifier string) string {
-	if notifier == Android {
-		return FCM
+func (b Badge) before(c Badge) int {
+	return cmp.Or(cmp.Compare(c.Pushes, b.Pushes), cmp.Compare(b.User, c.User), cmp.Compare(b.Device, c.Device))
+}
+
+// owners has the device of each token of alerts: the newest bind wins.
+func owners(lines []Line) map[string]Badge {
+	all := map[string]Badge{}
+	for i := range lines {
+		if l := &lines[i]; l.Do == Bind && l.Notifier != IOSVoIP {
+			all[l.Token] = Badge{User: l.User, Device: l.Device, Vendor: Name(VendorOf(l.Notifier))}
+		}
 	}
-	return APNs
+	return all
 }
 
 // sorted has the greatest first.

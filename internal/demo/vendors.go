@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -10,61 +11,139 @@ import (
 	"github.com/rouse-im/rouse/vendors/fake"
 )
 
-// What the fakes' credentials are called and say.
+// What the fakes' credentials are called: the notifiers that bindings name.
+// Those of the other vendors are called like their vendor.
 const (
-	IOS     = "ios"      // notifier of alerts on iOS
-	IOSVoIP = "ios-voip" // notifier of calls on iOS
-	Android = "android"
+	IOS     = "ios"      // alerts on iOS
+	IOSVoIP = "ios-voip" // calls on iOS
+	Android = "android"  // FCM
+)
 
+// Vendors in faults, and the other notifiers.
+const (
+	APNs    = "apns"
+	FCM     = "fcm"
+	Huawei  = "huawei" // HMS
+	Harmony = "harmony"
+	Xiaomi  = "xiaomi"
+	OPPO    = "oppo"
+)
+
+var names = map[string]string{
+	APNs: "APNs", FCM: "FCM", Huawei: "Huawei", Harmony: "HarmonyOS", Xiaomi: "Xiaomi", OPPO: "OPPO",
+}
+
+// Name is a vendor's name, for people.
+func Name(vendor string) string { return names[vendor] }
+
+// VendorOf is the vendor of a notifier.
+func VendorOf(notifier string) string {
+	switch notifier {
+	case IOS, IOSVoIP:
+		return APNs
+	case Android:
+		return FCM
+	}
+	return notifier
+}
+
+// maxIcon is the greatest number that Huawei and Honor set.
+const maxIcon = 99
+
+// shown is the number that a push of the vendor sets for a badge; not ok: the
+// vendor does not let a push set one. Xiaomi and Meizu count by themselves,
+// vivo only adds one.
+func shown(vendor string, badge int) (number int, ok bool) {
+	switch vendor {
+	case APNs, FCM, OPPO:
+		return badge, true
+	case Huawei, Harmony:
+		return min(badge, maxIcon), true
+	}
+	return 0, false
+}
+
+// What the credentials say.
+const (
 	bundleID  = "im.rouse.demo"
-	project   = "rouse-demo"
-	apnsKeyID = "DEMOKEY001"
-	apnsTeam  = "DEMOTEAM01"
+	firstPage = bundleID + ".MainActivity"
+	secret    = "demo-secret"
 )
 
 // keptPerDevice is more pushes than any device gets in the day: the fakes then
 // notice every message that comes twice under different ids.
 const keptPerDevice = 4096
 
-// Names of vendors, for people.
-const (
-	APNs = "APNs"
-	FCM  = "FCM"
-)
+// unhurried is a vendor's limit per second, minute or day that nothing reaches:
+// a day goes by in seconds here, and so would its quotas.
+const unhurried = 1 << 30
+
+// noBadge is the badge of a push without one.
+const noBadge = -1
 
 // Pushed is one push that a fake took.
 type Pushed struct {
-	Vendor             string // APNs or FCM
+	Vendor             string // as in faults, "apns"
 	Token, ID, Message string
-	Badge              int  // negative = none
+	Badge              int  // what the push sets; negative = nothing
 	Silent             bool // nothing that the system shows by itself
 }
 
 // VendorsOptions configures the fakes.
 type VendorsOptions struct {
-	// APNs and FCM are loopback addresses; empty = a free port.
-	APNs, FCM string
+	// Listen is the loopback address of the first fake; the others take the
+	// ports after it. Port 0 and empty = free ports.
+	Listen string
 	// Pushed is called for each push taken; it must not block. nil = nobody.
 	Pushed func(Pushed)
 }
 
-// Vendors are a fake APNs and a fake FCM on loopback, over TLS of one authority.
+// Vendors are fakes of all vendors on loopback, over TLS of one authority.
 type Vendors struct {
-	APNs *fake.APNs
-	FCM  *fake.FCM
 	// CAPEM is the authority's certificate.
 	CAPEM []byte
-	// APNsURL and FCMURL are the origins to send to.
-	APNsURL, FCMURL string
 
-	authKey []byte
-	account fake.FCMAccount
-	served  chan error
+	stations []*station
+	served   chan error
 }
 
-// StartVendors opens both fakes; Close ends them.
-func StartVendors(o VendorsOptions) (_ *Vendors, err error) {
-	v := &Vendors{served: make(chan error, 2)}
+// station is one fake, and what differs between vendors.
+type station struct {
+	vendor string // as in faults
+	url    string
+
+	script *fake.Faults
+	faults map[string]fault
+	expire func() // ends all access tokens; nil = the vendor has none
+	dead   func(token string)
+	// icon is the number on the icon of the token's app; nil = the vendor does
+	// not let a push set it.
+	icon func(token string) (number int, known bool)
+
+	serve       func(net.Listener) error
+	shut        func() error
+	credentials func(*site) []*rousev1.Credential
+}
+
+// fault makes a failure; wait is what the vendor asks for in seconds, or empty.
+type fault = func(wait string) fake.Fault
+
+// site is where a credential sends to, and whom it trusts.
+type site struct{ url, ca string }
+
+// rig is what all fakes get.
+type rig struct {
+	cert tls.Certificate
+	told func(Pushed)
+}
+
+// openers has the vendors in the order of their ports.
+func openers() []func(rig) (*station, error) {
+	return []func(rig) (*station, error){openAPNs, openFCM, openHuawei, openHarmony, openXiaomi, openOPPO}
+}
+
+// StartVendors opens all fakes; Close ends them.
+func StartVendors(o VendorsOptions) (*Vendors, error) {
 	ca, err := fake.NewCA()
 	if err != nil {
 		return nil, err
@@ -73,98 +152,95 @@ func StartVendors(o VendorsOptions) (_ *Vendors, err error) {
 	if err != nil {
 		return nil, err
 	}
-	v.CAPEM = ca.PEM()
-	var told func(Pushed)
-	if told = o.Pushed; told == nil {
-		told = func(Pushed) {}
+	if o.Pushed == nil {
+		o.Pushed = func(Pushed) {}
 	}
-	v.APNs = fake.NewAPNs(fake.APNsOptions{
-		Cert: cert, AnyDevice: true, KeepPerDevice: keptPerDevice,
-		OnPush: func(p fake.APNsPush) { told(ofAPNs(p)) },
-	})
-	// A day goes by in seconds here, and so would FCM's quotas of a minute.
-	v.FCM = fake.NewFCM(fake.FCMOptions{
-		Cert: cert, AnyDevice: true, KeepPerDevice: keptPerDevice, DevicePerMinute: 1 << 30,
-		OnPush: func(p fake.FCMPush) { told(ofFCM(p)) },
-	})
-	key, public, err := fake.NewAPNsKey()
+	host, port, err := loopback(o.Listen)
 	if err != nil {
 		return nil, err
 	}
-	v.authKey = key
-	v.APNs.AddKey(apnsTeam, apnsKeyID, public)
-	if v.account, err = fake.NewFCMAccount(project); err != nil {
-		return nil, err
+	v := &Vendors{CAPEM: ca.PEM(), served: make(chan error, len(openers()))}
+	for i, open := range openers() {
+		at := port
+		if at != 0 {
+			at += i
+		}
+		if err := v.start(open, rig{cert, o.Pushed}, net.JoinHostPort(host, strconv.Itoa(at))); err != nil {
+			v.Close()
+			return nil, err
+		}
 	}
-	v.FCM.AddAccount(v.account)
-
-	apns, err := listen(o.APNs)
-	if err != nil {
-		return nil, fmt.Errorf("fake APNs: %w", err)
-	}
-	fcm, err := listen(o.FCM)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("fake FCM: %w", err), apns.Close())
-	}
-	v.APNsURL, v.FCMURL = fake.URL(apns), fake.URL(fcm)
-	go func() { v.served <- v.APNs.Serve(apns) }()
-	go func() { v.served <- v.FCM.Serve(fcm) }()
 	return v, nil
+}
+
+func (v *Vendors) start(open func(rig) (*station, error), r rig, address string) error {
+	s, err := open(r)
+	if err != nil {
+		return err
+	}
+	l, err := fake.Listen(address)
+	if err != nil {
+		return errors.Join(fmt.Errorf("fake %s: %w", Name(s.vendor), err), s.shut())
+	}
+	s.url = fake.URL(l)
+	v.stations = append(v.stations, s)
+	go func() { v.served <- s.serve(l) }()
+	return nil
+}
+
+// loopback reads host and port of an address; empty = a free port.
+func loopback(address string) (host string, port int, err error) {
+	if address == "" {
+		address = "127.0.0.1:0"
+	}
+	host, text, err := net.SplitHostPort(address)
+	port, fault := strconv.Atoi(text)
+	if ip := net.ParseIP(host); err != nil || fault != nil || ip == nil || !ip.IsLoopback() {
+		return "", 0, fmt.Errorf("%q is no loopback address; write one like 127.0.0.1:7710", address)
+	}
+	return host, port, nil
 }
 
 // Failed tells when a fake has ended, with an error or by Close.
 func (v *Vendors) Failed() <-chan error { return v.served }
 
-// Close ends both fakes.
+// Close ends all fakes.
 func (v *Vendors) Close() {
-	_ = v.APNs.Close()
-	_ = v.FCM.Close()
+	for _, s := range v.stations {
+		_ = s.shut()
+	}
 }
 
-// Credentials reach the fakes: alerts and calls on iOS, and Android.
+// Credentials reach the fakes; there are two of APNs, for alerts and calls.
 func (v *Vendors) Credentials() []*rousev1.Credential {
-	apns := func(name string, voip bool) *rousev1.Credential {
-		return &rousev1.Credential{Name: name, Vendor: &rousev1.Credential_Apns{Apns: &rousev1.ApnsCredential{
-			BundleId: bundleID, Voip: voip, AuthKeyPem: string(v.authKey), KeyId: apnsKeyID, TeamId: apnsTeam,
-			Endpoint: v.APNsURL, CaPem: string(v.CAPEM),
-		}}}
+	var all []*rousev1.Credential
+	for _, s := range v.stations {
+		all = append(all, s.credentials(&site{s.url, string(v.CAPEM)})...)
 	}
-	return []*rousev1.Credential{apns(IOS, false), apns(IOSVoIP, true), {
-		Name: Android,
-		// With a stated rate a throttling halves that rate, and not what was sent so far.
-		RatePerSecond: 5000,
-		Vendor: &rousev1.Credential_Fcm{Fcm: &rousev1.FcmCredential{
-			ServiceAccountJson: string(v.account.JSON(v.FCMURL)), Endpoint: v.FCMURL, CaPem: string(v.CAPEM),
-		}},
-	}}
+	return all
 }
 
-func listen(address string) (net.Listener, error) {
-	if address == "" {
-		address = "127.0.0.1:0"
+// Served is the address of one fake.
+type Served struct{ Name, URL string }
+
+// Served lists the fakes.
+func (v *Vendors) Served() []Served {
+	var all []Served
+	for _, s := range v.stations {
+		all = append(all, Served{Name(s.vendor), s.url})
 	}
-	host, _, err := net.SplitHostPort(address)
-	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
-		return nil, fmt.Errorf("%q is no loopback address; write one like 127.0.0.1:7710", address)
-	}
-	return fake.Listen(address)
+	return all
 }
 
-func ofAPNs(p fake.APNsPush) Pushed {
-	badge := -1
-	if p.Badge != nil {
-		badge = *p.Badge
+// Kill makes a vendor forget a token.
+func (v *Vendors) Kill(vendor, token string) error {
+	s, err := v.station(vendor)
+	if err == nil {
+		s.dead(token)
 	}
-	return Pushed{Vendor: APNs, Token: p.Token, ID: p.ID, Message: p.MessageID, Badge: badge, Silent: p.PushType == "voip"}
+	return err
 }
 
-// ofFCM finds the badge of a data message in its data: the app draws it.
-func ofFCM(p fake.FCMPush) Pushed {
-	badge := -1
-	if p.Count != nil {
-		badge = *p.Count
-	} else if n, err := strconv.Atoi(p.Data["rouse_badge"]); err == nil {
-		badge = n
-	}
-	return Pushed{Vendor: FCM, Token: p.Token, ID: p.PushID, Message: p.MessageID, Badge: badge, Silent: p.DataOnly}
-}
+// steadyRate of credentials whose vendor throttles in the day: with a stated
+// rate a throttling halves that rate, and not what was sent so far.
+const steadyRate = 5000

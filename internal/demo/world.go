@@ -143,8 +143,7 @@ func (w *world) act(ctx context.Context, l *Line) (rousev1.ItemStatus, error) {
 	case Heal:
 		err = w.fakes.Heal(l.Vendor)
 	case Dead:
-		w.fakes.APNs.Unregister(l.Token, time.Now())
-		w.fakes.FCM.Unregister(l.Token)
+		err = w.fakes.Kill(l.Vendor, l.Token)
 	case Group:
 	default:
 		return w.send(ctx, l)

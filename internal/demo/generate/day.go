@@ -53,6 +53,8 @@ func day() []demo.Line {
 			s.retirement()
 		case 11:
 			s.throttled()
+		case 13:
+			s.expired()
 		case 14:
 			s.outage()
 		case 16:
@@ -108,7 +110,7 @@ func (s *story) something() {
 	case n < 95:
 		s.renew(d)
 	case n < 96:
-		s.sell(s.someone(), s.users[users-1-s.r.IntN(strangers)])
+		s.sell(s.someone())
 	case n < 98:
 		s.late(d)
 	case n < 99:

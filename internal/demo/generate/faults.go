@@ -1,24 +1,39 @@
 package main
 
 import (
-	"slices"
-
 	"github.com/rouse-im/rouse/internal/demo"
 )
 
-// throttled: both vendors answer 429 and say how long to wait.
+// makers are the vendors of phones that are neither Apple's nor Google's.
+var makers = []string{demo.Huawei, demo.Harmony, demo.Xiaomi, demo.OPPO}
+
+// throttled: all vendors refuse pushes for their number, and say how long to wait.
 func (s *story) throttled() {
-	s.tell(demo.Line{Do: demo.Fault, Vendor: "apns", Fault: demo.HotDevice, Times: 20, RetryAfter: 1})
-	s.tell(demo.Line{Do: demo.Fault, Vendor: "fcm", Fault: demo.Throttle, Times: 10, RetryAfter: 1})
+	s.tell(demo.Line{Do: demo.Fault, Vendor: demo.APNs, Fault: demo.HotDevice, Times: 20, RetryAfter: 1})
+	for _, vendor := range append([]string{demo.FCM}, makers...) {
+		s.tell(demo.Line{Do: demo.Fault, Vendor: vendor, Fault: demo.Throttle, Times: 5, RetryAfter: 1})
+	}
 	for range 12 {
 		s.inGroup(s.group())
 	}
 }
 
+// expired: access tokens end before their time. Nobody notices but the clients,
+// which ask for new ones.
+func (s *story) expired() {
+	for _, vendor := range []string{demo.FCM, demo.Huawei, demo.Harmony, demo.OPPO} {
+		s.tell(demo.Line{Do: demo.Fault, Vendor: vendor, Fault: demo.Expired})
+	}
+	for range 8 {
+		s.inGroup(s.group())
+	}
+}
+
 // outage: APNs answers nothing but 500 for a while. What waits meanwhile is
-// read elsewhere, expires, is overtaken, or its device comes back.
+// read elsewhere, expires, is overtaken, or its device comes back. Then the
+// others have bad moments.
 func (s *story) outage() {
-	s.tell(demo.Line{Do: demo.Fault, Vendor: "apns", Fault: demo.Down})
+	s.tell(demo.Line{Do: demo.Fault, Vendor: demo.APNs, Fault: demo.Down})
 	for range 10 {
 		s.inGroup(s.group())
 	}
@@ -28,8 +43,10 @@ func (s *story) outage() {
 	for range 4 {
 		s.inGroup(s.group())
 	}
-	s.tell(demo.Line{Do: demo.Heal, Vendor: "apns"})
-	s.tell(demo.Line{Do: demo.Fault, Vendor: "fcm", Fault: demo.Down, Times: 8, RetryAfter: 1})
+	s.tell(demo.Line{Do: demo.Heal, Vendor: demo.APNs})
+	for _, vendor := range append([]string{demo.FCM}, makers...) {
+		s.tell(demo.Line{Do: demo.Fault, Vendor: vendor, Fault: demo.Down, Times: 4, RetryAfter: 1})
+	}
 }
 
 // offlineApple is a user whose only way to be reached is an iPhone.
@@ -68,8 +85,9 @@ func (s *story) waiting(u *user) {
 // unanswered: vendors take pushes and cut the connection. Nobody can know, so
 // they are sent again under their ids.
 func (s *story) unanswered() {
-	s.tell(demo.Line{Do: demo.Fault, Vendor: "apns", Fault: demo.Unanswered, Times: 4})
-	s.tell(demo.Line{Do: demo.Fault, Vendor: "fcm", Fault: demo.Unanswered, Times: 4})
+	for _, vendor := range append([]string{demo.APNs, demo.FCM}, makers...) {
+		s.tell(demo.Line{Do: demo.Fault, Vendor: vendor, Fault: demo.Unanswered, Times: 2})
+	}
 	for range 12 {
 		s.inGroup(s.group())
 	}
@@ -94,17 +112,28 @@ func (s *story) crash() {
 	}
 }
 
-// retirement: apps are deleted from phones, so their tokens die.
+// retirement: apps are deleted from phones, so their tokens die, two or more at
+// each vendor.
 func (s *story) retirement() {
-	var dead []string
-	for len(dead) < 15 {
-		if d := s.someone().devices[0]; d.token != "" && !d.online() && !slices.Contains(dead, d.token) {
-			dead = append(dead, d.token)
-			s.tell(demo.Line{Do: demo.Dead, Token: d.token})
-			d.token = ""
+	for _, p := range phones {
+		for range 2 {
+			s.retire(p.notifier)
 		}
 	}
 	for range 10 {
 		s.inGroup(s.group())
+	}
+}
+
+// retire ends the app on an idle phone of the notifier.
+func (s *story) retire(notifier string) {
+	for {
+		d := s.someone().devices[0]
+		if d.notifier != notifier || d.token == "" || d.online() {
+			continue
+		}
+		s.tell(demo.Line{Do: demo.Dead, Vendor: demo.VendorOf(notifier), Token: d.token})
+		d.token = ""
+		return
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"github.com/rouse-im/rouse/internal/demo"
 )
@@ -23,6 +24,7 @@ type device struct {
 	of       *user
 	name     string
 	platform string
+	brand    string // empty = desktop and web
 	notifier string // empty: desktop and web take no pushes
 	voip     bool   // has a PushKit token too
 	token    string
@@ -59,22 +61,44 @@ func (u *user) online() string {
 	return ""
 }
 
+// phones are the makers of phones, and how many of a hundred users have one.
+var phones = []struct {
+	share                     int
+	platform, brand, notifier string
+}{
+	{40, "ios", "apple", demo.IOS},
+	{8, "android", "google", demo.Android},
+	{16, "android", "huawei", demo.Huawei},
+	{12, "harmony", "huawei", demo.Harmony},
+	{14, "android", "xiaomi", demo.Xiaomi},
+	{6, "android", "oppo", demo.OPPO},
+	{4, "android", "realme", demo.OPPO},
+}
+
+// newPhone is of a maker that n, 0..99, chooses.
+func newPhone(n int) *device {
+	for _, p := range phones {
+		if n -= p.share; n < 0 {
+			return &device{name: "phone", platform: p.platform, brand: p.brand, notifier: p.notifier}
+		}
+	}
+	return nil
+}
+
 // people makes users, devices and groups.
 func people(r *rand.Rand, users, groups int) ([]*user, []*group) {
 	var all []*user
 	for i := range users {
 		u := &user{name: fmt.Sprintf("u%03d", i)}
-		phone := &device{of: u, name: "phone", platform: "android", notifier: demo.Android}
-		if r.IntN(100) < 55 {
-			phone.platform, phone.notifier, phone.voip = "ios", demo.IOS, r.IntN(2) == 0
-		}
+		phone := newPhone(r.IntN(100))
+		phone.of, phone.voip = u, phone.notifier == demo.IOS && r.IntN(2) == 0
 		u.devices = append(u.devices, phone)
 		for _, extra := range []struct {
 			share int
 			d     device
 		}{
 			{30, device{name: "laptop", platform: "desktop"}},
-			{25, device{name: "tablet", platform: "ios", notifier: demo.IOS}},
+			{25, device{name: "tablet", platform: "ios", brand: "apple", notifier: demo.IOS}},
 			{15, device{name: "browser", platform: "web"}},
 		} {
 			if r.IntN(100) < extra.share {
@@ -105,12 +129,16 @@ func people(r *rand.Rand, users, groups int) ([]*user, []*group) {
 	return all, teams
 }
 
-// newToken is made of names, so that the day is always the same.
+// newToken is made of names, so that the day is always the same. It looks like
+// those of its vendor as far as that says how they look.
 func (d *device) newToken() string {
 	d.tokens++
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %d", d.of.name, d.name, d.tokens))
-	if d.notifier == demo.IOS {
+	switch d.notifier {
+	case demo.IOS:
 		return hex.EncodeToString(sum[:])
+	case demo.OPPO:
+		return strings.ToUpper(d.brand) + "_CN_" + hex.EncodeToString(sum[:16])
 	}
 	return fmt.Sprintf("%s-%s-%d:%s", d.of.name, d.name, d.tokens, hex.EncodeToString(sum[:12]))
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/rouse-im/rouse/internal/demo"
 )
 
@@ -8,7 +10,7 @@ import (
 func (s *story) report(d *device, state string) {
 	d.state = state
 	s.tell(demo.Line{
-		Do: demo.Presence, Node: d.node, User: d.of.name, Device: d.name, Platform: d.platform,
+		Do: demo.Presence, Node: d.node, User: d.of.name, Device: d.name, Platform: d.platform, Brand: d.brand,
 		State: state, Session: d.session, Step: d.step,
 	})
 }
@@ -69,7 +71,7 @@ func (s *story) leave(d *device) {
 		d.step++
 		d.state, d.token = loggedOut, ""
 		s.tell(demo.Line{
-			Do: demo.Presence, Node: d.node, User: d.of.name, Device: d.name, Platform: d.platform,
+			Do: demo.Presence, Node: d.node, User: d.of.name, Device: d.name, Platform: d.platform, Brand: d.brand,
 			State: loggedOut, Session: d.session, Step: d.step, Unbind: true,
 		})
 	}
@@ -84,13 +86,17 @@ func (s *story) renew(d *device) {
 	s.bind(d)
 }
 
-// sell gives a phone to a stranger, whose login takes the token along. The
-// seller never said goodbye.
-func (s *story) sell(from, to *user) {
-	old, phone := from.devices[0], to.devices[0]
-	if !old.online() || old.token == "" || phone.notifier != old.notifier || old.voip || phone.voip {
+// sell gives a phone to a stranger with one of the same vendor, whose login
+// takes the token along. The seller never said goodbye.
+func (s *story) sell(from *user) {
+	old := from.devices[0]
+	heirs := slices.DeleteFunc(slices.Clone(s.users[users-strangers:]), func(u *user) bool {
+		return u.devices[0].notifier != old.notifier || u.devices[0].voip
+	})
+	if !old.online() || old.token == "" || old.voip || len(heirs) == 0 {
 		return
 	}
+	phone := heirs[s.r.IntN(len(heirs))].devices[0]
 	s.next(old, disconnected)
 	phone.token, old.token = old.token, ""
 	s.login(phone)
@@ -100,7 +106,7 @@ func (s *story) sell(from, to *user) {
 func (s *story) late(d *device) {
 	if d.session > 1 && d.online() {
 		s.tell(demo.Line{
-			Do: demo.Presence, Node: d.node, User: d.of.name, Device: d.name, Platform: d.platform,
+			Do: demo.Presence, Node: d.node, User: d.of.name, Device: d.name, Platform: d.platform, Brand: d.brand,
 			State: disconnected, Session: d.session - 1, Step: 1_000,
 		})
 	}

@@ -1,0 +1,62 @@
+package demo
+
+import (
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/vendors/fake"
+)
+
+const (
+	huaweiApp     = "100000001"
+	huaweiProject = "200000001"
+)
+
+// openHuawei is Push Kit for HMS.
+func openHuawei(r rig) (*station, error) {
+	s, f := newHuawei(r, Huawei)
+	f.AddApp(huaweiApp, secret)
+	s.credentials = func(at *site) []*rousev1.Credential {
+		return []*rousev1.Credential{{Name: Huawei, RatePerSecond: steadyRate, Vendor: &rousev1.Credential_Huawei{Huawei: &rousev1.HuaweiCredential{
+			AppId: huaweiApp, AppSecret: secret, BadgeClass: firstPage,
+			Endpoint: at.url, AuthEndpoint: at.url, CaPem: at.ca,
+		}}}}
+	}
+	return s, nil
+}
+
+// openHarmony is Push Kit for HarmonyOS 5 and later.
+func openHarmony(r rig) (*station, error) {
+	account, err := fake.NewHuaweiAccount(huaweiProject)
+	if err != nil {
+		return nil, err
+	}
+	s, f := newHuawei(r, Harmony)
+	f.AddAccount(account)
+	s.credentials = func(at *site) []*rousev1.Credential {
+		return []*rousev1.Credential{{Name: Harmony, RatePerSecond: steadyRate, Vendor: &rousev1.Credential_Harmony{Harmony: &rousev1.HarmonyCredential{
+			ServiceAccountJson: string(account.JSON()), Endpoint: at.url, CaPem: at.ca,
+		}}}}
+	}
+	return s, nil
+}
+
+func newHuawei(r rig, vendor string) (*station, *fake.Huawei) {
+	f := fake.NewHuawei(fake.HuaweiOptions{
+		Cert: r.cert, AnyDevice: true, KeepPerDevice: keptPerDevice, PerSecond: unhurried,
+		OnPush: func(p fake.HuaweiPush) {
+			badge := noBadge
+			if p.Badge != nil && p.Badge.Set != nil {
+				badge = *p.Badge.Set
+			}
+			r.told(Pushed{vendor, p.Token, p.PushID, p.MessageID, badge, false})
+		},
+	})
+	return &station{
+		vendor: vendor, script: &f.Faults, serve: f.Serve, shut: f.Close,
+		expire: f.RevokeBearers, dead: f.Unregister,
+		icon: func(token string) (int, bool) { d, ok := f.Device(token); return d.Badge, ok },
+		faults: map[string]fault{
+			Down:     asking(fake.HuaweiRefusal(500, "81000001", "System inner error.")),
+			Throttle: asking(fake.HuaweiRefusal(503, "80300020", "Flow control")),
+		},
+	}, f
+}
