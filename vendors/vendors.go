@@ -32,6 +32,10 @@ type BatchSender interface {
 	Sender
 	// MaxBatch is the most tokens of one call, >= 2.
 	MaxBatch() int
+	// Same tells whether a and b look the same on the vendor's wire but for
+	// PushID and Token, so that one SendBatch can carry both. Expires counts to
+	// the second or coarser. It must be fast, and an equivalence.
+	Same(a, b *Notification) bool
 	// SendBatch sends what n shows to all tokens; n.Token and n.PushID are of
 	// the first. len(tokens) is 1..MaxBatch(), without repeats. It returns a
 	// Result for each token, in the order of tokens, whatever order and number
