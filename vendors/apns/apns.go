@@ -26,6 +26,7 @@ import (
 	"github.com/sideshow/apns2"
 
 	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/doubt"
 )
 
 // errClosed is what Send returns after Close.
@@ -54,6 +55,7 @@ type Sender struct {
 	slots  chan struct{}
 	closed chan struct{}
 	once   sync.Once
+	doubt  doubt.Doubt
 }
 
 // New makes a sender; it connects at the first Send. The error names the
@@ -120,13 +122,18 @@ func (s *Sender) Send(ctx context.Context, n *vendors.Notification) (vendors.Res
 	defer func() { <-s.slots }()
 	x, err := s.push(ctx, push)
 	if err != nil || x.reason != reasonExpired || s.signer == nil {
-		return x.result(), err
+		return s.weigh(x), err
 	}
 	if wait := s.signer.renew(x.bearer, time.Now()); wait > 0 {
 		return vendors.Result{Outcome: vendors.Throttled, Code: reasonExpired, RetryAfter: wait}, nil
 	}
 	x, err = s.push(ctx, push)
-	return x.result(), err
+	return s.weigh(x), err
+}
+
+// weigh drops no token for what a wrong environment or bundle id brings about.
+func (s *Sender) weigh(x *exchange) vendors.Result {
+	return s.doubt.Weigh(x.result(), "BadDeviceToken", "DeviceTokenNotForTopic")
 }
 
 // local is the result for a push that needs no question to APNs.

@@ -54,6 +54,9 @@ func TestReasonsOnTheWire(t *testing.T) {
 		a, c := newFake(t, fake.APNsOptions{AnyDevice: true})
 		s := newSender(t, c)
 		n := &vendors.Notification{PushID: testPushID, Token: "ab", Channel: vendors.ChannelAlert, Title: "t", Badge: -1, Expires: time.Now().Add(time.Hour)}
+		if res, err := s.Send(t.Context(), n); err != nil || res.Outcome != vendors.Accepted { // no doubt about the credential
+			t.Fatalf("%+v, %v", res, err)
+		}
 		for reason, m := range meanings {
 			f := fake.Reason(m.status, reason)
 			f.Times = 1

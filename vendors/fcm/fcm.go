@@ -25,6 +25,7 @@ import (
 
 	"github.com/rouse-im/rouse/vendors"
 	"github.com/rouse-im/rouse/vendors/bearer"
+	"github.com/rouse-im/rouse/vendors/doubt"
 )
 
 var _ vendors.Sender = (*Sender)(nil)
@@ -38,6 +39,7 @@ type Sender struct {
 	client *messaging.Client
 
 	bearers *bearer.Cache
+	doubt   doubt.Doubt
 	conns   *connections
 	// slots holds one entry for each push that may start: the connection to
 	// use. Its capacity is MaxInFlight.
@@ -147,7 +149,8 @@ func (s *Sender) deliver(ctx context.Context, m *messaging.Message, via http.Rou
 		case needsBearer(x.answer) && !last:
 			s.bearers.Invalidate(value)
 		default:
-			return classify(x.answer, time.Now()), nil
+			// Every token is another project's to a wrong service account.
+			return s.doubt.Weigh(classify(x.answer, time.Now()), "SENDER_ID_MISMATCH"), nil
 		}
 	}
 }

@@ -132,6 +132,9 @@ func TestTokenStates(t *testing.T) {
 		r.fake.AddDevice(other.Token, "elsewhere")
 		r.fake.Unregister(dead.Token)
 		unknown.Token = "never-seen"
+		if res, err := r.Send(t.Context(), r.push()); err != nil || res.Outcome != vendors.Accepted { // no doubt about the credential
+			t.Fatalf("%+v, %v", res, err)
+		}
 		for want, n := range map[string]*vendors.Notification{
 			"SENDER_ID_MISMATCH": other, "UNREGISTERED": dead, "INVALID_ARGUMENT": unknown,
 		} {
