@@ -25,12 +25,16 @@ const (
 	FCM     = "fcm"
 	Huawei  = "huawei" // HMS
 	Harmony = "harmony"
+	Honor   = "honor"
 	Xiaomi  = "xiaomi"
 	OPPO    = "oppo"
+	Vivo    = "vivo"
+	Meizu   = "meizu"
 )
 
 var names = map[string]string{
-	APNs: "APNs", FCM: "FCM", Huawei: "Huawei", Harmony: "HarmonyOS", Xiaomi: "Xiaomi", OPPO: "OPPO",
+	APNs: "APNs", FCM: "FCM", Huawei: "Huawei", Harmony: "HarmonyOS", Honor: "Honor",
+	Xiaomi: "Xiaomi", OPPO: "OPPO", Vivo: "vivo", Meizu: "Meizu",
 }
 
 // Name is a vendor's name, for people.
@@ -57,7 +61,7 @@ func shown(vendor string, badge int) (number int, ok bool) {
 	switch vendor {
 	case APNs, FCM, OPPO:
 		return badge, true
-	case Huawei, Harmony:
+	case Huawei, Harmony, Honor:
 		return min(badge, maxIcon), true
 	}
 	return 0, false
@@ -139,7 +143,7 @@ type rig struct {
 
 // openers has the vendors in the order of their ports.
 func openers() []func(rig) (*station, error) {
-	return []func(rig) (*station, error){openAPNs, openFCM, openHuawei, openHarmony, openXiaomi, openOPPO}
+	return []func(rig) (*station, error){openAPNs, openFCM, openHuawei, openHarmony, openHonor, openXiaomi, openOPPO, openVivo, openMeizu}
 }
 
 // StartVendors opens all fakes; Close ends them.

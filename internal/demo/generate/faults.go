@@ -4,8 +4,9 @@ import (
 	"github.com/rouse-im/rouse/internal/demo"
 )
 
-// makers are the vendors of phones that are neither Apple's nor Google's.
-var makers = []string{demo.Huawei, demo.Harmony, demo.Xiaomi, demo.OPPO}
+// makers are the vendors of phones that are neither Apple's nor Google's, and
+// their notifiers.
+var makers = []string{demo.Huawei, demo.Harmony, demo.Honor, demo.Xiaomi, demo.OPPO, demo.Vivo, demo.Meizu}
 
 // throttled: all vendors refuse pushes for their number, and say how long to wait.
 func (s *story) throttled() {
@@ -21,7 +22,7 @@ func (s *story) throttled() {
 // expired: access tokens end before their time. Nobody notices but the clients,
 // which ask for new ones.
 func (s *story) expired() {
-	for _, vendor := range []string{demo.FCM, demo.Huawei, demo.Harmony, demo.OPPO} {
+	for _, vendor := range []string{demo.FCM, demo.Huawei, demo.Harmony, demo.Honor, demo.OPPO, demo.Vivo} {
 		s.tell(demo.Line{Do: demo.Fault, Vendor: vendor, Fault: demo.Expired})
 	}
 	for range 8 {
@@ -112,12 +113,11 @@ func (s *story) crash() {
 	}
 }
 
-// retirement: apps are deleted from phones, so their tokens die, two or more at
-// each vendor.
+// retirement: apps are deleted from phones, so their tokens die, two at each vendor.
 func (s *story) retirement() {
-	for _, p := range phones {
+	for _, notifier := range append([]string{demo.IOS, demo.Android}, makers...) {
 		for range 2 {
-			s.retire(p.notifier)
+			s.retire(notifier)
 		}
 	}
 	for range 10 {

@@ -67,12 +67,15 @@ var phones = []struct {
 	platform, brand, notifier string
 }{
 	{40, "ios", "apple", demo.IOS},
-	{8, "android", "google", demo.Android},
-	{16, "android", "huawei", demo.Huawei},
-	{12, "harmony", "huawei", demo.Harmony},
-	{14, "android", "xiaomi", demo.Xiaomi},
-	{6, "android", "oppo", demo.OPPO},
-	{4, "android", "realme", demo.OPPO},
+	{6, "android", "google", demo.Android},
+	{11, "android", "huawei", demo.Huawei},
+	{9, "harmony", "huawei", demo.Harmony},
+	{8, "android", "honor", demo.Honor},
+	{10, "android", "xiaomi", demo.Xiaomi},
+	{5, "android", "oppo", demo.OPPO},
+	{2, "android", "realme", demo.OPPO},
+	{6, "android", "vivo", demo.Vivo},
+	{3, "android", "meizu", demo.Meizu},
 }
 
 // newPhone is of a maker that n, 0..99, chooses.
