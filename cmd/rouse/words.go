@@ -57,7 +57,7 @@ var englishWords = map[word]string{
 	wordBadge:      "%s\t%s\t%s\t%d pushes\tsent %d\ton the icon %d",
 	wordVendor:     "vendors\t%d\tpushes taken, %d distinct ids, %d sent again after an unknown answer, %d doubled",
 	wordTime:       "time\t%s\tevents in %s (%d/s), outcomes %s later; all in all %s",
-	wordKept:       "Nothing is missing: every message has an outcome for every device, every outcome has ended, and each accepted one reached a vendor under one push id.",
+	wordKept:       "Nothing is missing: every message has an outcome for every device, every outcome has ended, and each accepted one reached its device's vendor under one push id.",
 	wordBroken:     "PROMISES WERE BROKEN: %d findings",
 	wordMore:       "... and %d more",
 	wordBreach:     "the check has failed with %d findings; please report it, with the lines above",
@@ -83,7 +83,7 @@ var chineseWords = map[word]string{
 	wordBadge:      "%s\t%s\t%s\t推送 %d 次\t下发 %d\t图标显示 %d",
 	wordVendor:     "厂商侧\t%d\t次推送被接收，%d 个不同的推送 id，%d 次因结果未知而重发，%d 次重复打扰",
 	wordTime:       "用时\t%s\t事件 %s（每秒 %d 个），最后的结果再过 %s；总计 %s",
-	wordKept:       "没有遗漏：每条消息对每台设备都有结果，每个结果都已终结，每个被接受的推送都以唯一的推送 id 到达厂商。",
+	wordKept:       "没有遗漏：每条消息对每台设备都有结果，每个结果都已终结，每个被接受的推送都以唯一的推送 id 到达该设备的厂商。",
 	wordBroken:     "承诺未兑现：%d 处",
 	wordMore:       "……另有 %d 处",
 	wordBreach:     "核对未通过，共 %d 处；请连同以上内容一并反馈",
@@ -98,6 +98,7 @@ var (
 		demo.Unknown:  "a vendor saw a push without an outcome",
 		demo.SameID:   "two outcomes with one push id",
 		demo.Doubled:  "messages came to a device under two push ids",
+		demo.Astray:   "the push was for another device or of another message",
 		demo.BadBadge: "the push showed another badge",
 	}
 	chineseBreaches = map[demo.Breach]string{
@@ -107,6 +108,7 @@ var (
 		demo.Unknown:  "厂商收到了没有对应结果的推送",
 		demo.SameID:   "两个结果使用同一个推送 id",
 		demo.Doubled:  "同一消息以两个推送 id 到达同一设备",
+		demo.Astray:   "推送发给了另一台设备，或属于另一条消息",
 		demo.BadBadge: "推送显示的角标不一致",
 	}
 )

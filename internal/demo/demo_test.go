@@ -112,6 +112,12 @@ func TestVerifyNoticesBreaches(t *testing.T) {
 		{Unknown, func(p *played) { drop(p, isAccepted) }},
 		{Pending, func(p *played) { accepted(p).Status = rousev1.OutcomeStatus_OUTCOME_STATUS_PENDING }},
 		{Unseen, func(p *played) { delete(p.seen.pushes, accepted(p).GetPushId()) }},
+		{Astray, func(p *played) {
+			o := accepted(p)
+			twin := *p.seen.pushes[o.GetPushId()]
+			twin.Token = "of somebody else"
+			p.seen.pushes[o.GetPushId()] = &twin
+		}},
 		{BadBadge, func(p *played) { accepted(p).Badge = new(accepted(p).GetBadge() + 1) }},
 		{SameID, func(p *played) {
 			u, i := some(p, isAccepted)

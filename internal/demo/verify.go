@@ -17,6 +17,7 @@ const (
 	Unseen   Breach = "unseen"    // accepted, but no vendor saw the push
 	Unknown  Breach = "unknown"   // a vendor saw a push that no outcome knows
 	SameID   Breach = "same-id"   // two outcomes have one push id
+	Astray   Breach = "astray"    // the push was for another token, or of another message, than the outcome says
 	Doubled  Breach = "doubled"   // a device got one message under two push ids
 	BadBadge Breach = "bad-badge" // the push showed another number than the outcome says
 )
@@ -37,6 +38,7 @@ func verify(lines []Line, p *played) (found []Finding) {
 	add := func(b Breach, format string, args ...any) {
 		found = append(found, Finding{b, fmt.Sprintf(format, args...)})
 	}
+	bound := bindings(lines)
 	has := map[wanted]bool{}
 	known := map[string]bool{}
 	for user, list := range p.outcomes {
@@ -46,6 +48,10 @@ func verify(lines []Line, p *played) (found []Finding) {
 				add(SameID, "user %s, device %s, message %s, push %s", user, o.GetDeviceId(), o.GetMessageId(), o.GetPushId())
 			}
 			known[o.GetPushId()] = true
+			s := p.seen.pushes[o.GetPushId()]
+			if s != nil && (s.Message != o.GetMessageId() || !bound[binding{user, o.GetDeviceId(), o.GetNotifier(), s.Token}]) {
+				add(Astray, "user %s, device %s, message %s, push %s", user, o.GetDeviceId(), o.GetMessageId(), o.GetPushId())
+			}
 			if b := p.check(o); b != "" {
 				add(b, "user %s, device %s, message %s, push %s", user, o.GetDeviceId(), o.GetMessageId(), o.GetPushId())
 			}
@@ -65,6 +71,19 @@ func verify(lines []Line, p *played) (found []Finding) {
 		add(Doubled, "%d", n)
 	}
 	return found
+}
+
+// binding is a token that a device had at some time of the day.
+type binding struct{ user, device, notifier, token string }
+
+func bindings(lines []Line) map[binding]bool {
+	all := map[binding]bool{}
+	for i := range lines {
+		if l := &lines[i]; l.Do == Bind {
+			all[binding{l.User, l.Device, l.Notifier, l.Token}] = true
+		}
+	}
+	return all
 }
 
 // wanted is an outcome that there must be; device is empty for a user who has none.
