@@ -35,7 +35,10 @@ func (a *shell) Receive(c actor.Context) {
 	case withdraw:
 		a.state.withdraw(m.c, now)
 	case landed:
-		a.metrics.answer(&m.p.answer)
+		a.metrics.latency.Observe(m.p.took.Seconds())
+		for p := range m.p.all() {
+			a.metrics.answer(&p.answer)
+		}
 		a.state.land(m.p, now)
 	case sendDue:
 		a.armed = time.Time{}

@@ -7,26 +7,47 @@ import (
 	"github.com/rouse-im/rouse/vendors"
 )
 
-// land takes the answer of a push in flight: it ends or goes back to the queue.
+// land takes the answer to the request that p leads: each of its pushes ends or
+// goes back to the queue. What is about the whole lane is learned once.
 func (s *state) land(p *push, now time.Time) {
 	p.flight.n--
-	p.inFlight = false
-	p.b.inFlight = nil
-	fresh := p.flight == s.flight
-	if p.answer.kind == answered {
-		s.verdict(p, fresh, now)
-	} else {
-		s.silence(p, fresh, now)
+	if p.flight == s.flight {
+		s.learnAll(p, now)
 	}
-	s.queue.rank(p.b, now)
+	// One pause for all, so that they may go together again.
+	pause := backoff(s.o.BackoffBase, s.o.BackoffMax, p.d.PushID, p.attempts)
+	for q := range p.all() {
+		q.inFlight = false
+		q.b.inFlight = nil
+		if p.answer.kind == answered {
+			s.verdict(q, pause, now)
+		} else {
+			s.silence(q, p.answer.kind, pause, now)
+		}
+		s.queue.rank(q.b, now)
+	}
+	p.rest = nil
 }
 
-// verdict acts on what the vendor said.
-func (s *state) verdict(p *push, fresh bool, now time.Time) {
-	res := &p.answer.res
-	if fresh {
-		s.learn(p, now)
+// learnAll draws from a request what it says about the whole lane. A panic is
+// about the push: it counts against the vendor only as the answer that a probe
+// owes.
+func (s *state) learnAll(p *push, now time.Time) {
+	switch {
+	case p.answer.kind == answered:
+		for _, q := range lessons(p) {
+			if q != nil {
+				s.learn(q, p.probe, now)
+			}
+		}
+	case p.answer.kind != panicked || p.probe:
+		s.breaker.fail(p.probe, p.answer.kind.obstacle(), now)
 	}
+}
+
+// verdict acts on what the vendor said of a push; pause is the request's backoff.
+func (s *state) verdict(p *push, pause time.Duration, now time.Time) {
+	res := &p.answer.res
 	switch res.Outcome {
 	case vendors.Accepted, vendors.TokenReplaced:
 		e := s.end(p, rousev1.OutcomeStatus_OUTCOME_STATUS_ACCEPTED, obstacle{rousev1.Reason_REASON_DELIVERED_TO_VENDOR, res.Code}, now)
@@ -48,61 +69,64 @@ func (s *state) verdict(p *push, fresh bool, now time.Time) {
 	case vendors.Transient:
 		fallthrough
 	default: // an outcome that is not known here
-		s.back(p, now)
+		p.back(pause, now)
 		s.retry(p, rousev1.Reason_REASON_VENDOR_UNAVAILABLE, now)
 	}
 }
 
-// learn draws from an answer what it says about the whole lane.
-func (s *state) learn(p *push, now time.Time) {
+// learn draws from the answer to one push what it says about the whole lane.
+func (s *state) learn(p *push, probe bool, now time.Time) {
 	res := &p.answer.res
 	switch res.Outcome {
 	case vendors.Accepted, vendors.TokenReplaced, vendors.TokenInvalid, vendors.Rejected:
 		s.pace.succeed(p.sentAt)
-		s.breaker.succeed(p.probe)
+		s.breaker.succeed(probe)
 	case vendors.Throttled:
 		if res.Scope != vendors.ScopeDevice {
 			s.pace.throttle(p.sentAt, res.RetryAfter, obstacle{rousev1.Reason_REASON_VENDOR_THROTTLED, res.Code}, now)
 		}
-		s.breaker.succeed(p.probe)
+		s.breaker.succeed(probe)
 	case vendors.QuotaExhausted:
 		end := now.Add(clampRetryAfter(res.RetryAfter, quotaPause, quotaPauseMax))
 		if end.After(s.queue.paused[p.level]) {
 			s.queue.paused[p.level] = end
 			s.queue.quota[p.level] = obstacle{rousev1.Reason_REASON_VENDOR_QUOTA, res.Code}
 		}
-		s.breaker.succeed(p.probe)
+		s.breaker.succeed(probe)
 	case vendors.CredentialBad:
-		s.breaker.refuse(p.probe, obstacle{rousev1.Reason_REASON_CREDENTIAL_REJECTED, res.Code}, now)
+		s.breaker.refuse(probe, obstacle{rousev1.Reason_REASON_CREDENTIAL_REJECTED, res.Code}, now)
 	case vendors.Transient:
 		fallthrough
 	default: // an outcome that is not known here
-		s.breaker.fail(p.probe, obstacle{rousev1.Reason_REASON_VENDOR_UNAVAILABLE, res.Code}, now)
+		s.breaker.fail(probe, obstacle{rousev1.Reason_REASON_VENDOR_UNAVAILABLE, res.Code}, now)
 	}
 }
 
-// silence acts on a send without an answer. The vendor may have taken the push:
-// it is repeated under the same id. A panic is about the push: it counts against
-// the vendor only as the answer that a probe owes.
-func (s *state) silence(p *push, fresh bool, now time.Time) {
-	reason, code := rousev1.Reason_REASON_VENDOR_UNAVAILABLE, ""
-	switch p.answer.kind {
+// obstacle is the one that a send without an answer is.
+func (k answerKind) obstacle() obstacle {
+	switch k {
 	case timedOut:
-		reason = rousev1.Reason_REASON_VENDOR_TIMEOUT
+		return obstacle{rousev1.Reason_REASON_VENDOR_TIMEOUT, ""}
 	case panicked:
-		code = "panic"
-		p.panics++
+		return obstacle{rousev1.Reason_REASON_VENDOR_UNAVAILABLE, "panic"}
 	}
-	p.answer.res = vendors.Result{Code: code}
-	if fresh && (p.answer.kind != panicked || p.probe) {
-		s.breaker.fail(p.probe, obstacle{reason, code}, now)
+	return obstacle{rousev1.Reason_REASON_VENDOR_UNAVAILABLE, ""}
+}
+
+// silence acts on a push without an answer. The vendor may have taken it: it is
+// repeated under the same id. Panics of its sender are counted for each push.
+func (s *state) silence(p *push, kind answerKind, pause time.Duration, now time.Time) {
+	why := kind.obstacle()
+	p.answer.res = vendors.Result{Code: why.code}
+	if kind == panicked {
+		p.panics++
 	}
 	if p.panics >= poisonPanics {
 		s.fail(p, rousev1.Reason_REASON_PAYLOAD_REJECTED, now)
 		return
 	}
-	s.back(p, now)
-	s.retry(p, reason, now)
+	p.back(pause, now)
+	s.retry(p, why.reason, now)
 }
 
 func (s *state) fail(p *push, reason rousev1.Reason, now time.Time) *Ended {
@@ -112,8 +136,7 @@ func (s *state) fail(p *push, reason rousev1.Reason, now time.Time) *Ended {
 }
 
 // back sets the pause of a push before its next attempt.
-func (s *state) back(p *push, now time.Time) {
-	pause := backoff(s.o.BackoffBase, s.o.BackoffMax, p.d.PushID, p.attempts)
+func (p *push) back(pause time.Duration, now time.Time) {
 	p.notBefore = now.Add(max(pause, min(p.answer.res.RetryAfter, retryAfterMax)))
 }
 

@@ -35,7 +35,8 @@ type Stats struct {
 	// but for those recovered after a restart.
 	Reserved, QueueLimit int
 	// Queued by level: call, im, badge, system, marketing.
-	Queued                [levels]int
+	Queued [levels]int
+	// Requests in flight.
 	InFlight, MaxInFlight int
 	Breaker               Breaker
 	// Obstacle is why an open breaker opened, with the vendor's code.

@@ -3,6 +3,7 @@ package lane
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -61,6 +62,61 @@ func BenchmarkPush(b *testing.B) {
 			if ended.Load() != int64(i) {
 				b.Fatalf("%d of %d ended", ended.Load(), i)
 			}
+		})
+	}
+}
+
+// slow takes a millisecond for each call, however many tokens it has.
+type slow struct{ most int }
+
+func (slow) Send(context.Context, *vendors.Notification) (vendors.Result, error) {
+	<-time.After(time.Millisecond)
+	return vendors.Result{Outcome: vendors.Accepted}, nil
+}
+
+func (slow) SendBatch(_ context.Context, _ *vendors.Notification, tokens []string) ([]vendors.Result, error) {
+	<-time.After(time.Millisecond)
+	results := make([]vendors.Result, len(tokens))
+	for i := range results {
+		results[i].Outcome = vendors.Accepted
+	}
+	return results, nil
+}
+func (s slow) MaxBatch() int                      { return s.most }
+func (slow) Same(a, b *vendors.Notification) bool { return vendors.Alike(a, b) }
+func (slow) MaxInFlight() int                     { return 16 }
+func (slow) Close()                               {}
+
+// BenchmarkGroupMessage is a message to a group of 10,000, from the first
+// Dispatch to the last Ended, with 16 calls of 1 ms in flight.
+func BenchmarkGroupMessage(b *testing.B) {
+	const group = 10_000
+	for _, most := range []int{1, 100, 1000} {
+		b.Run(fmt.Sprint(most), func(b *testing.B) {
+			w := newWorld(b)
+			var ended sync.WaitGroup
+			w.user = w.sys.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+				if _, ok := c.Message().(*Ended); ok {
+					ended.Done()
+				}
+			}, actor.WithMailbox(mailbox.Producer(1))))
+			w.dir.Put("app", "n", slow{most}, Options{})
+			l := w.dir.Get("app", "n")
+			dispatches := make([]*Dispatch, group)
+			for i := range dispatches {
+				dispatches[i] = newShared(fmt.Sprintf("%08d-0000-0000-0000-000000000000", i), uint64(i), "group")
+				dispatches[i].To = w.user
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				ended.Add(group)
+				for _, d := range dispatches {
+					l.ForceReserve()
+					l.Dispatch(d)
+				}
+				ended.Wait()
+			}
+			b.ReportMetric(float64(b.N)*group/b.Elapsed().Seconds(), "pushes/s")
 		})
 	}
 }

@@ -28,7 +28,10 @@ type Dispatch struct {
 	// Order is the same for pushes to the same binding: one of them is in flight
 	// at a time, in the order of their dispatch.
 	Order uint64
-	N     *vendors.Notification
+	// Shared: others are likely to get the same at the same time. The push may
+	// then wait up to 5 ms to go in one call with them, if the vendor can.
+	Shared bool
+	N      *vendors.Notification
 	// To is told the Ended; nil = nobody.
 	To *actor.PID
 	// TokenSum comes back in Ended, so that only the token sent is dropped.

@@ -23,7 +23,7 @@ var (
 	laneLabels  = []string{"app", "notifier"}
 	levelNames  = [levels]string{"call", "im", "badge", "system", "marketing"}
 	queuedDesc  = prometheus.NewDesc("rouse_lane_queued", "Pushes that wait in the lane.", append([]string{"level"}, laneLabels...), nil)
-	flyingDesc  = prometheus.NewDesc("rouse_lane_in_flight", "Pushes that wait for the vendor's answer.", laneLabels, nil)
+	flyingDesc  = prometheus.NewDesc("rouse_lane_in_flight", "Requests that wait for the vendor's answer.", laneLabels, nil)
 	reservDesc  = prometheus.NewDesc("rouse_lane_reserved", "Pushes admitted and not yet ended.", laneLabels, nil)
 	breakerDesc = prometheus.NewDesc("rouse_lane_breaker", "Breaker: 0 closed, 1 open, 2 probing.", laneLabels, nil)
 )
@@ -31,10 +31,10 @@ var (
 func newMetrics() *metrics {
 	return &metrics{
 		answers: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "rouse_lane_answers_total", Help: "Sends by what came of them.",
+			Name: "rouse_lane_answers_total", Help: "Pushes sent, by what came of each.",
 		}, append([]string{"outcome"}, laneLabels...)),
 		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "rouse_lane_send_seconds", Help: "Time from the start of a send to its answer or end.",
+			Name: "rouse_lane_send_seconds", Help: "Time from the start of a request to its answer or end.",
 			Buckets: []float64{.002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15},
 		}, laneLabels),
 		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -146,7 +146,6 @@ func (m *laneMetrics) answer(a *answer) {
 		*c = m.all.answers.WithLabelValues(outcomeNames[outcomeOf(a)], m.app, m.notifier)
 	}
 	(*c).Inc()
-	m.latency.Observe(a.took.Seconds())
 }
 
 func (m *laneMetrics) end(status rousev1.OutcomeStatus, reason rousev1.Reason) {

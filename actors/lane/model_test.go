@@ -19,9 +19,10 @@ type rig struct {
 	s        *state
 	o        Options
 	now, due time.Time
-	live     []*push // dispatched and not ended, in order
-	flying   []*push
-	sentAt   []time.Time
+	live     []*push     // dispatched and not ended, in order
+	flying   []*push     // each leads a request
+	sentAt   []time.Time // requests
+	entered  map[*push]time.Time
 	ended    map[string]*Ended
 	reserved int
 	paused   [levels]time.Time // quota, as the vendor said it
@@ -32,8 +33,15 @@ func newRig(t rapid.TB, o Options, maxInFlight int) *rig {
 	o = o.withDefaults()
 	return &rig{
 		t: t, o: o, s: newState(o, &flight{max: maxInFlight}),
-		now: time.Unix(1e9, 0), ended: map[string]*Ended{},
+		now: time.Unix(1e9, 0), ended: map[string]*Ended{}, entered: map[*push]time.Time{},
 	}
+}
+
+// coalesce lets requests carry up to n pushes, of which the titles are the same.
+func (r *rig) coalesce(n int) *rig {
+	r.s.flight.batch = n
+	r.s.flight.same = func(a, b *vendors.Notification) bool { return a.Title == b.Title }
+	return r
 }
 
 func (r *rig) notification(class vendors.Class, ttl time.Duration) *vendors.Notification {
@@ -41,12 +49,23 @@ func (r *rig) notification(class vendors.Class, ttl time.Duration) *vendors.Noti
 }
 
 func (r *rig) dispatch(id string, order uint64, n *vendors.Notification) *push {
-	p := &push{d: &Dispatch{PushID: id, Order: order, N: n}}
-	n.PushID = id
+	return r.enter(&push{d: &Dispatch{PushID: id, Order: order, N: n}})
+}
+
+// shared dispatches a push that others are likely to equal, to a token of its own.
+func (r *rig) shared(id string, order uint64, n *vendors.Notification) *push {
+	n.Token = "token of " + id
+	return r.enter(&push{d: &Dispatch{PushID: id, Order: order, N: n, Shared: true}})
+}
+
+func (r *rig) enter(p *push) *push {
+	id := p.d.PushID
+	p.d.N.PushID = id
 	r.reserved++
 	known := slices.ContainsFunc(r.live, func(q *push) bool { return q.d.PushID == id })
 	if !known && r.ended[id] == nil {
 		r.live = append(r.live, p)
+		r.entered[p] = r.now
 	}
 	r.s.dispatch(p, r.now)
 	r.settle()
@@ -58,31 +77,49 @@ func (r *rig) cancel(id string) {
 	r.settle()
 }
 
-// answer gives the oldest push in flight its answer, or the i-th.
+// answer gives the oldest request in flight its answer, or the i-th: all its
+// pushes the same.
 func (r *rig) answer(i int, a answer) *push {
+	return r.answerEach(i, func() answer { return a })
+}
+
+// answerEach asks for the answer of each push; the first one's kind is of all.
+func (r *rig) answerEach(i int, draw func() answer) *push {
 	p := r.flying[i]
 	r.flying = slices.Delete(r.flying, i, i+1)
-	p.answer = a
-	if a.kind == answered && a.res.Outcome == vendors.QuotaExhausted && p.flight == r.s.flight {
-		end := r.now.Add(clampRetryAfter(a.res.RetryAfter, quotaPause, quotaPauseMax))
-		if end.After(r.paused[p.level]) {
-			r.paused[p.level] = end
+	fresh := p.flight == r.s.flight
+	for q := range p.all() {
+		q.answer = draw()
+		q.answer.kind = p.answer.kind
+		if fresh {
+			r.hear(q)
 		}
 	}
 	r.s.land(p, r.now)
-	if a.kind == answered && a.res.Outcome == vendors.Throttled && a.res.Scope == vendors.ScopeCredential &&
-		a.res.RetryAfter > 0 && p.flight == r.s.flight {
-		if end := r.now.Add(min(a.res.RetryAfter, retryAfterMax)); end.After(r.until) {
-			r.until = end
-		}
-	}
 	r.settle()
 	return p
 }
 
+// hear notes the pauses that the vendor asks for.
+func (r *rig) hear(p *push) {
+	res := &p.answer.res
+	switch {
+	case p.answer.kind != answered:
+	case res.Outcome == vendors.QuotaExhausted:
+		end := r.now.Add(clampRetryAfter(res.RetryAfter, quotaPause, quotaPauseMax))
+		if end.After(r.paused[p.level]) {
+			r.paused[p.level] = end
+		}
+	case res.Outcome == vendors.Throttled && res.Scope == vendors.ScopeCredential && res.RetryAfter > 0:
+		if end := r.now.Add(min(res.RetryAfter, retryAfterMax)); end.After(r.until) {
+			r.until = end
+		}
+	}
+}
+
 func (r *rig) replace(maxInFlight int) {
 	r.paused, r.until = [levels]time.Time{}, time.Time{}
-	r.s.replace(r.o, &flight{max: maxInFlight}, r.now)
+	r.s.replace(r.o, &flight{max: maxInFlight, batch: r.s.flight.batch, same: r.s.flight.same}, r.now)
 	r.settle()
 }
 
@@ -102,7 +139,7 @@ func (r *rig) settle() {
 		r.live = slices.DeleteFunc(r.live, func(p *push) bool { return p.d.PushID == id })
 	}
 	for _, p := range r.s.sends {
-		r.checkSend(p)
+		r.checkRequest(p)
 		r.flying = append(r.flying, p)
 		r.sentAt = append(r.sentAt, r.now)
 	}
@@ -111,11 +148,31 @@ func (r *rig) settle() {
 	r.check()
 }
 
+// checkRequest looks at the pushes that go out now in one request.
+func (r *rig) checkRequest(p *push) {
+	orders, tokens := map[uint64]bool{}, map[string]bool{}
+	for q := range p.all() {
+		r.checkSend(q)
+		orders[q.d.Order], tokens[q.d.N.Token] = true, true
+		if q != p && (!q.d.Shared || q.panics > 0 || p.probe || q.level != p.level || !p.flight.same(p.d.N, q.d.N)) {
+			r.t.Fatalf("%s goes with %s, want it alone", q.d.PushID, p.d.PushID)
+		}
+		if p.deadline.After(q.d.N.Expires.Add(sendGrace)) || p.deadline.After(r.now.Add(r.o.SendTimeout)) {
+			r.t.Fatalf("%s has the deadline %v", q.d.PushID, p.deadline)
+		}
+	}
+	if n := 1 + len(p.rest); len(orders) != n || n > 1 && (len(tokens) != n || n > p.flight.batch) {
+		r.t.Fatalf("%d pushes in one request, to %d bindings and %d tokens; at most %d may be", n, len(orders), len(tokens), p.flight.batch)
+	}
+}
+
 // checkSend looks at a push that goes out now.
 func (r *rig) checkSend(p *push) {
-	for _, q := range r.flying {
-		if q.d.Order == p.d.Order {
-			r.t.Fatalf("%s sent while %s of the same binding is in flight", p.d.PushID, q.d.PushID)
+	for _, first := range r.flying {
+		for q := range first.all() {
+			if q.d.Order == p.d.Order {
+				r.t.Fatalf("%s sent while %s of the same binding is in flight", p.d.PushID, q.d.PushID)
+			}
 		}
 	}
 	for _, q := range r.live {
@@ -133,19 +190,50 @@ func (r *rig) checkSend(p *push) {
 	if r.now.Before(r.paused[p.level]) || r.now.Before(r.until) {
 		r.t.Fatalf("%s sent within a pause that the vendor asked for", p.d.PushID)
 	}
-	if p.deadline.After(p.d.N.Expires.Add(sendGrace)) || p.deadline.After(r.now.Add(r.o.SendTimeout)) {
-		r.t.Fatalf("%s has the deadline %v", p.d.PushID, p.deadline)
+}
+
+// checkWaits wants a push that could go at once to have gone, but for linger.
+func (r *rig) checkWaits() {
+	s := r.s
+	if s.mode != running || s.flight.n >= s.flight.max || s.breaker.open || r.o.PerSecond > 0 || s.pace.ceiling > 0 {
+		return
 	}
+	for _, p := range r.live {
+		waits := r.now.Sub(r.entered[p])
+		if p.inFlight || p.attempts > 0 || p.b.inFlight != nil || r.now.Before(p.b.hold) || r.now.Before(r.paused[p.level]) || r.now.Before(r.until) {
+			continue
+		}
+		may := time.Duration(0)
+		if p.d.Shared && s.flight.batch > 1 && p.level != levelCall {
+			may = linger
+		}
+		if p.b.alone() && (may == 0 || waits >= may) && !r.now.Before(s.pace.until) {
+			r.t.Fatalf("%s waits for %v", p.d.PushID, waits)
+		}
+	}
+}
+
+// alone: the binding has one push, which no other holds back.
+func (b *binding) alone() bool {
+	n := 0
+	for _, l := range b.lists {
+		for q := l.first; q != nil; q = q.next {
+			n++
+		}
+	}
+	return n == 1
 }
 
 // check looks at the whole after a command.
 func (r *rig) check() {
-	flying := 0
+	flying, pushes := 0, 0
 	for _, p := range r.flying {
+		pushes += 1 + len(p.rest)
 		if p.flight == r.s.flight {
 			flying++
 		}
 	}
+	r.checkWaits()
 	if n := r.s.flight.n; n != flying || n > r.s.flight.max {
 		r.t.Fatalf("%d in flight, the lane counts %d, at most %d may be", flying, n, r.s.flight.max)
 	}
@@ -156,8 +244,8 @@ func (r *rig) check() {
 	for _, n := range r.s.queue.counts {
 		queued += n
 	}
-	if queued != len(r.live)-len(r.flying) || queued != r.s.queue.expiry.len() {
-		r.t.Fatalf("%d queued by level, %d by expiry, want %d", queued, r.s.queue.expiry.len(), len(r.live)-len(r.flying))
+	if queued != len(r.live)-pushes || queued != r.s.queue.expiry.len() {
+		r.t.Fatalf("%d queued by level, %d by expiry, want %d", queued, r.s.queue.expiry.len(), len(r.live)-pushes)
 	}
 	if r.s.mode != running {
 		return
@@ -194,7 +282,7 @@ func (r *rig) checkRate() {
 // all expires at once.
 var (
 	ttls     = rapid.SampledFrom([]time.Duration{0, time.Second, 10 * time.Second, time.Minute, time.Hour, 3 * time.Hour})
-	waits    = rapid.SampledFrom([]time.Duration{0, time.Millisecond, 100 * time.Millisecond, 3 * time.Second, 40 * time.Second})
+	waits    = rapid.SampledFrom([]time.Duration{0, time.Millisecond, linger, 100 * time.Millisecond, 3 * time.Second, 40 * time.Second})
 	pauses   = rapid.SampledFrom([]time.Duration{-time.Second, 0, time.Nanosecond, time.Second, 20 * time.Second, 2 * time.Hour})
 	outcomes = rapid.SampledFrom([]vendors.Outcome{
 		vendors.Accepted, vendors.Accepted, vendors.Accepted, vendors.TokenInvalid, vendors.TokenReplaced, vendors.Throttled,
@@ -221,7 +309,7 @@ func drawAnswer(t *rapid.T) answer {
 func TestLaneKeepsItsPromises(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := Options{BreakerFailures: few.Draw(t, "failures"), PerSecond: rates.Draw(t, "rate"), Burst: few.Draw(t, "burst")}
-		r := newRig(t, o, few.Draw(t, "max"))
+		r := newRig(t, o, few.Draw(t, "max")).coalesce(few.Draw(t, "batch"))
 		commands := r.commands()
 		for range 12 {
 			t.Repeat(commands)
@@ -238,12 +326,15 @@ func (r *rig) commands() map[string]func(*rapid.T) {
 		n := r.notification(classes.Draw(t, "class"), ttls.Draw(t, "ttl"))
 		n.Channel = channels.Draw(t, "channel")
 		n.CollapseID = rapid.SampledFrom([]string{"", "", "x", "y"}).Draw(t, "collapse")
+		n.Title = rapid.SampledFrom([]string{"", "", "x"}).Draw(t, "title")
+		n.Token = rapid.SampledFrom([]string{"a", "b", "c", "d", "e", "f", "g"}).Draw(t, "token")
 		next++
-		r.dispatch(fmt.Sprint(next), orders.Draw(t, "order"), n)
+		d := &Dispatch{PushID: fmt.Sprint(next), Order: orders.Draw(t, "order"), N: n, Shared: rapid.IntRange(0, 3).Draw(t, "shared") > 0}
+		r.enter(&push{d: d})
 	}
 	answer := func(t *rapid.T) {
 		if n := len(r.flying); n > 0 {
-			r.answer(rapid.IntRange(0, n-1).Draw(t, "i"), drawAnswer(t))
+			r.answerEach(rapid.IntRange(0, n-1).Draw(t, "i"), func() answer { return drawAnswer(t) })
 		}
 	}
 	return map[string]func(*rapid.T){
@@ -252,7 +343,7 @@ func (r *rig) commands() map[string]func(*rapid.T) {
 		"dispatch again": func(t *rapid.T) {
 			if len(r.live) > 0 {
 				p := rapid.SampledFrom(r.live).Draw(t, "push")
-				r.dispatch(p.d.PushID, p.d.Order, p.d.N)
+				r.enter(&push{d: &Dispatch{PushID: p.d.PushID, Order: p.d.Order, N: p.d.N}})
 			}
 		},
 		"cancel": func(t *rapid.T) {

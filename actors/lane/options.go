@@ -4,10 +4,10 @@ import "time"
 
 // Options of one lane. A zero field takes its default.
 type Options struct {
-	// PerSecond is the credential's share of this node, in pushes per second;
-	// 0 = unlimited.
+	// PerSecond is the credential's share of this node, in requests per second,
+	// of which each may carry many pushes; 0 = unlimited.
 	PerSecond float64
-	// Burst is how many pushes may go at once after a quiet time; a tenth of
+	// Burst is how many requests may go at once after a quiet time; a tenth of
 	// PerSecond by default, at least 1.
 	Burst int
 	// QueueLimit bounds the pushes reserved and not yet ended; 100,000 by default.

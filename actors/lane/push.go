@@ -38,7 +38,7 @@ func levelOf(n *vendors.Notification) level {
 }
 
 // push is a Dispatch with its way through the lane. The sending goroutine reads
-// d.N, expires and flight and writes answer; all else is the actor's.
+// d.N, rest, deadline and flight and writes answer; all else is the actor's.
 type push struct {
 	d    *Dispatch
 	lane *Lane // the shell's
@@ -63,14 +63,15 @@ type push struct {
 	sentAt   time.Time
 	deadline time.Time
 	flight   *flight
+	rest     []*push // of the request that it leads
+	took     time.Duration
 	answer   answer
 }
 
-// answer is what came of one send.
+// answer is what came of one attempt.
 type answer struct {
 	kind answerKind
 	res  vendors.Result // of answered
-	took time.Duration
 }
 
 type answerKind uint8

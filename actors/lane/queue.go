@@ -119,7 +119,7 @@ func (b *binding) obstacle(now time.Time) obstacle {
 	if b.inFlight != nil && b.inFlight.why.reason != 0 {
 		return b.inFlight.why
 	}
-	if _, first, _, _ := b.heads(now, &[levels]time.Time{}); first != nil && now.Before(first.notBefore) {
+	if _, first, _, _ := b.heads(now, &[levels]time.Time{}); first != nil && first.why.reason != 0 && now.Before(first.notBefore) {
 		return first.why
 	}
 	return obstacle{reason: rousev1.Reason_REASON_TTL}

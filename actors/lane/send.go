@@ -10,26 +10,34 @@ import (
 	"github.com/rouse-im/rouse/vendors"
 )
 
-// flight is one sender and the pushes that it has in flight. Its goroutines are
+// flight is one sender and the requests that it has in flight. Its goroutines are
 // kept: a send needs a deep stack, which a new goroutine would grow each time.
 type flight struct {
 	max, n  int // n <= max
-	workers int // goroutines, as many as there were pushes in flight at once
+	workers int // goroutines, as many as there were requests in flight at once
 	work    chan *push
 	sender  vendors.Sender
-	ctx     context.Context // of all its sends
-	cancel  context.CancelFunc
+	batcher vendors.BatchSender // sender, if it is one
+	// batch is the most pushes of one request, of which all must be the same;
+	// below 2 each goes alone.
+	batch  int
+	same   func(a, b *vendors.Notification) bool
+	ctx    context.Context // of all its sends
+	cancel context.CancelFunc
 }
 
 func newFlight(s vendors.Sender) *flight {
 	f := &flight{max: max(1, s.MaxInFlight()), sender: s}
+	if b, ok := s.(vendors.BatchSender); ok {
+		f.batcher, f.batch, f.same = b, b.MaxBatch(), b.Same
+	}
 	f.work = make(chan *push, f.max)
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	return f
 }
 
-// start sends p, which n counts already. It does not block: work has room for
-// max pushes, and for each of the n there is a worker.
+// start sends the request that p leads, which n counts already. It does not
+// block: work has room for max requests, and for each of the n there is a worker.
 func (f *flight) start(p *push) {
 	if f.workers < f.n {
 		f.workers++
@@ -42,12 +50,12 @@ func (f *flight) start(p *push) {
 	f.work <- p
 }
 
-// send runs one attempt and brings the answer back as a message.
+// send makes the request that p leads and brings the answer back as a message.
 func (p *push) send() {
-	p.answer = answer{kind: panicked}
+	p.tell(answer{kind: panicked})
 	started := time.Now()
 	defer func() {
-		p.answer.took = time.Since(started)
+		p.took = time.Since(started)
 		if r := recover(); r != nil {
 			// The panic's value may hold what the push says; the stack does not.
 			p.lane.log.Error("sender panicked", "push_id", p.d.PushID, "stack", string(debug.Stack()))
@@ -57,14 +65,51 @@ func (p *push) send() {
 	ctx, cancel := context.WithDeadline(p.flight.ctx, p.deadline)
 	defer cancel()
 	failpoint.Hit("lane/before-send")
-	res, err := p.flight.sender.Send(ctx, p.d.N)
+	var res vendors.Result
+	var err error
+	if len(p.rest) > 0 {
+		err = p.sendBatch(ctx)
+	} else if res, err = p.flight.sender.Send(ctx, p.d.N); err == nil {
+		p.tell(answer{res: res})
+	}
 	failpoint.Hit("lane/after-send")
-	p.answer = answer{res: res}
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		p.tell(answer{kind: timedOut})
+	case err != nil:
+		p.tell(answer{kind: unanswered})
+	}
+}
+
+// codeResults marks an answer that has not one result for each token: it says
+// nothing about any of them.
+const codeResults = "rouse:RESULTS"
+
+func (p *push) sendBatch(ctx context.Context) error {
+	tokens := make([]string, 0, 1+len(p.rest))
+	for q := range p.all() {
+		tokens = append(tokens, q.d.N.Token)
+	}
+	results, err := p.flight.batcher.SendBatch(ctx, p.d.N, tokens)
 	if err != nil {
-		p.answer = answer{kind: unanswered}
-		if errors.Is(err, context.DeadlineExceeded) {
-			p.answer.kind = timedOut
-		}
+		return err
+	}
+	if len(results) != len(tokens) {
+		p.tell(answer{res: vendors.Result{Outcome: vendors.Transient, Code: codeResults}})
+		return nil
+	}
+	i := 0
+	for q := range p.all() {
+		q.answer = answer{res: results[i]}
+		i++
+	}
+	return nil
+}
+
+// tell gives all pushes of the request the same answer.
+func (p *push) tell(a answer) {
+	for q := range p.all() {
+		q.answer = a
 	}
 }
 

@@ -19,6 +19,8 @@ type state struct {
 	seq     uint64
 	breaker breaker
 	pace    pace
+	// lingerEnd is when the pushes that linger may go; past = none does.
+	lingerEnd time.Time
 	// flight is the sender in use; answers to another one are of the past and
 	// tell nothing about rate and credential.
 	flight *flight
@@ -37,7 +39,7 @@ const (
 
 // effects are what the shell has to do after a command.
 type effects struct {
-	sends    []*push
+	sends    []*push // each leads a request
 	ends     []ending
 	releases int // reservations of repeated or dropped dispatches
 	retries  int
@@ -86,7 +88,9 @@ func (s *state) dispatch(p *push, now time.Time) {
 	p.level, p.seq, p.since = levelOf(p.d.N), s.seq, s.seq
 	s.pushes[p.d.PushID] = p
 	s.peak = max(s.peak, len(s.pushes))
-	if old := s.queue.sameCollapse(p); old != nil {
+	old := s.queue.sameCollapse(p)
+	s.linger(p, old, now)
+	if old != nil {
 		p.since = old.since
 		s.supersede(old, now)
 	}
@@ -206,18 +210,25 @@ func (s *state) pump(now time.Time) {
 		if p == nil || !s.pace.take(now) {
 			return
 		}
-		s.queue.remove(p)
-		p.b.inFlight = p
-		s.queue.rank(p.b, now)
 		s.flight.n++
-		p.flight, p.inFlight, p.probe = s.flight, true, s.breaker.send()
-		p.attempts++
-		p.sentAt = now
-		p.deadline = now.Add(s.o.SendTimeout)
-		if grace := p.d.N.Expires.Add(sendGrace); grace.Before(p.deadline) {
-			p.deadline = grace
-		}
+		p.probe = s.breaker.send()
+		s.launch(p, now)
+		s.join(p, now)
 		s.sends = append(s.sends, p)
+	}
+}
+
+// launch takes a push out of the queue into flight.
+func (s *state) launch(p *push, now time.Time) {
+	s.queue.remove(p)
+	p.b.inFlight = p
+	s.queue.rank(p.b, now)
+	p.flight, p.inFlight = s.flight, true
+	p.attempts++
+	p.sentAt = now
+	p.deadline = now.Add(s.o.SendTimeout)
+	if grace := p.d.N.Expires.Add(sendGrace); grace.Before(p.deadline) {
+		p.deadline = grace
 	}
 }
 

@@ -58,7 +58,7 @@ func NewApp(s *rousev1.AppSettings, credentials []*rousev1.Credential) *App {
 		a.StaleAfter = DefaultStaleAfter
 	}
 	for _, c := range credentials {
-		a.Notifiers[c.GetName()] = Notifier{VoIP: c.GetApns().GetVoip(), Disabled: c.GetDisabled()}
+		a.Notifiers[c.GetName()] = Notifier{VoIP: c.GetApns().GetVoip(), Disabled: c.GetDisabled(), Coalesce: c.GetCoalesce()}
 	}
 	return a
 }

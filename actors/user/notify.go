@@ -14,8 +14,9 @@ import (
 	"github.com/rouse-im/rouse/vendors"
 )
 
-// Keys that the engine adds to the data of a push: receiver, sender, message
-// and, for groups, group. They win over keys of the sender's.
+// Keys that the engine adds to the data of a push: receiver (unless the
+// credential coalesces), sender, message and, for groups, group. They win over
+// keys of the sender's.
 const (
 	keyTo      = "t"
 	keyFrom    = "f"
@@ -25,8 +26,9 @@ const (
 
 // dispatch makes what a lane is told. A token that cannot be opened (its key
 // is gone) ends the push in place of the lane.
-func (a *Actor) dispatch(s *State, p Push, l *lane.Lane) LaneMessage {
+func (a *Actor) dispatch(s *State, app *App, p Push, l *lane.Lane) LaneMessage {
 	v := &p.Pending.Verdicts[p.Verdict]
+	coalesce := app != nil && app.Notifiers[v.Notifier].Coalesce
 	ref := lane.Ref{App: a.app, User: a.user, Message: p.Pending.Message, Device: v.Device, Notifier: v.Notifier}
 	id := PushID(a.app, a.user, v.Device, p.Pending.Message)
 	d := s.device(v.Device)
@@ -46,7 +48,7 @@ func (a *Actor) dispatch(s *State, p Push, l *lane.Lane) LaneMessage {
 	}
 	return LaneMessage{Lane: l, Dispatch: &lane.Dispatch{
 		Ref: ref, PushID: id, Order: order(a.app, a.user, v.Device, v.Notifier), To: a.home.To, TokenSum: [16]byte(b.Sum),
-		N: a.notification(p.Pending, v, d, id, token),
+		Shared: coalesce && forMany(p.Pending.Payload), N: a.notification(p.Pending, v, d, id, token, coalesce),
 	}}
 }
 
@@ -54,7 +56,13 @@ func (a *Actor) unsent(ref lane.Ref, id string, st rousev1.OutcomeStatus, r rous
 	return &lane.Ended{Ref: ref, PushID: id, Status: st, Reason: r, VendorCode: code, At: time.Now()}
 }
 
-func (a *Actor) notification(p *Pending, v *Verdict, d *Device, id, token string) *vendors.Notification {
+// forMany tells whether other users are likely to get the same at the same time.
+func forMany(m *rousev1.MessageEvent) bool {
+	return m.GetConversationType() == rousev1.ConversationType_CONVERSATION_TYPE_GROUP ||
+		m.GetClass() == rousev1.MessageClass_MESSAGE_CLASS_SYSTEM || m.GetClass() == rousev1.MessageClass_MESSAGE_CLASS_MARKETING
+}
+
+func (a *Actor) notification(p *Pending, v *Verdict, d *Device, id, token string, coalesce bool) *vendors.Notification {
 	m := p.Payload
 	c := m.GetContent()
 	n := &vendors.Notification{
@@ -71,7 +79,10 @@ func (a *Actor) notification(p *Pending, v *Verdict, d *Device, id, token string
 		n.Body = placeholder(d.Info.Lang)
 	}
 	maps.Copy(n.Data, c.GetData())
-	n.Data[keyTo], n.Data[keyMessage] = a.user, p.Message
+	if !coalesce {
+		n.Data[keyTo] = a.user
+	}
+	n.Data[keyMessage] = p.Message
 	if m.GetSender() != "" {
 		n.Data[keyFrom] = m.GetSender()
 	}

@@ -19,7 +19,7 @@ func (a *Actor) restore(c actor.Context, entries []Entry) {
 	s := &Step{Epoch: a.home.Epoch, Cell: a.cell, App: a.app, User: a.user}
 	t := turns.Get().(*turn)
 	defer a.release(t)
-	t.actor, t.env.Now = a, time.Now()
+	t.actor, t.env.Now, t.env.App = a, time.Now(), a.home.Deps.App(a.app)
 	if a.record != "" {
 		if err := t.state.Decode(a.record); err != nil {
 			a.home.Deps.Logger.Error("record of a user cannot be read; its pushes are left in the store", "app", a.app, "shard", a.home.Shard, "error", err)
@@ -36,7 +36,7 @@ func (a *Actor) restore(c actor.Context, entries []Entry) {
 		a.pending = append(a.pending, p)
 		for i := range p.Verdicts {
 			if p.Verdicts[i].Stage == StageLane {
-				s.Tell = append(s.Tell, a.again(&t.state, Push{Pending: p, Verdict: i}))
+				s.Tell = append(s.Tell, a.again(&t.state, t.env.App, Push{Pending: p, Verdict: i}))
 			}
 		}
 	}
@@ -62,7 +62,7 @@ func (a *Actor) unsealed(e Entry) (*Pending, error) {
 	return p, proto.Unmarshal(plain, p.Payload)
 }
 
-func (a *Actor) again(s *State, p Push) LaneMessage {
+func (a *Actor) again(s *State, app *App, p Push) LaneMessage {
 	v := &p.Pending.Verdicts[p.Verdict]
 	l := a.home.Deps.Lanes.Get(a.app, v.Notifier)
 	if l == nil {
@@ -71,7 +71,7 @@ func (a *Actor) again(s *State, p Push) LaneMessage {
 			rousev1.OutcomeStatus_OUTCOME_STATUS_FAILED, rousev1.Reason_REASON_NO_NOTIFIER, "")}
 	}
 	l.ForceReserve()
-	return a.dispatch(s, p, l)
+	return a.dispatch(s, app, p, l)
 }
 
 // query answers reads of the user, after what was decided before is durable.

@@ -266,7 +266,7 @@ const OutcomeDays = 7
 // effects gathers what happens after the commit.
 func (a *Actor) effects(t *turn, d *Decision, s *Step) {
 	for i, p := range d.Send { // in the order in which places were taken
-		s.Tell = append(s.Tell, a.dispatch(&t.state, p, t.taken[i]))
+		s.Tell = append(s.Tell, a.dispatch(&t.state, t.env.App, p, t.taken[i]))
 	}
 	for _, p := range d.Cancel {
 		v := &p.Pending.Verdicts[p.Verdict]

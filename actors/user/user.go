@@ -86,6 +86,8 @@ type Notifier struct {
 	Disabled bool
 	// Invalid: its key or certificate cannot be used.
 	Invalid bool
+	// Coalesce: its pushes name no receiver, so that a group's may share a call.
+	Coalesce bool
 }
 
 // Env is the world at the time of a decision.

@@ -87,7 +87,7 @@ type Credential struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Disabled credentials refuse pushes with REASON_NOTIFIER_DISABLED.
 	Disabled bool `protobuf:"varint,2,opt,name=disabled,proto3" json:"disabled,omitempty"`
-	// Pushes per second to the vendor; 0 = the vendor's documented limit, or none.
+	// Requests per second to the vendor; 0 = the vendor's documented limit, or none.
 	RatePerSecond uint32 `protobuf:"varint,3,opt,name=rate_per_second,json=ratePerSecond,proto3" json:"rate_per_second,omitempty"`
 	// Pushes accepted and not yet ended; more are refused upstream. 0 = 100000.
 	QueueLimit uint32 `protobuf:"varint,4,opt,name=queue_limit,json=queueLimit,proto3" json:"queue_limit,omitempty"`
