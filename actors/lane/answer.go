@@ -41,7 +41,7 @@ func (s *state) learnAll(p *push, now time.Time) {
 			}
 		}
 	case p.answer.kind != panicked || p.probe:
-		s.breaker.fail(p.probe, p.answer.kind.obstacle(), now)
+		s.breaker.silent(p.probe, p.sentAt, p.answer.kind.obstacle(), now)
 	}
 }
 

@@ -23,8 +23,9 @@ type breaker struct {
 	// credential: it opened because the vendor refuses the credential.
 	credential bool
 	why        obstacle
-	failures   int // in a row, while closed
-	opened     int // times in a row, while open
+	failures   int       // in a row, while closed
+	silentAt   time.Time // of the last one without an answer that counted
+	opened     int       // times in a row, while open
 	until      time.Time
 }
 
@@ -51,7 +52,18 @@ func (b *breaker) succeed(probe bool) {
 	}
 }
 
-// fail notes a send without an answer, or with a transient one.
+// silent notes a send without an answer. Sends that were under way together
+// count as one: a connection that breaks ends many of them, and says no more
+// about the vendor than one.
+func (b *breaker) silent(probe bool, sentAt time.Time, why obstacle, now time.Time) {
+	if !b.open && !sentAt.After(b.silentAt) {
+		return
+	}
+	b.silentAt = now
+	b.fail(probe, why, now)
+}
+
+// fail notes a transient answer, or none.
 func (b *breaker) fail(probe bool, why obstacle, now time.Time) {
 	switch {
 	case !b.open:

@@ -18,8 +18,9 @@ type Options struct {
 	// BackoffBase and BackoffMax bound the pause after an attempt without a
 	// verdict: random in (0, base * 2^(attempts-1)], at most max; 500 ms and 1 min.
 	BackoffBase, BackoffMax time.Duration
-	// BreakerFailures in a row without an answer, or with a transient one, open
-	// the breaker; 20 by default. One push probes after BreakerPause, which
+	// BreakerFailures one after the other without an answer, or with a transient
+	// one, open
+	// the breaker; 10 by default. One push probes after BreakerPause, which
 	// doubles up to BreakerPauseMax; 5 s and 1 min.
 	BreakerFailures               int
 	BreakerPause, BreakerPauseMax time.Duration
@@ -51,7 +52,7 @@ func (o Options) withDefaults() Options {
 	}
 	orInt(&o.Burst, max(1, int(min(o.PerSecond, 1e6)/10)))
 	orInt(&o.QueueLimit, 100_000)
-	orInt(&o.BreakerFailures, 20)
+	orInt(&o.BreakerFailures, 10)
 	orDuration(&o.SendTimeout, 15*time.Second)
 	orDuration(&o.BackoffBase, 500*time.Millisecond)
 	orDuration(&o.BackoffMax, time.Minute)

@@ -370,7 +370,17 @@ func TestSilentVendorOpensTheBreaker(t *testing.T) {
 	r.answer(0, accepted)
 	r.im("3", 3)
 	r.advance(time.Millisecond)
-	for range 3 {
+	for len(r.flying) > 1 { // sent together, they fail as one
+		r.answer(0, answer{kind: unanswered})
+	}
+	if r.s.breaker.failures != 1 {
+		t.Errorf("%d failures in a row, want 1", r.s.breaker.failures)
+	}
+	for !r.s.breaker.open {
+		r.advance(time.Millisecond)
+		r.answer(len(r.flying)-1, said(vendors.Transient))
+	}
+	for len(r.flying) > 0 {
 		r.answer(0, said(vendors.Transient))
 	}
 	start := r.now
