@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -148,5 +149,11 @@ func TestRecent(t *testing.T) {
 	r.whole = false
 	if !r.maybe(7, "never seen") {
 		t.Error("a day that is known in part spares a look")
+	}
+}
+
+func TestActorSize(t *testing.T) {
+	if n := unsafe.Sizeof(Actor{}); n > 128 {
+		t.Errorf("an actor takes %d bytes; over 128 each active user costs 16 more", n)
 	}
 }
