@@ -18,10 +18,9 @@ type Options struct {
 	// BackoffBase and BackoffMax bound the pause after an attempt without a
 	// verdict: random in (0, base * 2^(attempts-1)], at most max; 500 ms and 1 min.
 	BackoffBase, BackoffMax time.Duration
-	// BreakerFailures one after the other without an answer, or with a transient
-	// one, open
-	// the breaker; 10 by default. One push probes after BreakerPause, which
-	// doubles up to BreakerPauseMax; 5 s and 1 min.
+	// BreakerFailures one after the other, without an answer or with a transient
+	// one, open the breaker; 10 by default. One push probes after BreakerPause,
+	// which doubles up to BreakerPauseMax; 5 s and 1 min.
 	BreakerFailures               int
 	BreakerPause, BreakerPauseMax time.Duration
 	// CredentialPause and CredentialPauseMax are the same for a credential that

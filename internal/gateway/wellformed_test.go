@@ -51,6 +51,9 @@ func drawEvent(t *rapid.T) *rousev1.Event {
 	}
 	m := message("m", "u").GetMessage()
 	for range rapid.IntRange(0, 2).Draw(t, "changes") {
+		if m.Content == nil { // an earlier change took it
+			m.Content = &rousev1.Content{}
+		}
 		changes[rapid.IntRange(0, len(changes)-1).Draw(t, "field")](t, m)
 	}
 	return &rousev1.Event{Kind: &rousev1.Event_Message{Message: m}}
