@@ -3,12 +3,10 @@ package main
 import (
 	"bufio"
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
@@ -19,28 +17,14 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"rouse": main})
 }
 
-// roused is the real server, built once.
-var roused = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "roused-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "roused")
-	if out, err := exec.CommandContext(context.Background(), "go", "build", "-o", path, "../roused").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return path, nil
-})
-
 func TestScripts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts servers")
 	}
-	path, err := roused()
-	if err != nil {
-		t.Fatal(err)
+	path := filepath.Join(t.TempDir(), "roused") // the real server
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "../roused").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	t.Cleanup(func() { os.RemoveAll(filepath.Dir(path)) })
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
