@@ -366,6 +366,29 @@ func stored(t *testing.T, e *engine) (n int) {
 	return n
 }
 
+// What cannot be read, because its sealing key is gone, is erased all the same.
+func TestEraseUnreadable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs := vfs.NewMem()
+		e := startEngine(t, fs, nil)
+		e.bind("ann", "phone", "aabb")
+		shard := e.store.ShardOf("app", "ann")
+		key := storage.AppendOutboxKey(nil, storage.OutboxKey{Shard: shard, DueMilli: 1, App: "app", User: "ann", Message: "m1"})
+		planted := make(chan error, 1)
+		e.store.Propose(shard, []storage.Mutation{{Op: storage.Set, Key: key, Value: []byte("damaged")}}, func(err error) { planted <- err })
+		if err := <-planted; err != nil {
+			t.Fatal(err)
+		}
+		e.stop()
+		e = startEngine(t, fs, nil)
+		e.must("ann", &rousev1.EraseUserRequest{UserId: "ann"})
+		if _, err := e.store.Get(key); !errors.Is(err, storage.ErrNotFound) {
+			t.Errorf("the unreadable entry of an erased user: %v", err)
+		}
+		e.stop()
+	})
+}
+
 func TestErase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := startEngine(t, vfs.NewMem(), nil)

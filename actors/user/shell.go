@@ -121,9 +121,18 @@ func (a *Actor) step(c actor.Context, cmd any, done func(actors.Reply)) {
 		a.reply(c, done, d.Reply)
 		return
 	}
-	t.state.Apply(d.Events)
 	s := &Step{Epoch: a.home.Epoch, Cell: a.cell, App: a.app, User: a.user, Done: done, Reply: d.Reply}
-	a.persist(t, &d, s)
+	if d.Erase {
+		if err := a.erase(t, s); err != nil {
+			a.home.Deps.Logger.Error("what is kept of a user cannot be listed; nothing was erased", "app", a.app, "shard", a.home.Shard, "error", err)
+			a.reply(c, done, internal("the store cannot be read; nothing was erased"))
+			return
+		}
+	}
+	t.state.Apply(d.Events)
+	if !d.Erase {
+		a.persist(t, &d, s)
+	}
 	a.effects(t, &d, s)
 	switch cmd := cmd.(type) {
 	case Bind:
@@ -199,10 +208,6 @@ func (p *page) reset() { p.buf, p.marks = p.buf[:0], p.marks[:0] }
 // persist turns the decision into mutations: the record, and for each touched
 // message its outbox entry or its outcome.
 func (a *Actor) persist(t *turn, d *Decision, s *Step) {
-	if d.Erase {
-		a.erase(t, s)
-		return
-	}
 	w := &t.page
 	if d.Changed {
 		w.buf = storage.AppendUserKey(w.buf, a.home.Shard, a.app, a.user)
@@ -237,19 +242,22 @@ func (a *Actor) persist(t *turn, d *Decision, s *Step) {
 	a.cell.Pending.Store(int32(len(a.pending)))
 }
 
-// erase removes the record, the outcomes and the outbox entries, whether they
-// are durable yet or not: the shard keeps the order of its steps.
-func (a *Actor) erase(t *turn, s *Step) {
-	s.Mutations = append(s.Mutations, storage.Mutation{Op: storage.Delete, Key: storage.AppendUserKey(nil, a.home.Shard, a.app, a.user)})
-	for day, n := unixDay(t.env.Now), uint16(0); n <= OutcomeDays; n++ {
-		s.Mutations = append(s.Mutations, storage.UserOutcomes(a.home.Shard, day-n, a.app, a.user).Delete())
+// erase removes the record, the outcomes and the outbox entries: those in the
+// store, readable or not, and those on their way there, since the shard keeps
+// the order of its steps. It reads the shard's outbox.
+func (a *Actor) erase(t *turn, s *Step) error {
+	today := unixDay(t.env.Now)
+	ms, err := a.home.Deps.Store.EraseUser(a.app, a.user, today-min(today, OutcomeDays), today)
+	if err != nil {
+		return err
 	}
 	for _, p := range a.pending {
-		s.Mutations = append(s.Mutations, storage.Mutation{Op: storage.Delete, Key: a.outboxKey(nil, p)})
+		ms = append(ms, storage.Mutation{Op: storage.Delete, Key: a.outboxKey(nil, p)})
 	}
-	s.Erased = true
+	s.Mutations, s.Erased = ms, true
 	a.record, a.pending, a.undurable, a.recent = "", nil, nil, recent{}
 	a.cell.Pending.Store(0)
+	return nil
 }
 
 func (a *Actor) outboxKey(b []byte, p *Pending) []byte {
