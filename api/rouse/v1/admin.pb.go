@@ -77,6 +77,76 @@ func (BadgeMode) EnumDescriptor() ([]byte, []int) {
 	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{0}
 }
 
+// CredentialState sums up a credential; the first that holds, from the bottom up.
+type CredentialState int32
+
+const (
+	CredentialState_CREDENTIAL_STATE_UNSPECIFIED CredentialState = 0
+	// Nothing was sent through it since this server started.
+	CredentialState_CREDENTIAL_STATE_UNTRIED CredentialState = 1
+	// The vendor takes it.
+	CredentialState_CREDENTIAL_STATE_VALID CredentialState = 2
+	// The quota of a class is used up.
+	CredentialState_CREDENTIAL_STATE_OUT_OF_QUOTA CredentialState = 3
+	// The vendor does not answer.
+	CredentialState_CREDENTIAL_STATE_UNREACHABLE CredentialState = 4
+	// The vendor refuses it, or its secrets cannot be used.
+	CredentialState_CREDENTIAL_STATE_INVALID  CredentialState = 5
+	CredentialState_CREDENTIAL_STATE_DISABLED CredentialState = 6
+	CredentialState_CREDENTIAL_STATE_BANNED   CredentialState = 7
+)
+
+// Enum value maps for CredentialState.
+var (
+	CredentialState_name = map[int32]string{
+		0: "CREDENTIAL_STATE_UNSPECIFIED",
+		1: "CREDENTIAL_STATE_UNTRIED",
+		2: "CREDENTIAL_STATE_VALID",
+		3: "CREDENTIAL_STATE_OUT_OF_QUOTA",
+		4: "CREDENTIAL_STATE_UNREACHABLE",
+		5: "CREDENTIAL_STATE_INVALID",
+		6: "CREDENTIAL_STATE_DISABLED",
+		7: "CREDENTIAL_STATE_BANNED",
+	}
+	CredentialState_value = map[string]int32{
+		"CREDENTIAL_STATE_UNSPECIFIED":  0,
+		"CREDENTIAL_STATE_UNTRIED":      1,
+		"CREDENTIAL_STATE_VALID":        2,
+		"CREDENTIAL_STATE_OUT_OF_QUOTA": 3,
+		"CREDENTIAL_STATE_UNREACHABLE":  4,
+		"CREDENTIAL_STATE_INVALID":      5,
+		"CREDENTIAL_STATE_DISABLED":     6,
+		"CREDENTIAL_STATE_BANNED":       7,
+	}
+)
+
+func (x CredentialState) Enum() *CredentialState {
+	p := new(CredentialState)
+	*p = x
+	return p
+}
+
+func (x CredentialState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CredentialState) Descriptor() protoreflect.EnumDescriptor {
+	return file_rouse_v1_admin_proto_enumTypes[1].Descriptor()
+}
+
+func (CredentialState) Type() protoreflect.EnumType {
+	return &file_rouse_v1_admin_proto_enumTypes[1]
+}
+
+func (x CredentialState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CredentialState.Descriptor instead.
+func (CredentialState) EnumDescriptor() ([]byte, []int) {
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{1}
+}
+
 // Role of an API key.
 type Role int32
 
@@ -121,11 +191,11 @@ func (x Role) String() string {
 }
 
 func (Role) Descriptor() protoreflect.EnumDescriptor {
-	return file_rouse_v1_admin_proto_enumTypes[1].Descriptor()
+	return file_rouse_v1_admin_proto_enumTypes[2].Descriptor()
 }
 
 func (Role) Type() protoreflect.EnumType {
-	return &file_rouse_v1_admin_proto_enumTypes[1]
+	return &file_rouse_v1_admin_proto_enumTypes[2]
 }
 
 func (x Role) Number() protoreflect.EnumNumber {
@@ -134,7 +204,7 @@ func (x Role) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Role.Descriptor instead.
 func (Role) EnumDescriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{1}
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{2}
 }
 
 // AppSettings: absent or zero fields mean the default named beside them.
@@ -708,8 +778,14 @@ func (x *ListAppsResponse) GetApps() []*App {
 type PutCredentialRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Empty = the key's app.
-	AppId         string      `protobuf:"bytes,1,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
-	Credential    *Credential `protobuf:"bytes,2,opt,name=credential,proto3" json:"credential,omitempty"`
+	AppId      string      `protobuf:"bytes,1,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
+	Credential *Credential `protobuf:"bytes,2,opt,name=credential,proto3" json:"credential,omitempty"`
+	// Ask the vendor first, and store nothing when it refuses the credential.
+	Validate bool `protobuf:"varint,3,opt,name=validate,proto3" json:"validate,omitempty"`
+	// Rotation: while the vendor refuses the new secrets, go on with those of the
+	// credential that is replaced, at most this long. Absent = not at all; at
+	// most 30 d. It is kept over restarts.
+	KeepPrevious  *durationpb.Duration `protobuf:"bytes,4,opt,name=keep_previous,json=keepPrevious,proto3" json:"keep_previous,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -754,6 +830,20 @@ func (x *PutCredentialRequest) GetAppId() string {
 func (x *PutCredentialRequest) GetCredential() *Credential {
 	if x != nil {
 		return x.Credential
+	}
+	return nil
+}
+
+func (x *PutCredentialRequest) GetValidate() bool {
+	if x != nil {
+		return x.Validate
+	}
+	return false
+}
+
+func (x *PutCredentialRequest) GetKeepPrevious() *durationpb.Duration {
+	if x != nil {
+		return x.KeepPrevious
 	}
 	return nil
 }
@@ -893,6 +983,733 @@ func (x *ListCredentialsResponse) GetCredentials() []*Credential {
 	return nil
 }
 
+type GetCredentialStatusRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty = the key's app.
+	AppId         string `protobuf:"bytes,1,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
+	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCredentialStatusRequest) Reset() {
+	*x = GetCredentialStatusRequest{}
+	mi := &file_rouse_v1_admin_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCredentialStatusRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCredentialStatusRequest) ProtoMessage() {}
+
+func (x *GetCredentialStatusRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_admin_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCredentialStatusRequest.ProtoReflect.Descriptor instead.
+func (*GetCredentialStatusRequest) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *GetCredentialStatusRequest) GetAppId() string {
+	if x != nil {
+		return x.AppId
+	}
+	return ""
+}
+
+func (x *GetCredentialStatusRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type GetCredentialStatusResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Status        *CredentialStatus      `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCredentialStatusResponse) Reset() {
+	*x = GetCredentialStatusResponse{}
+	mi := &file_rouse_v1_admin_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCredentialStatusResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCredentialStatusResponse) ProtoMessage() {}
+
+func (x *GetCredentialStatusResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_admin_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCredentialStatusResponse.ProtoReflect.Descriptor instead.
+func (*GetCredentialStatusResponse) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *GetCredentialStatusResponse) GetStatus() *CredentialStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+type CredentialStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	State CredentialState        `protobuf:"varint,2,opt,name=state,proto3,enum=rouse.v1.CredentialState" json:"state,omitempty"`
+	// Why the state is not VALID; the vendor's own code beside it.
+	Reason     Reason `protobuf:"varint,3,opt,name=reason,proto3,enum=rouse.v1.Reason" json:"reason,omitempty"`
+	VendorCode string `protobuf:"bytes,4,opt,name=vendor_code,json=vendorCode,proto3" json:"vendor_code,omitempty"`
+	// Pushes admitted and not ended, and requests under way, on this server.
+	Queued   uint64 `protobuf:"varint,5,opt,name=queued,proto3" json:"queued,omitempty"`
+	InFlight uint32 `protobuf:"varint,6,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
+	// Rate in force, in what the vendor counts; 0 = unlimited.
+	PerSecond float64 `protobuf:"fixed64,7,opt,name=per_second,json=perSecond,proto3" json:"per_second,omitempty"`
+	// Nothing is sent before; absent = sending goes on.
+	PausedUntil *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=paused_until,json=pausedUntil,proto3" json:"paused_until,omitempty"`
+	// One for each class with a bound or an exhausted quota.
+	Quotas []*QuotaUse `protobuf:"bytes,9,rep,name=quotas,proto3" json:"quotas,omitempty"`
+	// Path on the HTTP port that the vendor's receipts go to; empty for vendors without.
+	ReceiptPath string `protobuf:"bytes,10,opt,name=receipt_path,json=receiptPath,proto3" json:"receipt_path,omitempty"`
+	// Until then the secrets of before the last PutCredential still help out.
+	PreviousUntil *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=previous_until,json=previousUntil,proto3" json:"previous_until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CredentialStatus) Reset() {
+	*x = CredentialStatus{}
+	mi := &file_rouse_v1_admin_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CredentialStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CredentialStatus) ProtoMessage() {}
+
+func (x *CredentialStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_admin_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CredentialStatus.ProtoReflect.Descriptor instead.
+func (*CredentialStatus) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *CredentialStatus) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *CredentialStatus) GetState() CredentialState {
+	if x != nil {
+		return x.State
+	}
+	return CredentialState_CREDENTIAL_STATE_UNSPECIFIED
+}
+
+func (x *CredentialStatus) GetReason() Reason {
+	if x != nil {
+		return x.Reason
+	}
+	return Reason_REASON_UNSPECIFIED
+}
+
+func (x *CredentialStatus) GetVendorCode() string {
+	if x != nil {
+		return x.VendorCode
+	}
+	return ""
+}
+
+func (x *CredentialStatus) GetQueued() uint64 {
+	if x != nil {
+		return x.Queued
+	}
+	return 0
+}
+
+func (x *CredentialStatus) GetInFlight() uint32 {
+	if x != nil {
+		return x.InFlight
+	}
+	return 0
+}
+
+func (x *CredentialStatus) GetPerSecond() float64 {
+	if x != nil {
+		return x.PerSecond
+	}
+	return 0
+}
+
+func (x *CredentialStatus) GetPausedUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PausedUntil
+	}
+	return nil
+}
+
+func (x *CredentialStatus) GetQuotas() []*QuotaUse {
+	if x != nil {
+		return x.Quotas
+	}
+	return nil
+}
+
+func (x *CredentialStatus) GetReceiptPath() string {
+	if x != nil {
+		return x.ReceiptPath
+	}
+	return ""
+}
+
+func (x *CredentialStatus) GetPreviousUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PreviousUntil
+	}
+	return nil
+}
+
+type QuotaUse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Class MessageClass           `protobuf:"varint,1,opt,name=class,proto3,enum=rouse.v1.MessageClass" json:"class,omitempty"`
+	// Pushes counted today; a crash may add some that were not sent.
+	Used uint64 `protobuf:"varint,2,opt,name=used,proto3" json:"used,omitempty"`
+	// 0 = no bound is configured.
+	Limit uint64 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
+	// The vendor's next midnight.
+	ResetsAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=resets_at,json=resetsAt,proto3" json:"resets_at,omitempty"`
+	// Pushes of the class wait until then; absent = they go.
+	ExhaustedUntil *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=exhausted_until,json=exhaustedUntil,proto3" json:"exhausted_until,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *QuotaUse) Reset() {
+	*x = QuotaUse{}
+	mi := &file_rouse_v1_admin_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QuotaUse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QuotaUse) ProtoMessage() {}
+
+func (x *QuotaUse) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_admin_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QuotaUse.ProtoReflect.Descriptor instead.
+func (*QuotaUse) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *QuotaUse) GetClass() MessageClass {
+	if x != nil {
+		return x.Class
+	}
+	return MessageClass_MESSAGE_CLASS_UNSPECIFIED
+}
+
+func (x *QuotaUse) GetUsed() uint64 {
+	if x != nil {
+		return x.Used
+	}
+	return 0
+}
+
+func (x *QuotaUse) GetLimit() uint64 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *QuotaUse) GetResetsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ResetsAt
+	}
+	return nil
+}
+
+func (x *QuotaUse) GetExhaustedUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExhaustedUntil
+	}
+	return nil
+}
+
+type ValidateCredentialRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty = the key's app.
+	AppId string `protobuf:"bytes,1,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
+	// Types that are valid to be assigned to Which:
+	//
+	//	*ValidateCredentialRequest_Name
+	//	*ValidateCredentialRequest_Credential
+	Which         isValidateCredentialRequest_Which `protobuf_oneof:"which"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ValidateCredentialRequest) Reset() {
+	*x = ValidateCredentialRequest{}
+	mi := &file_rouse_v1_admin_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ValidateCredentialRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ValidateCredentialRequest) ProtoMessage() {}
+
+func (x *ValidateCredentialRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_admin_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ValidateCredentialRequest.ProtoReflect.Descriptor instead.
+func (*ValidateCredentialRequest) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ValidateCredentialRequest) GetAppId() string {
+	if x != nil {
+		return x.AppId
+	}
+	return ""
+}
+
+func (x *ValidateCredentialRequest) GetWhich() isValidateCredentialRequest_Which {
+	if x != nil {
+		return x.Which
+	}
+	return nil
+}
+
+func (x *ValidateCredentialRequest) GetName() string {
+	if x != nil {
+		if x, ok := x.Which.(*ValidateCredentialRequest_Name); ok {
+			return x.Name
+		}
+	}
+	return ""
+}
+
+func (x *ValidateCredentialRequest) GetCredential() *Credential {
+	if x != nil {
+		if x, ok := x.Which.(*ValidateCredentialRequest_Credential); ok {
+			return x.Credential
+		}
+	}
+	return nil
+}
+
+type isValidateCredentialRequest_Which interface {
+	isValidateCredentialRequest_Which()
+}
+
+type ValidateCredentialRequest_Name struct {
+	// A stored credential.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3,oneof"`
+}
+
+type ValidateCredentialRequest_Credential struct {
+	// One that need not be stored; it is not stored by this.
+	Credential *Credential `protobuf:"bytes,3,opt,name=credential,proto3,oneof"`
+}
+
+func (*ValidateCredentialRequest_Name) isValidateCredentialRequest_Which() {}
+
+func (*ValidateCredentialRequest_Credential) isValidateCredentialRequest_Which() {}
+
+type ValidateCredentialResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// VALID, INVALID, OUT_OF_QUOTA or UNREACHABLE.
+	State      CredentialState `protobuf:"varint,1,opt,name=state,proto3,enum=rouse.v1.CredentialState" json:"state,omitempty"`
+	Reason     Reason          `protobuf:"varint,2,opt,name=reason,proto3,enum=rouse.v1.Reason" json:"reason,omitempty"`
+	VendorCode string          `protobuf:"bytes,3,opt,name=vendor_code,json=vendorCode,proto3" json:"vendor_code,omitempty"`
+	// What was asked of the vendor, for people.
+	Method string `protobuf:"bytes,4,opt,name=method,proto3" json:"method,omitempty"`
+	// The vendor's answers, secrets masked.
+	Replies       []*VendorReply `protobuf:"bytes,5,rep,name=replies,proto3" json:"replies,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ValidateCredentialResponse) Reset() {
+	*x = ValidateCredentialResponse{}
+	mi := &file_rouse_v1_admin_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ValidateCredentialResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ValidateCredentialResponse) ProtoMessage() {}
+
+func (x *ValidateCredentialResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_admin_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ValidateCredentialResponse.ProtoReflect.Descriptor instead.
+func (*ValidateCredentialResponse) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ValidateCredentialResponse) GetState() CredentialState {
+	if x != nil {
+		return x.State
+	}
+	return CredentialState_CREDENTIAL_STATE_UNSPECIFIED
+}
+
+func (x *ValidateCredentialResponse) GetReason() Reason {
+	if x != nil {
+		return x.Reason
+	}
+	return Reason_REASON_UNSPECIFIED
+}
+
+func (x *ValidateCredentialResponse) GetVendorCode() string {
+	if x != nil {
+		return x.VendorCode
+	}
+	return ""
+}
+
+func (x *ValidateCredentialResponse) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *ValidateCredentialResponse) GetReplies() []*VendorReply {
+	if x != nil {
+		return x.Replies
+	}
+	return nil
+}
+
+type TestCredentialRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty = the key's app.
+	AppId string `protobuf:"bytes,1,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
+	Name  string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// Vendor token of the device, at most 4096 bytes.
+	Token string `protobuf:"bytes,3,opt,name=token,proto3" json:"token,omitempty"`
+	// Empty = a text that says it is a test.
+	Content       *Content     `protobuf:"bytes,4,opt,name=content,proto3" json:"content,omitempty"`
+	Class         MessageClass `protobuf:"varint,5,opt,name=class,proto3,enum=rouse.v1.MessageClass" json:"class,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestCredentialRequest) Reset() {
+	*x = TestCredentialRequest{}
+	mi := &file_rouse_v1_admin_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestCredentialRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestCredentialRequest) ProtoMessage() {}
+
+func (x *TestCredentialRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_admin_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestCredentialRequest.ProtoReflect.Descriptor instead.
+func (*TestCredentialRequest) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *TestCredentialRequest) GetAppId() string {
+	if x != nil {
+		return x.AppId
+	}
+	return ""
+}
+
+func (x *TestCredentialRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *TestCredentialRequest) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *TestCredentialRequest) GetContent() *Content {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
+func (x *TestCredentialRequest) GetClass() MessageClass {
+	if x != nil {
+		return x.Class
+	}
+	return MessageClass_MESSAGE_CLASS_UNSPECIFIED
+}
+
+type TestCredentialResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// ACCEPTED or FAILED.
+	Status     OutcomeStatus `protobuf:"varint,1,opt,name=status,proto3,enum=rouse.v1.OutcomeStatus" json:"status,omitempty"`
+	Reason     Reason        `protobuf:"varint,2,opt,name=reason,proto3,enum=rouse.v1.Reason" json:"reason,omitempty"`
+	VendorCode string        `protobuf:"bytes,3,opt,name=vendor_code,json=vendorCode,proto3" json:"vendor_code,omitempty"`
+	VendorId   string        `protobuf:"bytes,4,opt,name=vendor_id,json=vendorId,proto3" json:"vendor_id,omitempty"`
+	PushId     string        `protobuf:"bytes,5,opt,name=push_id,json=pushId,proto3" json:"push_id,omitempty"`
+	// The vendor's answers, oldest first, tokens and secrets masked: for an
+	// access token, if one was needed, and for the push.
+	Replies       []*VendorReply `protobuf:"bytes,6,rep,name=replies,proto3" json:"replies,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestCredentialResponse) Reset() {
+	*x = TestCredentialResponse{}
+	mi := &file_rouse_v1_admin_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestCredentialResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestCredentialResponse) ProtoMessage() {}
+
+func (x *TestCredentialResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_admin_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestCredentialResponse.ProtoReflect.Descriptor instead.
+func (*TestCredentialResponse) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *TestCredentialResponse) GetStatus() OutcomeStatus {
+	if x != nil {
+		return x.Status
+	}
+	return OutcomeStatus_OUTCOME_STATUS_UNSPECIFIED
+}
+
+func (x *TestCredentialResponse) GetReason() Reason {
+	if x != nil {
+		return x.Reason
+	}
+	return Reason_REASON_UNSPECIFIED
+}
+
+func (x *TestCredentialResponse) GetVendorCode() string {
+	if x != nil {
+		return x.VendorCode
+	}
+	return ""
+}
+
+func (x *TestCredentialResponse) GetVendorId() string {
+	if x != nil {
+		return x.VendorId
+	}
+	return ""
+}
+
+func (x *TestCredentialResponse) GetPushId() string {
+	if x != nil {
+		return x.PushId
+	}
+	return ""
+}
+
+func (x *TestCredentialResponse) GetReplies() []*VendorReply {
+	if x != nil {
+		return x.Replies
+	}
+	return nil
+}
+
+// VendorReply is one answer of a vendor as it came.
+type VendorReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Host and path that was asked, ids and tokens masked.
+	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	// HTTP status; 0 = no answer, body says why.
+	Status uint32 `protobuf:"varint,2,opt,name=status,proto3" json:"status,omitempty"`
+	// Headers that help support ("apns-id", "retry-after", trace ids).
+	Headers map[string]string `protobuf:"bytes,3,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// At most 8 KiB.
+	Body          string               `protobuf:"bytes,4,opt,name=body,proto3" json:"body,omitempty"`
+	Took          *durationpb.Duration `protobuf:"bytes,5,opt,name=took,proto3" json:"took,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VendorReply) Reset() {
+	*x = VendorReply{}
+	mi := &file_rouse_v1_admin_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VendorReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VendorReply) ProtoMessage() {}
+
+func (x *VendorReply) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_admin_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VendorReply.ProtoReflect.Descriptor instead.
+func (*VendorReply) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *VendorReply) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *VendorReply) GetStatus() uint32 {
+	if x != nil {
+		return x.Status
+	}
+	return 0
+}
+
+func (x *VendorReply) GetHeaders() map[string]string {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *VendorReply) GetBody() string {
+	if x != nil {
+		return x.Body
+	}
+	return ""
+}
+
+func (x *VendorReply) GetTook() *durationpb.Duration {
+	if x != nil {
+		return x.Took
+	}
+	return nil
+}
+
 type DeleteCredentialRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Empty = the key's app.
@@ -904,7 +1721,7 @@ type DeleteCredentialRequest struct {
 
 func (x *DeleteCredentialRequest) Reset() {
 	*x = DeleteCredentialRequest{}
-	mi := &file_rouse_v1_admin_proto_msgTypes[14]
+	mi := &file_rouse_v1_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -916,7 +1733,7 @@ func (x *DeleteCredentialRequest) String() string {
 func (*DeleteCredentialRequest) ProtoMessage() {}
 
 func (x *DeleteCredentialRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_admin_proto_msgTypes[14]
+	mi := &file_rouse_v1_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -929,7 +1746,7 @@ func (x *DeleteCredentialRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteCredentialRequest.ProtoReflect.Descriptor instead.
 func (*DeleteCredentialRequest) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{14}
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DeleteCredentialRequest) GetAppId() string {
@@ -954,7 +1771,7 @@ type DeleteCredentialResponse struct {
 
 func (x *DeleteCredentialResponse) Reset() {
 	*x = DeleteCredentialResponse{}
-	mi := &file_rouse_v1_admin_proto_msgTypes[15]
+	mi := &file_rouse_v1_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -966,7 +1783,7 @@ func (x *DeleteCredentialResponse) String() string {
 func (*DeleteCredentialResponse) ProtoMessage() {}
 
 func (x *DeleteCredentialResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_admin_proto_msgTypes[15]
+	mi := &file_rouse_v1_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -979,7 +1796,7 @@ func (x *DeleteCredentialResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteCredentialResponse.ProtoReflect.Descriptor instead.
 func (*DeleteCredentialResponse) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{15}
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{24}
 }
 
 type ApiKey struct {
@@ -998,7 +1815,7 @@ type ApiKey struct {
 
 func (x *ApiKey) Reset() {
 	*x = ApiKey{}
-	mi := &file_rouse_v1_admin_proto_msgTypes[16]
+	mi := &file_rouse_v1_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1010,7 +1827,7 @@ func (x *ApiKey) String() string {
 func (*ApiKey) ProtoMessage() {}
 
 func (x *ApiKey) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_admin_proto_msgTypes[16]
+	mi := &file_rouse_v1_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1023,7 +1840,7 @@ func (x *ApiKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApiKey.ProtoReflect.Descriptor instead.
 func (*ApiKey) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{16}
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ApiKey) GetKeyId() string {
@@ -1073,7 +1890,7 @@ type CreateApiKeyRequest struct {
 
 func (x *CreateApiKeyRequest) Reset() {
 	*x = CreateApiKeyRequest{}
-	mi := &file_rouse_v1_admin_proto_msgTypes[17]
+	mi := &file_rouse_v1_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1085,7 +1902,7 @@ func (x *CreateApiKeyRequest) String() string {
 func (*CreateApiKeyRequest) ProtoMessage() {}
 
 func (x *CreateApiKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_admin_proto_msgTypes[17]
+	mi := &file_rouse_v1_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1098,7 +1915,7 @@ func (x *CreateApiKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateApiKeyRequest.ProtoReflect.Descriptor instead.
 func (*CreateApiKeyRequest) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{17}
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CreateApiKeyRequest) GetAppId() string {
@@ -1133,7 +1950,7 @@ type CreateApiKeyResponse struct {
 
 func (x *CreateApiKeyResponse) Reset() {
 	*x = CreateApiKeyResponse{}
-	mi := &file_rouse_v1_admin_proto_msgTypes[18]
+	mi := &file_rouse_v1_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1145,7 +1962,7 @@ func (x *CreateApiKeyResponse) String() string {
 func (*CreateApiKeyResponse) ProtoMessage() {}
 
 func (x *CreateApiKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_admin_proto_msgTypes[18]
+	mi := &file_rouse_v1_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1158,7 +1975,7 @@ func (x *CreateApiKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateApiKeyResponse.ProtoReflect.Descriptor instead.
 func (*CreateApiKeyResponse) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{18}
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CreateApiKeyResponse) GetKey() *ApiKey {
@@ -1185,7 +2002,7 @@ type ListApiKeysRequest struct {
 
 func (x *ListApiKeysRequest) Reset() {
 	*x = ListApiKeysRequest{}
-	mi := &file_rouse_v1_admin_proto_msgTypes[19]
+	mi := &file_rouse_v1_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1197,7 +2014,7 @@ func (x *ListApiKeysRequest) String() string {
 func (*ListApiKeysRequest) ProtoMessage() {}
 
 func (x *ListApiKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_admin_proto_msgTypes[19]
+	mi := &file_rouse_v1_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1210,7 +2027,7 @@ func (x *ListApiKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApiKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListApiKeysRequest) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{19}
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListApiKeysRequest) GetAppId() string {
@@ -1229,7 +2046,7 @@ type ListApiKeysResponse struct {
 
 func (x *ListApiKeysResponse) Reset() {
 	*x = ListApiKeysResponse{}
-	mi := &file_rouse_v1_admin_proto_msgTypes[20]
+	mi := &file_rouse_v1_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1241,7 +2058,7 @@ func (x *ListApiKeysResponse) String() string {
 func (*ListApiKeysResponse) ProtoMessage() {}
 
 func (x *ListApiKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_admin_proto_msgTypes[20]
+	mi := &file_rouse_v1_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1254,7 +2071,7 @@ func (x *ListApiKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApiKeysResponse.ProtoReflect.Descriptor instead.
 func (*ListApiKeysResponse) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{20}
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListApiKeysResponse) GetKeys() []*ApiKey {
@@ -1275,7 +2092,7 @@ type RevokeApiKeyRequest struct {
 
 func (x *RevokeApiKeyRequest) Reset() {
 	*x = RevokeApiKeyRequest{}
-	mi := &file_rouse_v1_admin_proto_msgTypes[21]
+	mi := &file_rouse_v1_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1287,7 +2104,7 @@ func (x *RevokeApiKeyRequest) String() string {
 func (*RevokeApiKeyRequest) ProtoMessage() {}
 
 func (x *RevokeApiKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_admin_proto_msgTypes[21]
+	mi := &file_rouse_v1_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1300,7 +2117,7 @@ func (x *RevokeApiKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeApiKeyRequest.ProtoReflect.Descriptor instead.
 func (*RevokeApiKeyRequest) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{21}
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *RevokeApiKeyRequest) GetAppId() string {
@@ -1325,7 +2142,7 @@ type RevokeApiKeyResponse struct {
 
 func (x *RevokeApiKeyResponse) Reset() {
 	*x = RevokeApiKeyResponse{}
-	mi := &file_rouse_v1_admin_proto_msgTypes[22]
+	mi := &file_rouse_v1_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1337,7 +2154,7 @@ func (x *RevokeApiKeyResponse) String() string {
 func (*RevokeApiKeyResponse) ProtoMessage() {}
 
 func (x *RevokeApiKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_admin_proto_msgTypes[22]
+	mi := &file_rouse_v1_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1350,14 +2167,14 @@ func (x *RevokeApiKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeApiKeyResponse.ProtoReflect.Descriptor instead.
 func (*RevokeApiKeyResponse) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{22}
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{31}
 }
 
 var File_rouse_v1_admin_proto protoreflect.FileDescriptor
 
 const file_rouse_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x14rouse/v1/admin.proto\x12\brouse.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19rouse/v1/credential.proto\x1a\x13rouse/v1/user.proto\"\x9a\x04\n" +
+	"\x14rouse/v1/admin.proto\x12\brouse.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19rouse/v1/credential.proto\x1a\x15rouse/v1/intake.proto\x1a\x16rouse/v1/outcome.proto\x1a\x13rouse/v1/user.proto\"\x9a\x04\n" +
 	"\vAppSettings\x12;\n" +
 	"\rdevice_policy\x18\x01 \x01(\v2\x16.rouse.v1.DevicePolicyR\fdevicePolicy\x12*\n" +
 	"\vgroup_limit\x18\x02 \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=R\n" +
@@ -1396,12 +2213,14 @@ const file_rouse_v1_admin_proto_rawDesc = "" +
 	"\x03app\x18\x01 \x01(\v2\r.rouse.v1.AppR\x03app\"\x11\n" +
 	"\x0fListAppsRequest\"5\n" +
 	"\x10ListAppsResponse\x12!\n" +
-	"\x04apps\x18\x01 \x03(\v2\r.rouse.v1.AppR\x04apps\"t\n" +
+	"\x04apps\x18\x01 \x03(\v2\r.rouse.v1.AppR\x04apps\"\xe1\x01\n" +
 	"\x14PutCredentialRequest\x12\x1e\n" +
 	"\x06app_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\x05appId\x12<\n" +
 	"\n" +
 	"credential\x18\x02 \x01(\v2\x14.rouse.v1.CredentialB\x06\xbaH\x03\xc8\x01\x01R\n" +
-	"credential\"M\n" +
+	"credential\x12\x1a\n" +
+	"\bvalidate\x18\x03 \x01(\bR\bvalidate\x12O\n" +
+	"\rkeep_previous\x18\x04 \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x05\b\x80\x9a\x9e\x012\x00R\fkeepPrevious\"M\n" +
 	"\x15PutCredentialResponse\x124\n" +
 	"\n" +
 	"credential\x18\x01 \x01(\v2\x14.rouse.v1.CredentialR\n" +
@@ -1409,7 +2228,74 @@ const file_rouse_v1_admin_proto_rawDesc = "" +
 	"\x16ListCredentialsRequest\x12\x1e\n" +
 	"\x06app_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\x05appId\"Q\n" +
 	"\x17ListCredentialsResponse\x126\n" +
-	"\vcredentials\x18\x01 \x03(\v2\x14.rouse.v1.CredentialR\vcredentials\"Y\n" +
+	"\vcredentials\x18\x01 \x03(\v2\x14.rouse.v1.CredentialR\vcredentials\"\\\n" +
+	"\x1aGetCredentialStatusRequest\x12\x1e\n" +
+	"\x06app_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\x05appId\x12\x1e\n" +
+	"\x04name\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\x80\x01R\x04name\"Q\n" +
+	"\x1bGetCredentialStatusResponse\x122\n" +
+	"\x06status\x18\x01 \x01(\v2\x1a.rouse.v1.CredentialStatusR\x06status\"\xc7\x03\n" +
+	"\x10CredentialStatus\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12/\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x19.rouse.v1.CredentialStateR\x05state\x12(\n" +
+	"\x06reason\x18\x03 \x01(\x0e2\x10.rouse.v1.ReasonR\x06reason\x12\x1f\n" +
+	"\vvendor_code\x18\x04 \x01(\tR\n" +
+	"vendorCode\x12\x16\n" +
+	"\x06queued\x18\x05 \x01(\x04R\x06queued\x12\x1b\n" +
+	"\tin_flight\x18\x06 \x01(\rR\binFlight\x12\x1d\n" +
+	"\n" +
+	"per_second\x18\a \x01(\x01R\tperSecond\x12=\n" +
+	"\fpaused_until\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\vpausedUntil\x12*\n" +
+	"\x06quotas\x18\t \x03(\v2\x12.rouse.v1.QuotaUseR\x06quotas\x12!\n" +
+	"\freceipt_path\x18\n" +
+	" \x01(\tR\vreceiptPath\x12A\n" +
+	"\x0eprevious_until\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\rpreviousUntil\"\xe0\x01\n" +
+	"\bQuotaUse\x12,\n" +
+	"\x05class\x18\x01 \x01(\x0e2\x16.rouse.v1.MessageClassR\x05class\x12\x12\n" +
+	"\x04used\x18\x02 \x01(\x04R\x04used\x12\x14\n" +
+	"\x05limit\x18\x03 \x01(\x04R\x05limit\x127\n" +
+	"\tresets_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bresetsAt\x12C\n" +
+	"\x0fexhausted_until\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x0eexhaustedUntil\"\xa5\x01\n" +
+	"\x19ValidateCredentialRequest\x12\x1e\n" +
+	"\x06app_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\x05appId\x12 \n" +
+	"\x04name\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\x80\x01H\x00R\x04name\x126\n" +
+	"\n" +
+	"credential\x18\x03 \x01(\v2\x14.rouse.v1.CredentialH\x00R\n" +
+	"credentialB\x0e\n" +
+	"\x05which\x12\x05\xbaH\x02\b\x01\"\xe1\x01\n" +
+	"\x1aValidateCredentialResponse\x12/\n" +
+	"\x05state\x18\x01 \x01(\x0e2\x19.rouse.v1.CredentialStateR\x05state\x12(\n" +
+	"\x06reason\x18\x02 \x01(\x0e2\x10.rouse.v1.ReasonR\x06reason\x12\x1f\n" +
+	"\vvendor_code\x18\x03 \x01(\tR\n" +
+	"vendorCode\x12\x16\n" +
+	"\x06method\x18\x04 \x01(\tR\x06method\x12/\n" +
+	"\areplies\x18\x05 \x03(\v2\x15.rouse.v1.VendorReplyR\areplies\"\xde\x01\n" +
+	"\x15TestCredentialRequest\x12\x1e\n" +
+	"\x06app_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\x05appId\x12\x1e\n" +
+	"\x04name\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\x80\x01R\x04name\x12 \n" +
+	"\x05token\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\x80 R\x05token\x12+\n" +
+	"\acontent\x18\x04 \x01(\v2\x11.rouse.v1.ContentR\acontent\x126\n" +
+	"\x05class\x18\x05 \x01(\x0e2\x16.rouse.v1.MessageClassB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05class\"\xfb\x01\n" +
+	"\x16TestCredentialResponse\x12/\n" +
+	"\x06status\x18\x01 \x01(\x0e2\x17.rouse.v1.OutcomeStatusR\x06status\x12(\n" +
+	"\x06reason\x18\x02 \x01(\x0e2\x10.rouse.v1.ReasonR\x06reason\x12\x1f\n" +
+	"\vvendor_code\x18\x03 \x01(\tR\n" +
+	"vendorCode\x12\x1b\n" +
+	"\tvendor_id\x18\x04 \x01(\tR\bvendorId\x12\x17\n" +
+	"\apush_id\x18\x05 \x01(\tR\x06pushId\x12/\n" +
+	"\areplies\x18\x06 \x03(\v2\x15.rouse.v1.VendorReplyR\areplies\"\xfc\x01\n" +
+	"\vVendorReply\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x16\n" +
+	"\x06status\x18\x02 \x01(\rR\x06status\x12<\n" +
+	"\aheaders\x18\x03 \x03(\v2\".rouse.v1.VendorReply.HeadersEntryR\aheaders\x12\x12\n" +
+	"\x04body\x18\x04 \x01(\tR\x04body\x12-\n" +
+	"\x04took\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x04took\x1a:\n" +
+	"\fHeadersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"Y\n" +
 	"\x17DeleteCredentialRequest\x12\x1e\n" +
 	"\x06app_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\x05appId\x12\x1e\n" +
 	"\x04name\x18\x02 \x01(\tB\n" +
@@ -1441,14 +2327,23 @@ const file_rouse_v1_admin_proto_rawDesc = "" +
 	"\tBadgeMode\x12\x1a\n" +
 	"\x16BADGE_MODE_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18BADGE_MODE_OFFLINE_COUNT\x10\x01\x12\x13\n" +
-	"\x0fBADGE_MODE_NONE\x10\x02*a\n" +
+	"\x0fBADGE_MODE_NONE\x10\x02*\x8c\x02\n" +
+	"\x0fCredentialState\x12 \n" +
+	"\x1cCREDENTIAL_STATE_UNSPECIFIED\x10\x00\x12\x1c\n" +
+	"\x18CREDENTIAL_STATE_UNTRIED\x10\x01\x12\x1a\n" +
+	"\x16CREDENTIAL_STATE_VALID\x10\x02\x12!\n" +
+	"\x1dCREDENTIAL_STATE_OUT_OF_QUOTA\x10\x03\x12 \n" +
+	"\x1cCREDENTIAL_STATE_UNREACHABLE\x10\x04\x12\x1c\n" +
+	"\x18CREDENTIAL_STATE_INVALID\x10\x05\x12\x1d\n" +
+	"\x19CREDENTIAL_STATE_DISABLED\x10\x06\x12\x1b\n" +
+	"\x17CREDENTIAL_STATE_BANNED\x10\a*a\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vROLE_INTAKE\x10\x01\x12\x0e\n" +
 	"\n" +
 	"ROLE_ADMIN\x10\x02\x12\x0f\n" +
 	"\vROLE_VIEWER\x10\x03\x12\x11\n" +
-	"\rROLE_OPERATOR\x10\x042\x9d\x06\n" +
+	"\rROLE_OPERATOR\x10\x042\xbc\b\n" +
 	"\fAdminService\x12D\n" +
 	"\tCreateApp\x12\x1a.rouse.v1.CreateAppRequest\x1a\x1b.rouse.v1.CreateAppResponse\x12D\n" +
 	"\tUpdateApp\x12\x1a.rouse.v1.UpdateAppRequest\x1a\x1b.rouse.v1.UpdateAppResponse\x12@\n" +
@@ -1456,7 +2351,10 @@ const file_rouse_v1_admin_proto_rawDesc = "" +
 	"\bListApps\x12\x19.rouse.v1.ListAppsRequest\x1a\x1a.rouse.v1.ListAppsResponse\"\x03\x90\x02\x01\x12P\n" +
 	"\rPutCredential\x12\x1e.rouse.v1.PutCredentialRequest\x1a\x1f.rouse.v1.PutCredentialResponse\x12[\n" +
 	"\x0fListCredentials\x12 .rouse.v1.ListCredentialsRequest\x1a!.rouse.v1.ListCredentialsResponse\"\x03\x90\x02\x01\x12Y\n" +
-	"\x10DeleteCredential\x12!.rouse.v1.DeleteCredentialRequest\x1a\".rouse.v1.DeleteCredentialResponse\x12M\n" +
+	"\x10DeleteCredential\x12!.rouse.v1.DeleteCredentialRequest\x1a\".rouse.v1.DeleteCredentialResponse\x12g\n" +
+	"\x13GetCredentialStatus\x12$.rouse.v1.GetCredentialStatusRequest\x1a%.rouse.v1.GetCredentialStatusResponse\"\x03\x90\x02\x01\x12_\n" +
+	"\x12ValidateCredential\x12#.rouse.v1.ValidateCredentialRequest\x1a$.rouse.v1.ValidateCredentialResponse\x12S\n" +
+	"\x0eTestCredential\x12\x1f.rouse.v1.TestCredentialRequest\x1a .rouse.v1.TestCredentialResponse\x12M\n" +
 	"\fCreateApiKey\x12\x1d.rouse.v1.CreateApiKeyRequest\x1a\x1e.rouse.v1.CreateApiKeyResponse\x12O\n" +
 	"\vListApiKeys\x12\x1c.rouse.v1.ListApiKeysRequest\x1a\x1d.rouse.v1.ListApiKeysResponse\"\x03\x90\x02\x01\x12M\n" +
 	"\fRevokeApiKey\x12\x1d.rouse.v1.RevokeApiKeyRequest\x1a\x1e.rouse.v1.RevokeApiKeyResponseB0Z.github.com/rouse-im/rouse/api/rouse/v1;rousev1b\x06proto3"
@@ -1473,85 +2371,127 @@ func file_rouse_v1_admin_proto_rawDescGZIP() []byte {
 	return file_rouse_v1_admin_proto_rawDescData
 }
 
-var file_rouse_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_rouse_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_rouse_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_rouse_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_rouse_v1_admin_proto_goTypes = []any{
-	(BadgeMode)(0),                   // 0: rouse.v1.BadgeMode
-	(Role)(0),                        // 1: rouse.v1.Role
-	(*AppSettings)(nil),              // 2: rouse.v1.AppSettings
-	(*App)(nil),                      // 3: rouse.v1.App
-	(*CreateAppRequest)(nil),         // 4: rouse.v1.CreateAppRequest
-	(*CreateAppResponse)(nil),        // 5: rouse.v1.CreateAppResponse
-	(*UpdateAppRequest)(nil),         // 6: rouse.v1.UpdateAppRequest
-	(*UpdateAppResponse)(nil),        // 7: rouse.v1.UpdateAppResponse
-	(*GetAppRequest)(nil),            // 8: rouse.v1.GetAppRequest
-	(*GetAppResponse)(nil),           // 9: rouse.v1.GetAppResponse
-	(*ListAppsRequest)(nil),          // 10: rouse.v1.ListAppsRequest
-	(*ListAppsResponse)(nil),         // 11: rouse.v1.ListAppsResponse
-	(*PutCredentialRequest)(nil),     // 12: rouse.v1.PutCredentialRequest
-	(*PutCredentialResponse)(nil),    // 13: rouse.v1.PutCredentialResponse
-	(*ListCredentialsRequest)(nil),   // 14: rouse.v1.ListCredentialsRequest
-	(*ListCredentialsResponse)(nil),  // 15: rouse.v1.ListCredentialsResponse
-	(*DeleteCredentialRequest)(nil),  // 16: rouse.v1.DeleteCredentialRequest
-	(*DeleteCredentialResponse)(nil), // 17: rouse.v1.DeleteCredentialResponse
-	(*ApiKey)(nil),                   // 18: rouse.v1.ApiKey
-	(*CreateApiKeyRequest)(nil),      // 19: rouse.v1.CreateApiKeyRequest
-	(*CreateApiKeyResponse)(nil),     // 20: rouse.v1.CreateApiKeyResponse
-	(*ListApiKeysRequest)(nil),       // 21: rouse.v1.ListApiKeysRequest
-	(*ListApiKeysResponse)(nil),      // 22: rouse.v1.ListApiKeysResponse
-	(*RevokeApiKeyRequest)(nil),      // 23: rouse.v1.RevokeApiKeyRequest
-	(*RevokeApiKeyResponse)(nil),     // 24: rouse.v1.RevokeApiKeyResponse
-	(*DevicePolicy)(nil),             // 25: rouse.v1.DevicePolicy
-	(*durationpb.Duration)(nil),      // 26: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),    // 27: google.protobuf.Timestamp
-	(*Credential)(nil),               // 28: rouse.v1.Credential
+	(BadgeMode)(0),                      // 0: rouse.v1.BadgeMode
+	(CredentialState)(0),                // 1: rouse.v1.CredentialState
+	(Role)(0),                           // 2: rouse.v1.Role
+	(*AppSettings)(nil),                 // 3: rouse.v1.AppSettings
+	(*App)(nil),                         // 4: rouse.v1.App
+	(*CreateAppRequest)(nil),            // 5: rouse.v1.CreateAppRequest
+	(*CreateAppResponse)(nil),           // 6: rouse.v1.CreateAppResponse
+	(*UpdateAppRequest)(nil),            // 7: rouse.v1.UpdateAppRequest
+	(*UpdateAppResponse)(nil),           // 8: rouse.v1.UpdateAppResponse
+	(*GetAppRequest)(nil),               // 9: rouse.v1.GetAppRequest
+	(*GetAppResponse)(nil),              // 10: rouse.v1.GetAppResponse
+	(*ListAppsRequest)(nil),             // 11: rouse.v1.ListAppsRequest
+	(*ListAppsResponse)(nil),            // 12: rouse.v1.ListAppsResponse
+	(*PutCredentialRequest)(nil),        // 13: rouse.v1.PutCredentialRequest
+	(*PutCredentialResponse)(nil),       // 14: rouse.v1.PutCredentialResponse
+	(*ListCredentialsRequest)(nil),      // 15: rouse.v1.ListCredentialsRequest
+	(*ListCredentialsResponse)(nil),     // 16: rouse.v1.ListCredentialsResponse
+	(*GetCredentialStatusRequest)(nil),  // 17: rouse.v1.GetCredentialStatusRequest
+	(*GetCredentialStatusResponse)(nil), // 18: rouse.v1.GetCredentialStatusResponse
+	(*CredentialStatus)(nil),            // 19: rouse.v1.CredentialStatus
+	(*QuotaUse)(nil),                    // 20: rouse.v1.QuotaUse
+	(*ValidateCredentialRequest)(nil),   // 21: rouse.v1.ValidateCredentialRequest
+	(*ValidateCredentialResponse)(nil),  // 22: rouse.v1.ValidateCredentialResponse
+	(*TestCredentialRequest)(nil),       // 23: rouse.v1.TestCredentialRequest
+	(*TestCredentialResponse)(nil),      // 24: rouse.v1.TestCredentialResponse
+	(*VendorReply)(nil),                 // 25: rouse.v1.VendorReply
+	(*DeleteCredentialRequest)(nil),     // 26: rouse.v1.DeleteCredentialRequest
+	(*DeleteCredentialResponse)(nil),    // 27: rouse.v1.DeleteCredentialResponse
+	(*ApiKey)(nil),                      // 28: rouse.v1.ApiKey
+	(*CreateApiKeyRequest)(nil),         // 29: rouse.v1.CreateApiKeyRequest
+	(*CreateApiKeyResponse)(nil),        // 30: rouse.v1.CreateApiKeyResponse
+	(*ListApiKeysRequest)(nil),          // 31: rouse.v1.ListApiKeysRequest
+	(*ListApiKeysResponse)(nil),         // 32: rouse.v1.ListApiKeysResponse
+	(*RevokeApiKeyRequest)(nil),         // 33: rouse.v1.RevokeApiKeyRequest
+	(*RevokeApiKeyResponse)(nil),        // 34: rouse.v1.RevokeApiKeyResponse
+	nil,                                 // 35: rouse.v1.VendorReply.HeadersEntry
+	(*DevicePolicy)(nil),                // 36: rouse.v1.DevicePolicy
+	(*durationpb.Duration)(nil),         // 37: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),       // 38: google.protobuf.Timestamp
+	(*Credential)(nil),                  // 39: rouse.v1.Credential
+	(Reason)(0),                         // 40: rouse.v1.Reason
+	(MessageClass)(0),                   // 41: rouse.v1.MessageClass
+	(*Content)(nil),                     // 42: rouse.v1.Content
+	(OutcomeStatus)(0),                  // 43: rouse.v1.OutcomeStatus
 }
 var file_rouse_v1_admin_proto_depIdxs = []int32{
-	25, // 0: rouse.v1.AppSettings.device_policy:type_name -> rouse.v1.DevicePolicy
-	26, // 1: rouse.v1.AppSettings.default_ttl:type_name -> google.protobuf.Duration
-	26, // 2: rouse.v1.AppSettings.stale_after:type_name -> google.protobuf.Duration
+	36, // 0: rouse.v1.AppSettings.device_policy:type_name -> rouse.v1.DevicePolicy
+	37, // 1: rouse.v1.AppSettings.default_ttl:type_name -> google.protobuf.Duration
+	37, // 2: rouse.v1.AppSettings.stale_after:type_name -> google.protobuf.Duration
 	0,  // 3: rouse.v1.AppSettings.badge_mode:type_name -> rouse.v1.BadgeMode
-	2,  // 4: rouse.v1.App.settings:type_name -> rouse.v1.AppSettings
-	27, // 5: rouse.v1.App.created_at:type_name -> google.protobuf.Timestamp
-	2,  // 6: rouse.v1.CreateAppRequest.settings:type_name -> rouse.v1.AppSettings
-	3,  // 7: rouse.v1.CreateAppResponse.app:type_name -> rouse.v1.App
-	2,  // 8: rouse.v1.UpdateAppRequest.settings:type_name -> rouse.v1.AppSettings
-	3,  // 9: rouse.v1.UpdateAppResponse.app:type_name -> rouse.v1.App
-	3,  // 10: rouse.v1.GetAppResponse.app:type_name -> rouse.v1.App
-	3,  // 11: rouse.v1.ListAppsResponse.apps:type_name -> rouse.v1.App
-	28, // 12: rouse.v1.PutCredentialRequest.credential:type_name -> rouse.v1.Credential
-	28, // 13: rouse.v1.PutCredentialResponse.credential:type_name -> rouse.v1.Credential
-	28, // 14: rouse.v1.ListCredentialsResponse.credentials:type_name -> rouse.v1.Credential
-	1,  // 15: rouse.v1.ApiKey.role:type_name -> rouse.v1.Role
-	27, // 16: rouse.v1.ApiKey.created_at:type_name -> google.protobuf.Timestamp
-	1,  // 17: rouse.v1.CreateApiKeyRequest.role:type_name -> rouse.v1.Role
-	18, // 18: rouse.v1.CreateApiKeyResponse.key:type_name -> rouse.v1.ApiKey
-	18, // 19: rouse.v1.ListApiKeysResponse.keys:type_name -> rouse.v1.ApiKey
-	4,  // 20: rouse.v1.AdminService.CreateApp:input_type -> rouse.v1.CreateAppRequest
-	6,  // 21: rouse.v1.AdminService.UpdateApp:input_type -> rouse.v1.UpdateAppRequest
-	8,  // 22: rouse.v1.AdminService.GetApp:input_type -> rouse.v1.GetAppRequest
-	10, // 23: rouse.v1.AdminService.ListApps:input_type -> rouse.v1.ListAppsRequest
-	12, // 24: rouse.v1.AdminService.PutCredential:input_type -> rouse.v1.PutCredentialRequest
-	14, // 25: rouse.v1.AdminService.ListCredentials:input_type -> rouse.v1.ListCredentialsRequest
-	16, // 26: rouse.v1.AdminService.DeleteCredential:input_type -> rouse.v1.DeleteCredentialRequest
-	19, // 27: rouse.v1.AdminService.CreateApiKey:input_type -> rouse.v1.CreateApiKeyRequest
-	21, // 28: rouse.v1.AdminService.ListApiKeys:input_type -> rouse.v1.ListApiKeysRequest
-	23, // 29: rouse.v1.AdminService.RevokeApiKey:input_type -> rouse.v1.RevokeApiKeyRequest
-	5,  // 30: rouse.v1.AdminService.CreateApp:output_type -> rouse.v1.CreateAppResponse
-	7,  // 31: rouse.v1.AdminService.UpdateApp:output_type -> rouse.v1.UpdateAppResponse
-	9,  // 32: rouse.v1.AdminService.GetApp:output_type -> rouse.v1.GetAppResponse
-	11, // 33: rouse.v1.AdminService.ListApps:output_type -> rouse.v1.ListAppsResponse
-	13, // 34: rouse.v1.AdminService.PutCredential:output_type -> rouse.v1.PutCredentialResponse
-	15, // 35: rouse.v1.AdminService.ListCredentials:output_type -> rouse.v1.ListCredentialsResponse
-	17, // 36: rouse.v1.AdminService.DeleteCredential:output_type -> rouse.v1.DeleteCredentialResponse
-	20, // 37: rouse.v1.AdminService.CreateApiKey:output_type -> rouse.v1.CreateApiKeyResponse
-	22, // 38: rouse.v1.AdminService.ListApiKeys:output_type -> rouse.v1.ListApiKeysResponse
-	24, // 39: rouse.v1.AdminService.RevokeApiKey:output_type -> rouse.v1.RevokeApiKeyResponse
-	30, // [30:40] is the sub-list for method output_type
-	20, // [20:30] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	3,  // 4: rouse.v1.App.settings:type_name -> rouse.v1.AppSettings
+	38, // 5: rouse.v1.App.created_at:type_name -> google.protobuf.Timestamp
+	3,  // 6: rouse.v1.CreateAppRequest.settings:type_name -> rouse.v1.AppSettings
+	4,  // 7: rouse.v1.CreateAppResponse.app:type_name -> rouse.v1.App
+	3,  // 8: rouse.v1.UpdateAppRequest.settings:type_name -> rouse.v1.AppSettings
+	4,  // 9: rouse.v1.UpdateAppResponse.app:type_name -> rouse.v1.App
+	4,  // 10: rouse.v1.GetAppResponse.app:type_name -> rouse.v1.App
+	4,  // 11: rouse.v1.ListAppsResponse.apps:type_name -> rouse.v1.App
+	39, // 12: rouse.v1.PutCredentialRequest.credential:type_name -> rouse.v1.Credential
+	37, // 13: rouse.v1.PutCredentialRequest.keep_previous:type_name -> google.protobuf.Duration
+	39, // 14: rouse.v1.PutCredentialResponse.credential:type_name -> rouse.v1.Credential
+	39, // 15: rouse.v1.ListCredentialsResponse.credentials:type_name -> rouse.v1.Credential
+	19, // 16: rouse.v1.GetCredentialStatusResponse.status:type_name -> rouse.v1.CredentialStatus
+	1,  // 17: rouse.v1.CredentialStatus.state:type_name -> rouse.v1.CredentialState
+	40, // 18: rouse.v1.CredentialStatus.reason:type_name -> rouse.v1.Reason
+	38, // 19: rouse.v1.CredentialStatus.paused_until:type_name -> google.protobuf.Timestamp
+	20, // 20: rouse.v1.CredentialStatus.quotas:type_name -> rouse.v1.QuotaUse
+	38, // 21: rouse.v1.CredentialStatus.previous_until:type_name -> google.protobuf.Timestamp
+	41, // 22: rouse.v1.QuotaUse.class:type_name -> rouse.v1.MessageClass
+	38, // 23: rouse.v1.QuotaUse.resets_at:type_name -> google.protobuf.Timestamp
+	38, // 24: rouse.v1.QuotaUse.exhausted_until:type_name -> google.protobuf.Timestamp
+	39, // 25: rouse.v1.ValidateCredentialRequest.credential:type_name -> rouse.v1.Credential
+	1,  // 26: rouse.v1.ValidateCredentialResponse.state:type_name -> rouse.v1.CredentialState
+	40, // 27: rouse.v1.ValidateCredentialResponse.reason:type_name -> rouse.v1.Reason
+	25, // 28: rouse.v1.ValidateCredentialResponse.replies:type_name -> rouse.v1.VendorReply
+	42, // 29: rouse.v1.TestCredentialRequest.content:type_name -> rouse.v1.Content
+	41, // 30: rouse.v1.TestCredentialRequest.class:type_name -> rouse.v1.MessageClass
+	43, // 31: rouse.v1.TestCredentialResponse.status:type_name -> rouse.v1.OutcomeStatus
+	40, // 32: rouse.v1.TestCredentialResponse.reason:type_name -> rouse.v1.Reason
+	25, // 33: rouse.v1.TestCredentialResponse.replies:type_name -> rouse.v1.VendorReply
+	35, // 34: rouse.v1.VendorReply.headers:type_name -> rouse.v1.VendorReply.HeadersEntry
+	37, // 35: rouse.v1.VendorReply.took:type_name -> google.protobuf.Duration
+	2,  // 36: rouse.v1.ApiKey.role:type_name -> rouse.v1.Role
+	38, // 37: rouse.v1.ApiKey.created_at:type_name -> google.protobuf.Timestamp
+	2,  // 38: rouse.v1.CreateApiKeyRequest.role:type_name -> rouse.v1.Role
+	28, // 39: rouse.v1.CreateApiKeyResponse.key:type_name -> rouse.v1.ApiKey
+	28, // 40: rouse.v1.ListApiKeysResponse.keys:type_name -> rouse.v1.ApiKey
+	5,  // 41: rouse.v1.AdminService.CreateApp:input_type -> rouse.v1.CreateAppRequest
+	7,  // 42: rouse.v1.AdminService.UpdateApp:input_type -> rouse.v1.UpdateAppRequest
+	9,  // 43: rouse.v1.AdminService.GetApp:input_type -> rouse.v1.GetAppRequest
+	11, // 44: rouse.v1.AdminService.ListApps:input_type -> rouse.v1.ListAppsRequest
+	13, // 45: rouse.v1.AdminService.PutCredential:input_type -> rouse.v1.PutCredentialRequest
+	15, // 46: rouse.v1.AdminService.ListCredentials:input_type -> rouse.v1.ListCredentialsRequest
+	26, // 47: rouse.v1.AdminService.DeleteCredential:input_type -> rouse.v1.DeleteCredentialRequest
+	17, // 48: rouse.v1.AdminService.GetCredentialStatus:input_type -> rouse.v1.GetCredentialStatusRequest
+	21, // 49: rouse.v1.AdminService.ValidateCredential:input_type -> rouse.v1.ValidateCredentialRequest
+	23, // 50: rouse.v1.AdminService.TestCredential:input_type -> rouse.v1.TestCredentialRequest
+	29, // 51: rouse.v1.AdminService.CreateApiKey:input_type -> rouse.v1.CreateApiKeyRequest
+	31, // 52: rouse.v1.AdminService.ListApiKeys:input_type -> rouse.v1.ListApiKeysRequest
+	33, // 53: rouse.v1.AdminService.RevokeApiKey:input_type -> rouse.v1.RevokeApiKeyRequest
+	6,  // 54: rouse.v1.AdminService.CreateApp:output_type -> rouse.v1.CreateAppResponse
+	8,  // 55: rouse.v1.AdminService.UpdateApp:output_type -> rouse.v1.UpdateAppResponse
+	10, // 56: rouse.v1.AdminService.GetApp:output_type -> rouse.v1.GetAppResponse
+	12, // 57: rouse.v1.AdminService.ListApps:output_type -> rouse.v1.ListAppsResponse
+	14, // 58: rouse.v1.AdminService.PutCredential:output_type -> rouse.v1.PutCredentialResponse
+	16, // 59: rouse.v1.AdminService.ListCredentials:output_type -> rouse.v1.ListCredentialsResponse
+	27, // 60: rouse.v1.AdminService.DeleteCredential:output_type -> rouse.v1.DeleteCredentialResponse
+	18, // 61: rouse.v1.AdminService.GetCredentialStatus:output_type -> rouse.v1.GetCredentialStatusResponse
+	22, // 62: rouse.v1.AdminService.ValidateCredential:output_type -> rouse.v1.ValidateCredentialResponse
+	24, // 63: rouse.v1.AdminService.TestCredential:output_type -> rouse.v1.TestCredentialResponse
+	30, // 64: rouse.v1.AdminService.CreateApiKey:output_type -> rouse.v1.CreateApiKeyResponse
+	32, // 65: rouse.v1.AdminService.ListApiKeys:output_type -> rouse.v1.ListApiKeysResponse
+	34, // 66: rouse.v1.AdminService.RevokeApiKey:output_type -> rouse.v1.RevokeApiKeyResponse
+	54, // [54:67] is the sub-list for method output_type
+	41, // [41:54] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_rouse_v1_admin_proto_init() }
@@ -1560,14 +2500,20 @@ func file_rouse_v1_admin_proto_init() {
 		return
 	}
 	file_rouse_v1_credential_proto_init()
+	file_rouse_v1_intake_proto_init()
+	file_rouse_v1_outcome_proto_init()
 	file_rouse_v1_user_proto_init()
+	file_rouse_v1_admin_proto_msgTypes[18].OneofWrappers = []any{
+		(*ValidateCredentialRequest_Name)(nil),
+		(*ValidateCredentialRequest_Credential)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rouse_v1_admin_proto_rawDesc), len(file_rouse_v1_admin_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   23,
+			NumEnums:      3,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,16 +19,19 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AdminService_CreateApp_FullMethodName        = "/rouse.v1.AdminService/CreateApp"
-	AdminService_UpdateApp_FullMethodName        = "/rouse.v1.AdminService/UpdateApp"
-	AdminService_GetApp_FullMethodName           = "/rouse.v1.AdminService/GetApp"
-	AdminService_ListApps_FullMethodName         = "/rouse.v1.AdminService/ListApps"
-	AdminService_PutCredential_FullMethodName    = "/rouse.v1.AdminService/PutCredential"
-	AdminService_ListCredentials_FullMethodName  = "/rouse.v1.AdminService/ListCredentials"
-	AdminService_DeleteCredential_FullMethodName = "/rouse.v1.AdminService/DeleteCredential"
-	AdminService_CreateApiKey_FullMethodName     = "/rouse.v1.AdminService/CreateApiKey"
-	AdminService_ListApiKeys_FullMethodName      = "/rouse.v1.AdminService/ListApiKeys"
-	AdminService_RevokeApiKey_FullMethodName     = "/rouse.v1.AdminService/RevokeApiKey"
+	AdminService_CreateApp_FullMethodName           = "/rouse.v1.AdminService/CreateApp"
+	AdminService_UpdateApp_FullMethodName           = "/rouse.v1.AdminService/UpdateApp"
+	AdminService_GetApp_FullMethodName              = "/rouse.v1.AdminService/GetApp"
+	AdminService_ListApps_FullMethodName            = "/rouse.v1.AdminService/ListApps"
+	AdminService_PutCredential_FullMethodName       = "/rouse.v1.AdminService/PutCredential"
+	AdminService_ListCredentials_FullMethodName     = "/rouse.v1.AdminService/ListCredentials"
+	AdminService_DeleteCredential_FullMethodName    = "/rouse.v1.AdminService/DeleteCredential"
+	AdminService_GetCredentialStatus_FullMethodName = "/rouse.v1.AdminService/GetCredentialStatus"
+	AdminService_ValidateCredential_FullMethodName  = "/rouse.v1.AdminService/ValidateCredential"
+	AdminService_TestCredential_FullMethodName      = "/rouse.v1.AdminService/TestCredential"
+	AdminService_CreateApiKey_FullMethodName        = "/rouse.v1.AdminService/CreateApiKey"
+	AdminService_ListApiKeys_FullMethodName         = "/rouse.v1.AdminService/ListApiKeys"
+	AdminService_RevokeApiKey_FullMethodName        = "/rouse.v1.AdminService/RevokeApiKey"
 )
 
 // AdminServiceClient is the client API for AdminService service.
@@ -49,6 +52,15 @@ type AdminServiceClient interface {
 	ListCredentials(ctx context.Context, in *ListCredentialsRequest, opts ...grpc.CallOption) (*ListCredentialsResponse, error)
 	// DeleteCredential removes a credential. Queued pushes through it fail.
 	DeleteCredential(ctx context.Context, in *DeleteCredentialRequest, opts ...grpc.CallOption) (*DeleteCredentialResponse, error)
+	// GetCredentialStatus tells whether pushes can go through a credential, what
+	// is used of its quotas, and the address for its receipts.
+	GetCredentialStatus(ctx context.Context, in *GetCredentialStatusRequest, opts ...grpc.CallOption) (*GetCredentialStatusResponse, error)
+	// ValidateCredential asks the vendor whether it takes a credential, stored or
+	// not, without sending to a device.
+	ValidateCredential(ctx context.Context, in *ValidateCredentialRequest, opts ...grpc.CallOption) (*ValidateCredentialResponse, error)
+	// TestCredential sends one notification to one token, past all policies,
+	// queues and quotas, and tells the vendor's answer. It is not repeated.
+	TestCredential(ctx context.Context, in *TestCredentialRequest, opts ...grpc.CallOption) (*TestCredentialResponse, error)
 	// CreateApiKey answers the secret once; only a keyed hash of it is stored.
 	CreateApiKey(ctx context.Context, in *CreateApiKeyRequest, opts ...grpc.CallOption) (*CreateApiKeyResponse, error)
 	ListApiKeys(ctx context.Context, in *ListApiKeysRequest, opts ...grpc.CallOption) (*ListApiKeysResponse, error)
@@ -133,6 +145,36 @@ func (c *adminServiceClient) DeleteCredential(ctx context.Context, in *DeleteCre
 	return out, nil
 }
 
+func (c *adminServiceClient) GetCredentialStatus(ctx context.Context, in *GetCredentialStatusRequest, opts ...grpc.CallOption) (*GetCredentialStatusResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetCredentialStatusResponse)
+	err := c.cc.Invoke(ctx, AdminService_GetCredentialStatus_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) ValidateCredential(ctx context.Context, in *ValidateCredentialRequest, opts ...grpc.CallOption) (*ValidateCredentialResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ValidateCredentialResponse)
+	err := c.cc.Invoke(ctx, AdminService_ValidateCredential_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) TestCredential(ctx context.Context, in *TestCredentialRequest, opts ...grpc.CallOption) (*TestCredentialResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TestCredentialResponse)
+	err := c.cc.Invoke(ctx, AdminService_TestCredential_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *adminServiceClient) CreateApiKey(ctx context.Context, in *CreateApiKeyRequest, opts ...grpc.CallOption) (*CreateApiKeyResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CreateApiKeyResponse)
@@ -181,6 +223,15 @@ type AdminServiceServer interface {
 	ListCredentials(context.Context, *ListCredentialsRequest) (*ListCredentialsResponse, error)
 	// DeleteCredential removes a credential. Queued pushes through it fail.
 	DeleteCredential(context.Context, *DeleteCredentialRequest) (*DeleteCredentialResponse, error)
+	// GetCredentialStatus tells whether pushes can go through a credential, what
+	// is used of its quotas, and the address for its receipts.
+	GetCredentialStatus(context.Context, *GetCredentialStatusRequest) (*GetCredentialStatusResponse, error)
+	// ValidateCredential asks the vendor whether it takes a credential, stored or
+	// not, without sending to a device.
+	ValidateCredential(context.Context, *ValidateCredentialRequest) (*ValidateCredentialResponse, error)
+	// TestCredential sends one notification to one token, past all policies,
+	// queues and quotas, and tells the vendor's answer. It is not repeated.
+	TestCredential(context.Context, *TestCredentialRequest) (*TestCredentialResponse, error)
 	// CreateApiKey answers the secret once; only a keyed hash of it is stored.
 	CreateApiKey(context.Context, *CreateApiKeyRequest) (*CreateApiKeyResponse, error)
 	ListApiKeys(context.Context, *ListApiKeysRequest) (*ListApiKeysResponse, error)
@@ -215,6 +266,15 @@ func (UnimplementedAdminServiceServer) ListCredentials(context.Context, *ListCre
 }
 func (UnimplementedAdminServiceServer) DeleteCredential(context.Context, *DeleteCredentialRequest) (*DeleteCredentialResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteCredential not implemented")
+}
+func (UnimplementedAdminServiceServer) GetCredentialStatus(context.Context, *GetCredentialStatusRequest) (*GetCredentialStatusResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetCredentialStatus not implemented")
+}
+func (UnimplementedAdminServiceServer) ValidateCredential(context.Context, *ValidateCredentialRequest) (*ValidateCredentialResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ValidateCredential not implemented")
+}
+func (UnimplementedAdminServiceServer) TestCredential(context.Context, *TestCredentialRequest) (*TestCredentialResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TestCredential not implemented")
 }
 func (UnimplementedAdminServiceServer) CreateApiKey(context.Context, *CreateApiKeyRequest) (*CreateApiKeyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateApiKey not implemented")
@@ -372,6 +432,60 @@ func _AdminService_DeleteCredential_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AdminService_GetCredentialStatus_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetCredentialStatusRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).GetCredentialStatus(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_GetCredentialStatus_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).GetCredentialStatus(ctx, req.(*GetCredentialStatusRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_ValidateCredential_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ValidateCredentialRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ValidateCredential(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ValidateCredential_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ValidateCredential(ctx, req.(*ValidateCredentialRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_TestCredential_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TestCredentialRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).TestCredential(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_TestCredential_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).TestCredential(ctx, req.(*TestCredentialRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AdminService_CreateApiKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CreateApiKeyRequest)
 	if err := dec(in); err != nil {
@@ -460,6 +574,18 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeleteCredential",
 			Handler:    _AdminService_DeleteCredential_Handler,
+		},
+		{
+			MethodName: "GetCredentialStatus",
+			Handler:    _AdminService_GetCredentialStatus_Handler,
+		},
+		{
+			MethodName: "ValidateCredential",
+			Handler:    _AdminService_ValidateCredential_Handler,
+		},
+		{
+			MethodName: "TestCredential",
+			Handler:    _AdminService_TestCredential_Handler,
 		},
 		{
 			MethodName: "CreateApiKey",

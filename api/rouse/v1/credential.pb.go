@@ -94,6 +94,16 @@ type Credential struct {
 	// Send pushes of the same content to many devices in one call. They then
 	// carry no receiver (data key t).
 	Coalesce bool `protobuf:"varint,5,opt,name=coalesce,proto3" json:"coalesce,omitempty"`
+	// Banned credentials refuse pushes with REASON_NOTIFIER_BANNED. Only an
+	// operator key may set or clear it.
+	Banned bool `protobuf:"varint,6,opt,name=banned,proto3" json:"banned,omitempty"`
+	// Pushes a day that the vendor grants.
+	DailyQuota *DailyQuota `protobuf:"bytes,7,opt,name=daily_quota,json=dailyQuota,proto3" json:"daily_quota,omitempty"`
+	// Marketing pushes a day to one device, counted here; more are suppressed with
+	// REASON_DEVICE_CAP. 0 = what the vendor documents, if it does.
+	MarketingPerDevice uint32 `protobuf:"varint,8,opt,name=marketing_per_device,json=marketingPerDevice,proto3" json:"marketing_per_device,omitempty"`
+	// What the vendor is asked to report after it took a push.
+	Receipts *ReceiptSettings `protobuf:"bytes,9,opt,name=receipts,proto3" json:"receipts,omitempty"`
 	// Types that are valid to be assigned to Vendor:
 	//
 	//	*Credential_Apns
@@ -173,6 +183,34 @@ func (x *Credential) GetCoalesce() bool {
 		return x.Coalesce
 	}
 	return false
+}
+
+func (x *Credential) GetBanned() bool {
+	if x != nil {
+		return x.Banned
+	}
+	return false
+}
+
+func (x *Credential) GetDailyQuota() *DailyQuota {
+	if x != nil {
+		return x.DailyQuota
+	}
+	return nil
+}
+
+func (x *Credential) GetMarketingPerDevice() uint32 {
+	if x != nil {
+		return x.MarketingPerDevice
+	}
+	return 0
+}
+
+func (x *Credential) GetReceipts() *ReceiptSettings {
+	if x != nil {
+		return x.Receipts
+	}
+	return nil
 }
 
 func (x *Credential) GetVendor() isCredential_Vendor {
@@ -321,6 +359,164 @@ func (*Credential_Vivo) isCredential_Vendor() {}
 
 func (*Credential_Meizu) isCredential_Vendor() {}
 
+// DailyQuota bounds the pushes of each class in one day of the vendor: 0 = no
+// bound. Pushes over it wait for the next day, or expire with
+// REASON_NOTIFIER_OUT_OF_QUOTA. What was used survives restarts.
+type DailyQuota struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Call      uint64                 `protobuf:"varint,1,opt,name=call,proto3" json:"call,omitempty"`
+	Im        uint64                 `protobuf:"varint,2,opt,name=im,proto3" json:"im,omitempty"`
+	System    uint64                 `protobuf:"varint,3,opt,name=system,proto3" json:"system,omitempty"`
+	Marketing uint64                 `protobuf:"varint,4,opt,name=marketing,proto3" json:"marketing,omitempty"`
+	// IANA zone of the vendor's midnight, at most 48 bytes; empty = the vendor's own.
+	TimeZone      string `protobuf:"bytes,5,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DailyQuota) Reset() {
+	*x = DailyQuota{}
+	mi := &file_rouse_v1_credential_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DailyQuota) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DailyQuota) ProtoMessage() {}
+
+func (x *DailyQuota) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_credential_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DailyQuota.ProtoReflect.Descriptor instead.
+func (*DailyQuota) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_credential_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *DailyQuota) GetCall() uint64 {
+	if x != nil {
+		return x.Call
+	}
+	return 0
+}
+
+func (x *DailyQuota) GetIm() uint64 {
+	if x != nil {
+		return x.Im
+	}
+	return 0
+}
+
+func (x *DailyQuota) GetSystem() uint64 {
+	if x != nil {
+		return x.System
+	}
+	return 0
+}
+
+func (x *DailyQuota) GetMarketing() uint64 {
+	if x != nil {
+		return x.Marketing
+	}
+	return 0
+}
+
+func (x *DailyQuota) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+// ReceiptSettings are for vendors that report what became of a push by calling
+// an address of this server, which GetCredentialStatus tells. APNs and FCM do not.
+type ReceiptSettings struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Ask for receipts with each push (Xiaomi, OPPO, vivo, Meizu). Huawei,
+	// HarmonyOS and Honor send them as set up in their consoles.
+	Enabled bool `protobuf:"varint,1,opt,name=enabled,proto3" json:"enabled,omitempty"`
+	// Huawei, HarmonyOS, Honor: user name of the receipt configuration, for its
+	// signature; at most 128 bytes.
+	UserName string `protobuf:"bytes,2,opt,name=user_name,json=userName,proto3" json:"user_name,omitempty"`
+	// Huawei, HarmonyOS, Honor: its key. Meizu: the access token of the receipt
+	// address. Receipts without it are refused; at most 256 bytes. Write-only.
+	Secret string `protobuf:"bytes,3,opt,name=secret,proto3" json:"secret,omitempty"`
+	// vivo: id of an address that is registered in the console, instead of the
+	// address itself; at most 64 bytes.
+	CallbackId    string `protobuf:"bytes,4,opt,name=callback_id,json=callbackId,proto3" json:"callback_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReceiptSettings) Reset() {
+	*x = ReceiptSettings{}
+	mi := &file_rouse_v1_credential_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReceiptSettings) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReceiptSettings) ProtoMessage() {}
+
+func (x *ReceiptSettings) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_credential_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReceiptSettings.ProtoReflect.Descriptor instead.
+func (*ReceiptSettings) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_credential_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ReceiptSettings) GetEnabled() bool {
+	if x != nil {
+		return x.Enabled
+	}
+	return false
+}
+
+func (x *ReceiptSettings) GetUserName() string {
+	if x != nil {
+		return x.UserName
+	}
+	return ""
+}
+
+func (x *ReceiptSettings) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *ReceiptSettings) GetCallbackId() string {
+	if x != nil {
+		return x.CallbackId
+	}
+	return ""
+}
+
 // ApnsCredential needs either the three token fields or the certificate.
 type ApnsCredential struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -354,7 +550,7 @@ type ApnsCredential struct {
 
 func (x *ApnsCredential) Reset() {
 	*x = ApnsCredential{}
-	mi := &file_rouse_v1_credential_proto_msgTypes[1]
+	mi := &file_rouse_v1_credential_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -366,7 +562,7 @@ func (x *ApnsCredential) String() string {
 func (*ApnsCredential) ProtoMessage() {}
 
 func (x *ApnsCredential) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_credential_proto_msgTypes[1]
+	mi := &file_rouse_v1_credential_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -379,7 +575,7 @@ func (x *ApnsCredential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApnsCredential.ProtoReflect.Descriptor instead.
 func (*ApnsCredential) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_credential_proto_rawDescGZIP(), []int{1}
+	return file_rouse_v1_credential_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ApnsCredential) GetBundleId() string {
@@ -487,7 +683,7 @@ type FcmCredential struct {
 
 func (x *FcmCredential) Reset() {
 	*x = FcmCredential{}
-	mi := &file_rouse_v1_credential_proto_msgTypes[2]
+	mi := &file_rouse_v1_credential_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -499,7 +695,7 @@ func (x *FcmCredential) String() string {
 func (*FcmCredential) ProtoMessage() {}
 
 func (x *FcmCredential) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_credential_proto_msgTypes[2]
+	mi := &file_rouse_v1_credential_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -512,7 +708,7 @@ func (x *FcmCredential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FcmCredential.ProtoReflect.Descriptor instead.
 func (*FcmCredential) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_credential_proto_rawDescGZIP(), []int{2}
+	return file_rouse_v1_credential_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *FcmCredential) GetServiceAccountJson() string {
@@ -597,7 +793,7 @@ type HuaweiCredential struct {
 
 func (x *HuaweiCredential) Reset() {
 	*x = HuaweiCredential{}
-	mi := &file_rouse_v1_credential_proto_msgTypes[3]
+	mi := &file_rouse_v1_credential_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -609,7 +805,7 @@ func (x *HuaweiCredential) String() string {
 func (*HuaweiCredential) ProtoMessage() {}
 
 func (x *HuaweiCredential) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_credential_proto_msgTypes[3]
+	mi := &file_rouse_v1_credential_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -622,7 +818,7 @@ func (x *HuaweiCredential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HuaweiCredential.ProtoReflect.Descriptor instead.
 func (*HuaweiCredential) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_credential_proto_rawDescGZIP(), []int{3}
+	return file_rouse_v1_credential_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *HuaweiCredential) GetAppId() string {
@@ -776,7 +972,7 @@ type HarmonyCredential struct {
 
 func (x *HarmonyCredential) Reset() {
 	*x = HarmonyCredential{}
-	mi := &file_rouse_v1_credential_proto_msgTypes[4]
+	mi := &file_rouse_v1_credential_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -788,7 +984,7 @@ func (x *HarmonyCredential) String() string {
 func (*HarmonyCredential) ProtoMessage() {}
 
 func (x *HarmonyCredential) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_credential_proto_msgTypes[4]
+	mi := &file_rouse_v1_credential_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -801,7 +997,7 @@ func (x *HarmonyCredential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HarmonyCredential.ProtoReflect.Descriptor instead.
 func (*HarmonyCredential) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_credential_proto_rawDescGZIP(), []int{4}
+	return file_rouse_v1_credential_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *HarmonyCredential) GetServiceAccountJson() string {
@@ -926,7 +1122,7 @@ type XiaomiCredential struct {
 
 func (x *XiaomiCredential) Reset() {
 	*x = XiaomiCredential{}
-	mi := &file_rouse_v1_credential_proto_msgTypes[5]
+	mi := &file_rouse_v1_credential_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -938,7 +1134,7 @@ func (x *XiaomiCredential) String() string {
 func (*XiaomiCredential) ProtoMessage() {}
 
 func (x *XiaomiCredential) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_credential_proto_msgTypes[5]
+	mi := &file_rouse_v1_credential_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -951,7 +1147,7 @@ func (x *XiaomiCredential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use XiaomiCredential.ProtoReflect.Descriptor instead.
 func (*XiaomiCredential) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_credential_proto_rawDescGZIP(), []int{5}
+	return file_rouse_v1_credential_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *XiaomiCredential) GetPackageName() string {
@@ -1055,7 +1251,7 @@ type XiaomiRoute struct {
 
 func (x *XiaomiRoute) Reset() {
 	*x = XiaomiRoute{}
-	mi := &file_rouse_v1_credential_proto_msgTypes[6]
+	mi := &file_rouse_v1_credential_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1067,7 +1263,7 @@ func (x *XiaomiRoute) String() string {
 func (*XiaomiRoute) ProtoMessage() {}
 
 func (x *XiaomiRoute) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_credential_proto_msgTypes[6]
+	mi := &file_rouse_v1_credential_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1080,7 +1276,7 @@ func (x *XiaomiRoute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use XiaomiRoute.ProtoReflect.Descriptor instead.
 func (*XiaomiRoute) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_credential_proto_rawDescGZIP(), []int{6}
+	return file_rouse_v1_credential_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *XiaomiRoute) GetChannelId() string {
@@ -1144,7 +1340,7 @@ type OppoCredential struct {
 
 func (x *OppoCredential) Reset() {
 	*x = OppoCredential{}
-	mi := &file_rouse_v1_credential_proto_msgTypes[7]
+	mi := &file_rouse_v1_credential_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1156,7 +1352,7 @@ func (x *OppoCredential) String() string {
 func (*OppoCredential) ProtoMessage() {}
 
 func (x *OppoCredential) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_credential_proto_msgTypes[7]
+	mi := &file_rouse_v1_credential_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1169,7 +1365,7 @@ func (x *OppoCredential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OppoCredential.ProtoReflect.Descriptor instead.
 func (*OppoCredential) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_credential_proto_rawDescGZIP(), []int{7}
+	return file_rouse_v1_credential_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *OppoCredential) GetAppKey() string {
@@ -1318,7 +1514,7 @@ type HonorCredential struct {
 
 func (x *HonorCredential) Reset() {
 	*x = HonorCredential{}
-	mi := &file_rouse_v1_credential_proto_msgTypes[8]
+	mi := &file_rouse_v1_credential_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1330,7 +1526,7 @@ func (x *HonorCredential) String() string {
 func (*HonorCredential) ProtoMessage() {}
 
 func (x *HonorCredential) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_credential_proto_msgTypes[8]
+	mi := &file_rouse_v1_credential_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1343,7 +1539,7 @@ func (x *HonorCredential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HonorCredential.ProtoReflect.Descriptor instead.
 func (*HonorCredential) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_credential_proto_rawDescGZIP(), []int{8}
+	return file_rouse_v1_credential_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *HonorCredential) GetAppId() string {
@@ -1474,7 +1670,7 @@ type VivoCredential struct {
 
 func (x *VivoCredential) Reset() {
 	*x = VivoCredential{}
-	mi := &file_rouse_v1_credential_proto_msgTypes[9]
+	mi := &file_rouse_v1_credential_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1486,7 +1682,7 @@ func (x *VivoCredential) String() string {
 func (*VivoCredential) ProtoMessage() {}
 
 func (x *VivoCredential) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_credential_proto_msgTypes[9]
+	mi := &file_rouse_v1_credential_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1499,7 +1695,7 @@ func (x *VivoCredential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VivoCredential.ProtoReflect.Descriptor instead.
 func (*VivoCredential) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_credential_proto_rawDescGZIP(), []int{9}
+	return file_rouse_v1_credential_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *VivoCredential) GetAppId() string {
@@ -1621,7 +1817,7 @@ type MeizuCredential struct {
 
 func (x *MeizuCredential) Reset() {
 	*x = MeizuCredential{}
-	mi := &file_rouse_v1_credential_proto_msgTypes[10]
+	mi := &file_rouse_v1_credential_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1633,7 +1829,7 @@ func (x *MeizuCredential) String() string {
 func (*MeizuCredential) ProtoMessage() {}
 
 func (x *MeizuCredential) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_credential_proto_msgTypes[10]
+	mi := &file_rouse_v1_credential_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1646,7 +1842,7 @@ func (x *MeizuCredential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MeizuCredential.ProtoReflect.Descriptor instead.
 func (*MeizuCredential) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_credential_proto_rawDescGZIP(), []int{10}
+	return file_rouse_v1_credential_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *MeizuCredential) GetAppId() string {
@@ -1695,7 +1891,7 @@ var File_rouse_v1_credential_proto protoreflect.FileDescriptor
 
 const file_rouse_v1_credential_proto_rawDesc = "" +
 	"\n" +
-	"\x19rouse/v1/credential.proto\x12\brouse.v1\x1a\x1bbuf/validate/validate.proto\"\xb2\x05\n" +
+	"\x19rouse/v1/credential.proto\x12\brouse.v1\x1a\x1bbuf/validate/validate.proto\"\xf4\x06\n" +
 	"\n" +
 	"Credential\x123\n" +
 	"\x04name\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a \x01(\x80\x012\x13^[^\\x00-\\x1f\\x7f]*$R\x04name\x12\x1a\n" +
@@ -1704,7 +1900,12 @@ const file_rouse_v1_credential_proto_rawDesc = "" +
 	"\vqueue_limit\x18\x04 \x01(\rB\n" +
 	"\xbaH\a*\x05\x18\x80\xad\xe2\x04R\n" +
 	"queueLimit\x12\x1a\n" +
-	"\bcoalesce\x18\x05 \x01(\bR\bcoalesce\x12.\n" +
+	"\bcoalesce\x18\x05 \x01(\bR\bcoalesce\x12\x16\n" +
+	"\x06banned\x18\x06 \x01(\bR\x06banned\x125\n" +
+	"\vdaily_quota\x18\a \x01(\v2\x14.rouse.v1.DailyQuotaR\n" +
+	"dailyQuota\x12:\n" +
+	"\x14marketing_per_device\x18\b \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\x12marketingPerDevice\x125\n" +
+	"\breceipts\x18\t \x01(\v2\x19.rouse.v1.ReceiptSettingsR\breceipts\x12.\n" +
 	"\x04apns\x18\n" +
 	" \x01(\v2\x18.rouse.v1.ApnsCredentialH\x00R\x04apns\x12+\n" +
 	"\x03fcm\x18\v \x01(\v2\x17.rouse.v1.FcmCredentialH\x00R\x03fcm\x124\n" +
@@ -1715,7 +1916,20 @@ const file_rouse_v1_credential_proto_rawDesc = "" +
 	"\x05honor\x18\x10 \x01(\v2\x19.rouse.v1.HonorCredentialH\x00R\x05honor\x12.\n" +
 	"\x04vivo\x18\x11 \x01(\v2\x18.rouse.v1.VivoCredentialH\x00R\x04vivo\x121\n" +
 	"\x05meizu\x18\x12 \x01(\v2\x19.rouse.v1.MeizuCredentialH\x00R\x05meizuB\x0f\n" +
-	"\x06vendor\x12\x05\xbaH\x02\b\x01\"\x82\x04\n" +
+	"\x06vendor\x12\x05\xbaH\x02\b\x01\"\x8c\x01\n" +
+	"\n" +
+	"DailyQuota\x12\x12\n" +
+	"\x04call\x18\x01 \x01(\x04R\x04call\x12\x0e\n" +
+	"\x02im\x18\x02 \x01(\x04R\x02im\x12\x16\n" +
+	"\x06system\x18\x03 \x01(\x04R\x06system\x12\x1c\n" +
+	"\tmarketing\x18\x04 \x01(\x04R\tmarketing\x12$\n" +
+	"\ttime_zone\x18\x05 \x01(\tB\a\xbaH\x04r\x02(0R\btimeZone\"\xa1\x01\n" +
+	"\x0fReceiptSettings\x12\x18\n" +
+	"\aenabled\x18\x01 \x01(\bR\aenabled\x12%\n" +
+	"\tuser_name\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\x80\x01R\buserName\x12#\n" +
+	"\x06secret\x18\x03 \x01(\tB\v\xbaH\x05r\x03(\x80\x02\x80\x01\x01R\x06secret\x12(\n" +
+	"\vcallback_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02(@R\n" +
+	"callbackId\"\x82\x04\n" +
 	"\x0eApnsCredential\x12'\n" +
 	"\tbundle_id\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05 \x01(\x80\x01R\bbundleId\x12\x12\n" +
@@ -1891,45 +2105,49 @@ func file_rouse_v1_credential_proto_rawDescGZIP() []byte {
 }
 
 var file_rouse_v1_credential_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_rouse_v1_credential_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_rouse_v1_credential_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_rouse_v1_credential_proto_goTypes = []any{
 	(BadgePush)(0),            // 0: rouse.v1.BadgePush
 	(*Credential)(nil),        // 1: rouse.v1.Credential
-	(*ApnsCredential)(nil),    // 2: rouse.v1.ApnsCredential
-	(*FcmCredential)(nil),     // 3: rouse.v1.FcmCredential
-	(*HuaweiCredential)(nil),  // 4: rouse.v1.HuaweiCredential
-	(*HarmonyCredential)(nil), // 5: rouse.v1.HarmonyCredential
-	(*XiaomiCredential)(nil),  // 6: rouse.v1.XiaomiCredential
-	(*XiaomiRoute)(nil),       // 7: rouse.v1.XiaomiRoute
-	(*OppoCredential)(nil),    // 8: rouse.v1.OppoCredential
-	(*HonorCredential)(nil),   // 9: rouse.v1.HonorCredential
-	(*VivoCredential)(nil),    // 10: rouse.v1.VivoCredential
-	(*MeizuCredential)(nil),   // 11: rouse.v1.MeizuCredential
-	nil,                       // 12: rouse.v1.XiaomiRoute.TemplateParamsEntry
+	(*DailyQuota)(nil),        // 2: rouse.v1.DailyQuota
+	(*ReceiptSettings)(nil),   // 3: rouse.v1.ReceiptSettings
+	(*ApnsCredential)(nil),    // 4: rouse.v1.ApnsCredential
+	(*FcmCredential)(nil),     // 5: rouse.v1.FcmCredential
+	(*HuaweiCredential)(nil),  // 6: rouse.v1.HuaweiCredential
+	(*HarmonyCredential)(nil), // 7: rouse.v1.HarmonyCredential
+	(*XiaomiCredential)(nil),  // 8: rouse.v1.XiaomiCredential
+	(*XiaomiRoute)(nil),       // 9: rouse.v1.XiaomiRoute
+	(*OppoCredential)(nil),    // 10: rouse.v1.OppoCredential
+	(*HonorCredential)(nil),   // 11: rouse.v1.HonorCredential
+	(*VivoCredential)(nil),    // 12: rouse.v1.VivoCredential
+	(*MeizuCredential)(nil),   // 13: rouse.v1.MeizuCredential
+	nil,                       // 14: rouse.v1.XiaomiRoute.TemplateParamsEntry
 }
 var file_rouse_v1_credential_proto_depIdxs = []int32{
-	2,  // 0: rouse.v1.Credential.apns:type_name -> rouse.v1.ApnsCredential
-	3,  // 1: rouse.v1.Credential.fcm:type_name -> rouse.v1.FcmCredential
-	4,  // 2: rouse.v1.Credential.huawei:type_name -> rouse.v1.HuaweiCredential
-	5,  // 3: rouse.v1.Credential.harmony:type_name -> rouse.v1.HarmonyCredential
-	6,  // 4: rouse.v1.Credential.xiaomi:type_name -> rouse.v1.XiaomiCredential
-	8,  // 5: rouse.v1.Credential.oppo:type_name -> rouse.v1.OppoCredential
-	9,  // 6: rouse.v1.Credential.honor:type_name -> rouse.v1.HonorCredential
-	10, // 7: rouse.v1.Credential.vivo:type_name -> rouse.v1.VivoCredential
-	11, // 8: rouse.v1.Credential.meizu:type_name -> rouse.v1.MeizuCredential
-	0,  // 9: rouse.v1.HuaweiCredential.badge:type_name -> rouse.v1.BadgePush
-	0,  // 10: rouse.v1.HarmonyCredential.badge:type_name -> rouse.v1.BadgePush
-	7,  // 11: rouse.v1.XiaomiCredential.call:type_name -> rouse.v1.XiaomiRoute
-	7,  // 12: rouse.v1.XiaomiCredential.im:type_name -> rouse.v1.XiaomiRoute
-	7,  // 13: rouse.v1.XiaomiCredential.system:type_name -> rouse.v1.XiaomiRoute
-	7,  // 14: rouse.v1.XiaomiCredential.marketing:type_name -> rouse.v1.XiaomiRoute
-	12, // 15: rouse.v1.XiaomiRoute.template_params:type_name -> rouse.v1.XiaomiRoute.TemplateParamsEntry
-	0,  // 16: rouse.v1.HonorCredential.badge:type_name -> rouse.v1.BadgePush
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	2,  // 0: rouse.v1.Credential.daily_quota:type_name -> rouse.v1.DailyQuota
+	3,  // 1: rouse.v1.Credential.receipts:type_name -> rouse.v1.ReceiptSettings
+	4,  // 2: rouse.v1.Credential.apns:type_name -> rouse.v1.ApnsCredential
+	5,  // 3: rouse.v1.Credential.fcm:type_name -> rouse.v1.FcmCredential
+	6,  // 4: rouse.v1.Credential.huawei:type_name -> rouse.v1.HuaweiCredential
+	7,  // 5: rouse.v1.Credential.harmony:type_name -> rouse.v1.HarmonyCredential
+	8,  // 6: rouse.v1.Credential.xiaomi:type_name -> rouse.v1.XiaomiCredential
+	10, // 7: rouse.v1.Credential.oppo:type_name -> rouse.v1.OppoCredential
+	11, // 8: rouse.v1.Credential.honor:type_name -> rouse.v1.HonorCredential
+	12, // 9: rouse.v1.Credential.vivo:type_name -> rouse.v1.VivoCredential
+	13, // 10: rouse.v1.Credential.meizu:type_name -> rouse.v1.MeizuCredential
+	0,  // 11: rouse.v1.HuaweiCredential.badge:type_name -> rouse.v1.BadgePush
+	0,  // 12: rouse.v1.HarmonyCredential.badge:type_name -> rouse.v1.BadgePush
+	9,  // 13: rouse.v1.XiaomiCredential.call:type_name -> rouse.v1.XiaomiRoute
+	9,  // 14: rouse.v1.XiaomiCredential.im:type_name -> rouse.v1.XiaomiRoute
+	9,  // 15: rouse.v1.XiaomiCredential.system:type_name -> rouse.v1.XiaomiRoute
+	9,  // 16: rouse.v1.XiaomiCredential.marketing:type_name -> rouse.v1.XiaomiRoute
+	14, // 17: rouse.v1.XiaomiRoute.template_params:type_name -> rouse.v1.XiaomiRoute.TemplateParamsEntry
+	0,  // 18: rouse.v1.HonorCredential.badge:type_name -> rouse.v1.BadgePush
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_rouse_v1_credential_proto_init() }
@@ -1954,7 +2172,7 @@ func file_rouse_v1_credential_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rouse_v1_credential_proto_rawDesc), len(file_rouse_v1_credential_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   12,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

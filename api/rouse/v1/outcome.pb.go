@@ -133,6 +133,8 @@ const (
 	Reason_REASON_NOTIFIER_DISABLED     Reason = 42
 	Reason_REASON_NOTIFIER_BANNED       Reason = 43
 	Reason_REASON_NOTIFIER_OUT_OF_QUOTA Reason = 44
+	// The device had its marketing pushes of the day.
+	Reason_REASON_DEVICE_CAP Reason = 45
 	// After the decision.
 	Reason_REASON_DEVICE_RETURNED Reason = 50
 	Reason_REASON_READ            Reason = 51
@@ -149,6 +151,11 @@ const (
 	Reason_REASON_VENDOR_THROTTLED    Reason = 64
 	Reason_REASON_VENDOR_QUOTA        Reason = 65
 	Reason_REASON_VENDOR_TIMEOUT      Reason = 66
+	// Receipts of a push that the vendor had accepted.
+	// Notifications of the app are switched off on the device.
+	Reason_REASON_MUTED_ON_DEVICE Reason = 70
+	// The vendor did not show it: too old, device inactive, filtered, replaced.
+	Reason_REASON_NOT_SHOWN Reason = 71
 )
 
 // Enum value maps for Reason.
@@ -181,6 +188,7 @@ var (
 		42: "REASON_NOTIFIER_DISABLED",
 		43: "REASON_NOTIFIER_BANNED",
 		44: "REASON_NOTIFIER_OUT_OF_QUOTA",
+		45: "REASON_DEVICE_CAP",
 		50: "REASON_DEVICE_RETURNED",
 		51: "REASON_READ",
 		52: "REASON_UNBOUND",
@@ -195,6 +203,8 @@ var (
 		64: "REASON_VENDOR_THROTTLED",
 		65: "REASON_VENDOR_QUOTA",
 		66: "REASON_VENDOR_TIMEOUT",
+		70: "REASON_MUTED_ON_DEVICE",
+		71: "REASON_NOT_SHOWN",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":           0,
@@ -224,6 +234,7 @@ var (
 		"REASON_NOTIFIER_DISABLED":     42,
 		"REASON_NOTIFIER_BANNED":       43,
 		"REASON_NOTIFIER_OUT_OF_QUOTA": 44,
+		"REASON_DEVICE_CAP":            45,
 		"REASON_DEVICE_RETURNED":       50,
 		"REASON_READ":                  51,
 		"REASON_UNBOUND":               52,
@@ -238,6 +249,8 @@ var (
 		"REASON_VENDOR_THROTTLED":      64,
 		"REASON_VENDOR_QUOTA":          65,
 		"REASON_VENDOR_TIMEOUT":        66,
+		"REASON_MUTED_ON_DEVICE":       70,
+		"REASON_NOT_SHOWN":             71,
 	}
 )
 
@@ -289,7 +302,14 @@ type Outcome struct {
 	Badge     *uint32                `protobuf:"varint,10,opt,name=badge,proto3,oneof" json:"badge,omitempty"`
 	DecidedAt *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=decided_at,json=decidedAt,proto3" json:"decided_at,omitempty"`
 	// Time of the terminal verdict; absent while pending.
-	EndedAt       *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
+	EndedAt *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
+	// Told by the vendor's receipts; absent when none came.
+	DeliveredAt *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=delivered_at,json=deliveredAt,proto3" json:"delivered_at,omitempty"`
+	ClickedAt   *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=clicked_at,json=clickedAt,proto3" json:"clicked_at,omitempty"`
+	// Why the vendor did not show an accepted push, by its receipt.
+	ReceiptReason Reason `protobuf:"varint,15,opt,name=receipt_reason,json=receiptReason,proto3,enum=rouse.v1.Reason" json:"receipt_reason,omitempty"`
+	// Vendor's own code of that receipt, at most 64 bytes.
+	ReceiptCode   string `protobuf:"bytes,16,opt,name=receipt_code,json=receiptCode,proto3" json:"receipt_code,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -408,11 +428,39 @@ func (x *Outcome) GetEndedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Outcome) GetDeliveredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DeliveredAt
+	}
+	return nil
+}
+
+func (x *Outcome) GetClickedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ClickedAt
+	}
+	return nil
+}
+
+func (x *Outcome) GetReceiptReason() Reason {
+	if x != nil {
+		return x.ReceiptReason
+	}
+	return Reason_REASON_UNSPECIFIED
+}
+
+func (x *Outcome) GetReceiptCode() string {
+	if x != nil {
+		return x.ReceiptCode
+	}
+	return ""
+}
+
 var File_rouse_v1_outcome_proto protoreflect.FileDescriptor
 
 const file_rouse_v1_outcome_proto_rawDesc = "" +
 	"\n" +
-	"\x16rouse/v1/outcome.proto\x12\brouse.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc3\x03\n" +
+	"\x16rouse/v1/outcome.proto\x12\brouse.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x99\x05\n" +
 	"\aOutcome\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x1d\n" +
 	"\n" +
@@ -429,7 +477,12 @@ const file_rouse_v1_outcome_proto_rawDesc = "" +
 	" \x01(\rH\x00R\x05badge\x88\x01\x01\x129\n" +
 	"\n" +
 	"decided_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tdecidedAt\x125\n" +
-	"\bended_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\aendedAtB\b\n" +
+	"\bended_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\aendedAt\x12=\n" +
+	"\fdelivered_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\vdeliveredAt\x129\n" +
+	"\n" +
+	"clicked_at\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\tclickedAt\x127\n" +
+	"\x0ereceipt_reason\x18\x0f \x01(\x0e2\x10.rouse.v1.ReasonR\rreceiptReason\x12!\n" +
+	"\freceipt_code\x18\x10 \x01(\tR\vreceiptCodeB\b\n" +
 	"\x06_badge*\xfb\x01\n" +
 	"\rOutcomeStatus\x12\x1e\n" +
 	"\x1aOUTCOME_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n" +
@@ -439,7 +492,7 @@ const file_rouse_v1_outcome_proto_rawDesc = "" +
 	"\x16OUTCOME_STATUS_EXPIRED\x10\x04\x12\x1c\n" +
 	"\x18OUTCOME_STATUS_CANCELLED\x10\x05\x12\x19\n" +
 	"\x15OUTCOME_STATUS_FAILED\x10\x06\x12\x1d\n" +
-	"\x19OUTCOME_STATUS_SUPERSEDED\x10\a*\x8f\b\n" +
+	"\x19OUTCOME_STATUS_SUPERSEDED\x10\a*\xd8\b\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aREASON_DELIVERED_TO_VENDOR\x10\x01\x12\x11\n" +
@@ -468,7 +521,8 @@ const file_rouse_v1_outcome_proto_rawDesc = "" +
 	"\x17REASON_INVALID_NOTIFIER\x10)\x12\x1c\n" +
 	"\x18REASON_NOTIFIER_DISABLED\x10*\x12\x1a\n" +
 	"\x16REASON_NOTIFIER_BANNED\x10+\x12 \n" +
-	"\x1cREASON_NOTIFIER_OUT_OF_QUOTA\x10,\x12\x1a\n" +
+	"\x1cREASON_NOTIFIER_OUT_OF_QUOTA\x10,\x12\x15\n" +
+	"\x11REASON_DEVICE_CAP\x10-\x12\x1a\n" +
 	"\x16REASON_DEVICE_RETURNED\x102\x12\x0f\n" +
 	"\vREASON_READ\x103\x12\x12\n" +
 	"\x0eREASON_UNBOUND\x104\x12\x11\n" +
@@ -483,7 +537,9 @@ const file_rouse_v1_outcome_proto_rawDesc = "" +
 	"\x19REASON_VENDOR_UNAVAILABLE\x10?\x12\x1b\n" +
 	"\x17REASON_VENDOR_THROTTLED\x10@\x12\x17\n" +
 	"\x13REASON_VENDOR_QUOTA\x10A\x12\x19\n" +
-	"\x15REASON_VENDOR_TIMEOUT\x10BB0Z.github.com/rouse-im/rouse/api/rouse/v1;rousev1b\x06proto3"
+	"\x15REASON_VENDOR_TIMEOUT\x10B\x12\x1a\n" +
+	"\x16REASON_MUTED_ON_DEVICE\x10F\x12\x14\n" +
+	"\x10REASON_NOT_SHOWN\x10GB0Z.github.com/rouse-im/rouse/api/rouse/v1;rousev1b\x06proto3"
 
 var (
 	file_rouse_v1_outcome_proto_rawDescOnce sync.Once
@@ -510,11 +566,14 @@ var file_rouse_v1_outcome_proto_depIdxs = []int32{
 	1, // 1: rouse.v1.Outcome.reason:type_name -> rouse.v1.Reason
 	3, // 2: rouse.v1.Outcome.decided_at:type_name -> google.protobuf.Timestamp
 	3, // 3: rouse.v1.Outcome.ended_at:type_name -> google.protobuf.Timestamp
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	3, // 4: rouse.v1.Outcome.delivered_at:type_name -> google.protobuf.Timestamp
+	3, // 5: rouse.v1.Outcome.clicked_at:type_name -> google.protobuf.Timestamp
+	1, // 6: rouse.v1.Outcome.receipt_reason:type_name -> rouse.v1.Reason
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_rouse_v1_outcome_proto_init() }

@@ -50,6 +50,15 @@ const (
 	// AdminServiceDeleteCredentialProcedure is the fully-qualified name of the AdminService's
 	// DeleteCredential RPC.
 	AdminServiceDeleteCredentialProcedure = "/rouse.v1.AdminService/DeleteCredential"
+	// AdminServiceGetCredentialStatusProcedure is the fully-qualified name of the AdminService's
+	// GetCredentialStatus RPC.
+	AdminServiceGetCredentialStatusProcedure = "/rouse.v1.AdminService/GetCredentialStatus"
+	// AdminServiceValidateCredentialProcedure is the fully-qualified name of the AdminService's
+	// ValidateCredential RPC.
+	AdminServiceValidateCredentialProcedure = "/rouse.v1.AdminService/ValidateCredential"
+	// AdminServiceTestCredentialProcedure is the fully-qualified name of the AdminService's
+	// TestCredential RPC.
+	AdminServiceTestCredentialProcedure = "/rouse.v1.AdminService/TestCredential"
 	// AdminServiceCreateApiKeyProcedure is the fully-qualified name of the AdminService's CreateApiKey
 	// RPC.
 	AdminServiceCreateApiKeyProcedure = "/rouse.v1.AdminService/CreateApiKey"
@@ -73,6 +82,15 @@ type AdminServiceClient interface {
 	ListCredentials(context.Context, *v1.ListCredentialsRequest) (*v1.ListCredentialsResponse, error)
 	// DeleteCredential removes a credential. Queued pushes through it fail.
 	DeleteCredential(context.Context, *v1.DeleteCredentialRequest) (*v1.DeleteCredentialResponse, error)
+	// GetCredentialStatus tells whether pushes can go through a credential, what
+	// is used of its quotas, and the address for its receipts.
+	GetCredentialStatus(context.Context, *v1.GetCredentialStatusRequest) (*v1.GetCredentialStatusResponse, error)
+	// ValidateCredential asks the vendor whether it takes a credential, stored or
+	// not, without sending to a device.
+	ValidateCredential(context.Context, *v1.ValidateCredentialRequest) (*v1.ValidateCredentialResponse, error)
+	// TestCredential sends one notification to one token, past all policies,
+	// queues and quotas, and tells the vendor's answer. It is not repeated.
+	TestCredential(context.Context, *v1.TestCredentialRequest) (*v1.TestCredentialResponse, error)
 	// CreateApiKey answers the secret once; only a keyed hash of it is stored.
 	CreateApiKey(context.Context, *v1.CreateApiKeyRequest) (*v1.CreateApiKeyResponse, error)
 	ListApiKeys(context.Context, *v1.ListApiKeysRequest) (*v1.ListApiKeysResponse, error)
@@ -135,6 +153,25 @@ func NewAdminServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(adminServiceMethods.ByName("DeleteCredential")),
 			connect.WithClientOptions(opts...),
 		),
+		getCredentialStatus: connect.NewClient[v1.GetCredentialStatusRequest, v1.GetCredentialStatusResponse](
+			httpClient,
+			baseURL+AdminServiceGetCredentialStatusProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("GetCredentialStatus")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		validateCredential: connect.NewClient[v1.ValidateCredentialRequest, v1.ValidateCredentialResponse](
+			httpClient,
+			baseURL+AdminServiceValidateCredentialProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("ValidateCredential")),
+			connect.WithClientOptions(opts...),
+		),
+		testCredential: connect.NewClient[v1.TestCredentialRequest, v1.TestCredentialResponse](
+			httpClient,
+			baseURL+AdminServiceTestCredentialProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("TestCredential")),
+			connect.WithClientOptions(opts...),
+		),
 		createApiKey: connect.NewClient[v1.CreateApiKeyRequest, v1.CreateApiKeyResponse](
 			httpClient,
 			baseURL+AdminServiceCreateApiKeyProcedure,
@@ -159,16 +196,19 @@ func NewAdminServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 
 // adminServiceClient implements AdminServiceClient.
 type adminServiceClient struct {
-	createApp        *connect.Client[v1.CreateAppRequest, v1.CreateAppResponse]
-	updateApp        *connect.Client[v1.UpdateAppRequest, v1.UpdateAppResponse]
-	getApp           *connect.Client[v1.GetAppRequest, v1.GetAppResponse]
-	listApps         *connect.Client[v1.ListAppsRequest, v1.ListAppsResponse]
-	putCredential    *connect.Client[v1.PutCredentialRequest, v1.PutCredentialResponse]
-	listCredentials  *connect.Client[v1.ListCredentialsRequest, v1.ListCredentialsResponse]
-	deleteCredential *connect.Client[v1.DeleteCredentialRequest, v1.DeleteCredentialResponse]
-	createApiKey     *connect.Client[v1.CreateApiKeyRequest, v1.CreateApiKeyResponse]
-	listApiKeys      *connect.Client[v1.ListApiKeysRequest, v1.ListApiKeysResponse]
-	revokeApiKey     *connect.Client[v1.RevokeApiKeyRequest, v1.RevokeApiKeyResponse]
+	createApp           *connect.Client[v1.CreateAppRequest, v1.CreateAppResponse]
+	updateApp           *connect.Client[v1.UpdateAppRequest, v1.UpdateAppResponse]
+	getApp              *connect.Client[v1.GetAppRequest, v1.GetAppResponse]
+	listApps            *connect.Client[v1.ListAppsRequest, v1.ListAppsResponse]
+	putCredential       *connect.Client[v1.PutCredentialRequest, v1.PutCredentialResponse]
+	listCredentials     *connect.Client[v1.ListCredentialsRequest, v1.ListCredentialsResponse]
+	deleteCredential    *connect.Client[v1.DeleteCredentialRequest, v1.DeleteCredentialResponse]
+	getCredentialStatus *connect.Client[v1.GetCredentialStatusRequest, v1.GetCredentialStatusResponse]
+	validateCredential  *connect.Client[v1.ValidateCredentialRequest, v1.ValidateCredentialResponse]
+	testCredential      *connect.Client[v1.TestCredentialRequest, v1.TestCredentialResponse]
+	createApiKey        *connect.Client[v1.CreateApiKeyRequest, v1.CreateApiKeyResponse]
+	listApiKeys         *connect.Client[v1.ListApiKeysRequest, v1.ListApiKeysResponse]
+	revokeApiKey        *connect.Client[v1.RevokeApiKeyRequest, v1.RevokeApiKeyResponse]
 }
 
 // CreateApp calls rouse.v1.AdminService.CreateApp.
@@ -234,6 +274,33 @@ func (c *adminServiceClient) DeleteCredential(ctx context.Context, req *v1.Delet
 	return nil, err
 }
 
+// GetCredentialStatus calls rouse.v1.AdminService.GetCredentialStatus.
+func (c *adminServiceClient) GetCredentialStatus(ctx context.Context, req *v1.GetCredentialStatusRequest) (*v1.GetCredentialStatusResponse, error) {
+	response, err := c.getCredentialStatus.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ValidateCredential calls rouse.v1.AdminService.ValidateCredential.
+func (c *adminServiceClient) ValidateCredential(ctx context.Context, req *v1.ValidateCredentialRequest) (*v1.ValidateCredentialResponse, error) {
+	response, err := c.validateCredential.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// TestCredential calls rouse.v1.AdminService.TestCredential.
+func (c *adminServiceClient) TestCredential(ctx context.Context, req *v1.TestCredentialRequest) (*v1.TestCredentialResponse, error) {
+	response, err := c.testCredential.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // CreateApiKey calls rouse.v1.AdminService.CreateApiKey.
 func (c *adminServiceClient) CreateApiKey(ctx context.Context, req *v1.CreateApiKeyRequest) (*v1.CreateApiKeyResponse, error) {
 	response, err := c.createApiKey.CallUnary(ctx, connect.NewRequest(req))
@@ -273,6 +340,15 @@ type AdminServiceHandler interface {
 	ListCredentials(context.Context, *v1.ListCredentialsRequest) (*v1.ListCredentialsResponse, error)
 	// DeleteCredential removes a credential. Queued pushes through it fail.
 	DeleteCredential(context.Context, *v1.DeleteCredentialRequest) (*v1.DeleteCredentialResponse, error)
+	// GetCredentialStatus tells whether pushes can go through a credential, what
+	// is used of its quotas, and the address for its receipts.
+	GetCredentialStatus(context.Context, *v1.GetCredentialStatusRequest) (*v1.GetCredentialStatusResponse, error)
+	// ValidateCredential asks the vendor whether it takes a credential, stored or
+	// not, without sending to a device.
+	ValidateCredential(context.Context, *v1.ValidateCredentialRequest) (*v1.ValidateCredentialResponse, error)
+	// TestCredential sends one notification to one token, past all policies,
+	// queues and quotas, and tells the vendor's answer. It is not repeated.
+	TestCredential(context.Context, *v1.TestCredentialRequest) (*v1.TestCredentialResponse, error)
 	// CreateApiKey answers the secret once; only a keyed hash of it is stored.
 	CreateApiKey(context.Context, *v1.CreateApiKeyRequest) (*v1.CreateApiKeyResponse, error)
 	ListApiKeys(context.Context, *v1.ListApiKeysRequest) (*v1.ListApiKeysResponse, error)
@@ -331,6 +407,25 @@ func NewAdminServiceHandler(svc AdminServiceHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(adminServiceMethods.ByName("DeleteCredential")),
 		connect.WithHandlerOptions(opts...),
 	)
+	adminServiceGetCredentialStatusHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceGetCredentialStatusProcedure,
+		svc.GetCredentialStatus,
+		connect.WithSchema(adminServiceMethods.ByName("GetCredentialStatus")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceValidateCredentialHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceValidateCredentialProcedure,
+		svc.ValidateCredential,
+		connect.WithSchema(adminServiceMethods.ByName("ValidateCredential")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceTestCredentialHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceTestCredentialProcedure,
+		svc.TestCredential,
+		connect.WithSchema(adminServiceMethods.ByName("TestCredential")),
+		connect.WithHandlerOptions(opts...),
+	)
 	adminServiceCreateApiKeyHandler := connect.NewUnaryHandlerSimple(
 		AdminServiceCreateApiKeyProcedure,
 		svc.CreateApiKey,
@@ -366,6 +461,12 @@ func NewAdminServiceHandler(svc AdminServiceHandler, opts ...connect.HandlerOpti
 			adminServiceListCredentialsHandler.ServeHTTP(w, r)
 		case AdminServiceDeleteCredentialProcedure:
 			adminServiceDeleteCredentialHandler.ServeHTTP(w, r)
+		case AdminServiceGetCredentialStatusProcedure:
+			adminServiceGetCredentialStatusHandler.ServeHTTP(w, r)
+		case AdminServiceValidateCredentialProcedure:
+			adminServiceValidateCredentialHandler.ServeHTTP(w, r)
+		case AdminServiceTestCredentialProcedure:
+			adminServiceTestCredentialHandler.ServeHTTP(w, r)
 		case AdminServiceCreateApiKeyProcedure:
 			adminServiceCreateApiKeyHandler.ServeHTTP(w, r)
 		case AdminServiceListApiKeysProcedure:
@@ -407,6 +508,18 @@ func (UnimplementedAdminServiceHandler) ListCredentials(context.Context, *v1.Lis
 
 func (UnimplementedAdminServiceHandler) DeleteCredential(context.Context, *v1.DeleteCredentialRequest) (*v1.DeleteCredentialResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rouse.v1.AdminService.DeleteCredential is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) GetCredentialStatus(context.Context, *v1.GetCredentialStatusRequest) (*v1.GetCredentialStatusResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rouse.v1.AdminService.GetCredentialStatus is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) ValidateCredential(context.Context, *v1.ValidateCredentialRequest) (*v1.ValidateCredentialResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rouse.v1.AdminService.ValidateCredential is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) TestCredential(context.Context, *v1.TestCredentialRequest) (*v1.TestCredentialResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rouse.v1.AdminService.TestCredential is not implemented"))
 }
 
 func (UnimplementedAdminServiceHandler) CreateApiKey(context.Context, *v1.CreateApiKeyRequest) (*v1.CreateApiKeyResponse, error) {
