@@ -17,6 +17,8 @@ import (
 type App struct {
 	info        *rousev1.App
 	credentials map[string]*rousev1.Credential
+	templates   map[string]*rousev1.Template
+	webhooks    *rousev1.Webhooks
 }
 
 // ID names the app.
@@ -73,7 +75,7 @@ func (c *Catalog) CreateApp(id, displayName string, settings *rousev1.AppSetting
 	}
 	app, err := c.putApp(&rousev1.App{
 		AppId: id, DisplayName: displayName, Settings: settings, CreatedAt: timestamppb.New(now),
-	}, nil)
+	}, &App{webhooks: &rousev1.Webhooks{}})
 	if err == nil {
 		c.appCount++
 	}
@@ -90,10 +92,16 @@ func (c *Catalog) UpdateApp(id, displayName string, settings *rousev1.AppSetting
 	}
 	return c.putApp(&rousev1.App{
 		AppId: id, DisplayName: displayName, Settings: settings, CreatedAt: old.info.GetCreatedAt(),
-	}, old.credentials)
+	}, old)
 }
 
-func (c *Catalog) putApp(info *rousev1.App, credentials map[string]*rousev1.Credential) (*App, error) {
+// putApp stores info; the rest of the app is that of old.
+func (c *Catalog) putApp(info *rousev1.App, old *App) (*App, error) {
+	if zone := info.GetSettings().GetTimeZone(); zone != "" {
+		if _, err := time.LoadLocation(zone); err != nil {
+			return nil, fmt.Errorf("settings.time_zone: %q is no IANA zone such as Asia/Shanghai: %w", zone, ErrInvalid)
+		}
+	}
 	info = proto.CloneOf(info)
 	if info.Settings == nil {
 		info.Settings = &rousev1.AppSettings{}
@@ -105,7 +113,9 @@ func (c *Catalog) putApp(info *rousev1.App, credentials map[string]*rousev1.Cred
 	if err := c.write(m); err != nil {
 		return nil, err
 	}
-	app := &App{info: info, credentials: credentials}
+	app := &App{}
+	*app = *old
+	app.info = info
 	c.apps.Store(info.GetAppId(), app)
 	return app, nil
 }
@@ -115,7 +125,7 @@ func (c *Catalog) loadApp(key, value []byte) error {
 	if err := parse(key, value, id, info); err != nil {
 		return err
 	}
-	c.apps.Store(id[0], &App{info: info})
+	c.apps.Store(id[0], &App{info: info, webhooks: &rousev1.Webhooks{}})
 	c.appCount++
 	return nil
 }

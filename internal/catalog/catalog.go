@@ -25,6 +25,7 @@ const (
 	MaxApps        = 10_000
 	MaxCredentials = 256   // of one app
 	MaxKeys        = 1_000 // of one app, and operator keys
+	MaxTemplates   = 1_000 // of one app
 )
 
 // Kinds of keys in the catalogue family.
@@ -32,6 +33,8 @@ const (
 	kindApp        = 'a' // app: rouse.v1.App
 	kindCredential = 'c' // app, name: rouse.v1.Credential, sealed
 	kindKey        = 'k' // key id: 32 bytes of hash, rouse.v1.ApiKey
+	kindTemplate   = 't' // app, name: rouse.v1.Template
+	kindWebhooks   = 'w' // app: rouse.v1.Webhooks, sealed
 )
 
 // Reasons of refusals; all messages say which object is meant.
@@ -80,6 +83,8 @@ func Open(o Options) (*Catalog, error) {
 	}{
 		{"app", kindApp, c.loadApp},
 		{"credential", kindCredential, c.loadCredential},
+		{"template", kindTemplate, c.loadTemplate},
+		{"webhook", kindWebhooks, c.loadWebhooks},
 		{"API key", kindKey, c.loadKey},
 	} {
 		var bad error

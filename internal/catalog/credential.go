@@ -99,7 +99,9 @@ func (c *Catalog) show(old *App, change Change) {
 		}
 		credentials[change.Name] = change.Credential
 	}
-	c.apps.Store(change.App, &App{info: old.info, credentials: credentials})
+	next := *old
+	next.credentials = credentials
+	c.apps.Store(change.App, &next)
 	c.Logger.Info("credential changed", "app", change.App, "credential", change.Name, "deleted", change.Credential == nil)
 	for _, fn := range c.watchers {
 		fn(change)
@@ -133,17 +135,18 @@ func (c *Catalog) loadCredential(key, value []byte) error {
 // credentialAAD binds a sealed credential to its place. App ids hold no '|'.
 func credentialAAD(app, name string) []byte { return []byte("credential|" + app + "|" + name) }
 
-// Redacted is the credential without its secrets, which the contract marks
-// with debug_redact.
-func Redacted(credential *rousev1.Credential) *rousev1.Credential {
-	credential = proto.CloneOf(credential)
-	credential.ProtoReflect().Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+// Redacted is a credential or webhooks without their secrets, which the
+// contract marks with debug_redact.
+func Redacted[M proto.Message](m M) M {
+	m = proto.CloneOf(m)
+	dropSecrets(m.ProtoReflect())
+	m.ProtoReflect().Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
 		if field.Message() != nil && !field.IsList() && !field.IsMap() {
 			dropSecrets(value.Message())
 		}
 		return true
 	})
-	return credential
+	return m
 }
 
 func dropSecrets(m protoreflect.Message) {

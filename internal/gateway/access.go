@@ -42,9 +42,19 @@ var methods = map[string]access{
 	rousev1.DeviceService_ListDevices_FullMethodName: {roles: everyone},
 
 	rousev1.UserService_GetOfflineCount_FullMethodName: {roles: everyone},
+	rousev1.UserService_SetBadge_FullMethodName:        {roles: intakes, fills: true},
 	rousev1.UserService_SetUserPolicy_FullMethodName:   {roles: intakes, fills: true},
 	rousev1.UserService_ListOutcomes_FullMethodName:    {roles: everyone},
 	rousev1.UserService_EraseUser_FullMethodName:       {roles: admins},
+
+	rousev1.SettingsService_SetUserSettings_FullMethodName:          {roles: intakes, fills: true},
+	rousev1.SettingsService_GetUserSettings_FullMethodName:          {roles: everyone},
+	rousev1.SettingsService_SetConversationSettings_FullMethodName:  {roles: intakes, fills: true},
+	rousev1.SettingsService_GetConversationSettings_FullMethodName:  {roles: everyone},
+	rousev1.SettingsService_ListConversationSettings_FullMethodName: {roles: everyone},
+
+	rousev1.TraceService_Explain_FullMethodName: {roles: everyone},
+	rousev1.TraceService_Trace_FullMethodName:   {roles: everyone},
 
 	rousev1.AdminService_CreateApp_FullMethodName:           {roles: operators, fills: true},
 	rousev1.AdminService_UpdateApp_FullMethodName:           {roles: admins, fills: true},
@@ -56,6 +66,11 @@ var methods = map[string]access{
 	rousev1.AdminService_GetCredentialStatus_FullMethodName: {roles: readers},
 	rousev1.AdminService_ValidateCredential_FullMethodName:  {roles: admins},
 	rousev1.AdminService_TestCredential_FullMethodName:      {roles: admins},
+	rousev1.AdminService_PutTemplate_FullMethodName:         {roles: admins, fills: true},
+	rousev1.AdminService_ListTemplates_FullMethodName:       {roles: readers},
+	rousev1.AdminService_DeleteTemplate_FullMethodName:      {roles: admins},
+	rousev1.AdminService_PutWebhooks_FullMethodName:         {roles: admins, fills: true},
+	rousev1.AdminService_GetWebhooks_FullMethodName:         {roles: readers},
 	rousev1.AdminService_CreateApiKey_FullMethodName:        {roles: admins, fills: true},
 	rousev1.AdminService_ListApiKeys_FullMethodName:         {roles: readers},
 	rousev1.AdminService_RevokeApiKey_FullMethodName:        {roles: admins},

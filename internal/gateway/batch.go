@@ -133,8 +133,11 @@ func (g *Gateway) checkEvent(e *rousev1.Event, now time.Time) *rousev1.Error {
 
 // recipients of an event that was checked: at least one.
 func recipients(e *rousev1.Event) int {
-	if m := e.GetMessage(); m != nil {
-		return len(m.GetRecipients())
+	switch kind := e.GetKind().(type) {
+	case *rousev1.Event_Message:
+		return len(kind.Message.GetRecipients())
+	case *rousev1.Event_Recall:
+		return len(kind.Recall.GetRecipients())
 	}
 	return 1
 }
@@ -147,6 +150,8 @@ func recipient(e *rousev1.Event, n int) string {
 		return kind.Presence.GetUserId()
 	case *rousev1.Event_Fetched:
 		return kind.Fetched.GetUserId()
+	case *rousev1.Event_Recall:
+		return kind.Recall.GetRecipients()[n]
 	default:
 		return e.GetRead().GetUserId()
 	}
@@ -160,6 +165,8 @@ func commandOf(e *rousev1.Event) proto.Message {
 		return kind.Presence
 	case *rousev1.Event_Fetched:
 		return kind.Fetched
+	case *rousev1.Event_Recall:
+		return kind.Recall
 	default:
 		return e.GetRead()
 	}

@@ -41,6 +41,8 @@ func (g *Gateway) newGRPC() *grpc.Server {
 	rousev1.RegisterIntakeServiceServer(server, &intake{Gateway: g})
 	rousev1.RegisterDeviceServiceServer(server, &device{Gateway: g})
 	rousev1.RegisterUserServiceServer(server, &user{Gateway: g})
+	rousev1.RegisterSettingsServiceServer(server, &settings{Gateway: g})
+	rousev1.RegisterTraceServiceServer(server, &trace{Gateway: g})
 	rousev1.RegisterAdminServiceServer(server, &admin{Gateway: g})
 	return server
 }

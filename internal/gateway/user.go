@@ -17,6 +17,11 @@ func (s *user) GetOfflineCount(ctx context.Context, r *rousev1.GetOfflineCountRe
 	return ask[*rousev1.GetOfflineCountResponse](ctx, s.Gateway, r)
 }
 
+// SetBadge sets what a device's badge counts from.
+func (s *user) SetBadge(ctx context.Context, r *rousev1.SetBadgeRequest) (*rousev1.SetBadgeResponse, error) {
+	return ask[*rousev1.SetBadgeResponse](ctx, s.Gateway, r)
+}
+
 // SetUserPolicy overrides the app's multi-device policy.
 func (s *user) SetUserPolicy(ctx context.Context, r *rousev1.SetUserPolicyRequest) (*rousev1.SetUserPolicyResponse, error) {
 	return ask[*rousev1.SetUserPolicyResponse](ctx, s.Gateway, r)

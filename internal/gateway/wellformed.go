@@ -8,6 +8,7 @@ const (
 	maxRecipients = 1024
 	maxFilter     = 32
 	maxBadge      = 9999
+	maxMentions   = 256
 )
 
 // wellFormed tells that an event surely keeps the rules of the API. It repeats
@@ -30,7 +31,7 @@ func wellFormed(e *rousev1.Event) bool {
 func wellFormedPresence(p *rousev1.PresenceEvent) bool {
 	return name(p.GetUserId()) && name(p.GetDeviceId()) &&
 		p.GetState() >= rousev1.SessionState_SESSION_STATE_CONNECTED && p.GetState() <= rousev1.SessionState_SESSION_STATE_LOGGED_OUT &&
-		p.GetSession() >= 1 && p.GetDevice() == nil
+		p.GetSession() >= 1 && p.GetDevice() == nil && p.GetBadgeBase() <= maxBadge
 }
 
 func wellFormedMessage(m *rousev1.MessageEvent) bool {
@@ -47,7 +48,24 @@ func wellFormedMessage(m *rousev1.MessageEvent) bool {
 		within(m.GetKind(), rousev1.MessageKind_MESSAGE_KIND_RECEIPT) &&
 		within(m.GetClass(), rousev1.MessageClass_MESSAGE_CLASS_MARKETING) &&
 		m.GetTtl() == nil && m.GetBadge() <= maxBadge &&
-		wellFormedContent(m.GetContent()) && wellFormedFilter(m.GetFilter())
+		wellFormedContent(m.GetContent()) && wellFormedFilter(m.GetFilter()) && wellFormedText(m)
+}
+
+// wellFormedText leaves what is rarely there to the compiled rules.
+func wellFormedText(m *rousev1.MessageEvent) bool {
+	if len(m.GetMentions()) > maxMentions {
+		return false
+	}
+	for _, user := range m.GetMentions() {
+		if len(user) > maxID {
+			return false
+		}
+	}
+	return len(m.GetText()) <= 4096 && len(m.GetExtension()) <= 16<<10 &&
+		len(m.GetSenderNickname()) <= 100 && len(m.GetSenderGroupNickname()) <= 100 &&
+		within(m.GetContentType(), rousev1.ContentType_CONTENT_TYPE_CUSTOM) &&
+		within(m.GetGroupMode(), rousev1.NotifyMode_NOTIFY_MODE_MANAGERS_ONLY) &&
+		len(m.GetTranslations()) == 0 && len(m.GetOverrides()) == 0 && m.GetTemplate() == nil && m.GetDirectedTemplate() == nil
 }
 
 func wellFormedContent(c *rousev1.Content) bool {

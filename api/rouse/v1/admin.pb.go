@@ -34,6 +34,8 @@ const (
 	BadgeMode_BADGE_MODE_OFFLINE_COUNT BadgeMode = 1
 	// Pushes carry no badge unless the message names one.
 	BadgeMode_BADGE_MODE_NONE BadgeMode = 2
+	// What the device's app said it counts itself, and one for each message since.
+	BadgeMode_BADGE_MODE_BASE_PLUS BadgeMode = 3
 )
 
 // Enum value maps for BadgeMode.
@@ -42,11 +44,13 @@ var (
 		0: "BADGE_MODE_UNSPECIFIED",
 		1: "BADGE_MODE_OFFLINE_COUNT",
 		2: "BADGE_MODE_NONE",
+		3: "BADGE_MODE_BASE_PLUS",
 	}
 	BadgeMode_value = map[string]int32{
 		"BADGE_MODE_UNSPECIFIED":   0,
 		"BADGE_MODE_OFFLINE_COUNT": 1,
 		"BADGE_MODE_NONE":          2,
+		"BADGE_MODE_BASE_PLUS":     3,
 	}
 )
 
@@ -75,6 +79,59 @@ func (x BadgeMode) Number() protoreflect.EnumNumber {
 // Deprecated: Use BadgeMode.Descriptor instead.
 func (BadgeMode) EnumDescriptor() ([]byte, []int) {
 	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{0}
+}
+
+// ForceScope says what force_push of a message overrides.
+type ForceScope int32
+
+const (
+	// Same as ALL.
+	ForceScope_FORCE_SCOPE_UNSPECIFIED ForceScope = 0
+	// Quiet times and modes.
+	ForceScope_FORCE_SCOPE_ALL ForceScope = 1
+	// Quiet times only.
+	ForceScope_FORCE_SCOPE_QUIET ForceScope = 2
+)
+
+// Enum value maps for ForceScope.
+var (
+	ForceScope_name = map[int32]string{
+		0: "FORCE_SCOPE_UNSPECIFIED",
+		1: "FORCE_SCOPE_ALL",
+		2: "FORCE_SCOPE_QUIET",
+	}
+	ForceScope_value = map[string]int32{
+		"FORCE_SCOPE_UNSPECIFIED": 0,
+		"FORCE_SCOPE_ALL":         1,
+		"FORCE_SCOPE_QUIET":       2,
+	}
+)
+
+func (x ForceScope) Enum() *ForceScope {
+	p := new(ForceScope)
+	*p = x
+	return p
+}
+
+func (x ForceScope) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ForceScope) Descriptor() protoreflect.EnumDescriptor {
+	return file_rouse_v1_admin_proto_enumTypes[1].Descriptor()
+}
+
+func (ForceScope) Type() protoreflect.EnumType {
+	return &file_rouse_v1_admin_proto_enumTypes[1]
+}
+
+func (x ForceScope) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ForceScope.Descriptor instead.
+func (ForceScope) EnumDescriptor() ([]byte, []int) {
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{1}
 }
 
 // CredentialState sums up a credential; the first that holds, from the bottom up.
@@ -131,11 +188,11 @@ func (x CredentialState) String() string {
 }
 
 func (CredentialState) Descriptor() protoreflect.EnumDescriptor {
-	return file_rouse_v1_admin_proto_enumTypes[1].Descriptor()
+	return file_rouse_v1_admin_proto_enumTypes[2].Descriptor()
 }
 
 func (CredentialState) Type() protoreflect.EnumType {
-	return &file_rouse_v1_admin_proto_enumTypes[1]
+	return &file_rouse_v1_admin_proto_enumTypes[2]
 }
 
 func (x CredentialState) Number() protoreflect.EnumNumber {
@@ -144,7 +201,7 @@ func (x CredentialState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CredentialState.Descriptor instead.
 func (CredentialState) EnumDescriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{1}
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{2}
 }
 
 // Role of an API key.
@@ -191,11 +248,11 @@ func (x Role) String() string {
 }
 
 func (Role) Descriptor() protoreflect.EnumDescriptor {
-	return file_rouse_v1_admin_proto_enumTypes[2].Descriptor()
+	return file_rouse_v1_admin_proto_enumTypes[3].Descriptor()
 }
 
 func (Role) Type() protoreflect.EnumType {
-	return &file_rouse_v1_admin_proto_enumTypes[2]
+	return &file_rouse_v1_admin_proto_enumTypes[3]
 }
 
 func (x Role) Number() protoreflect.EnumNumber {
@@ -204,7 +261,7 @@ func (x Role) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Role.Descriptor instead.
 func (Role) EnumDescriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{2}
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{3}
 }
 
 // AppSettings: absent or zero fields mean the default named beside them.
@@ -228,8 +285,32 @@ type AppSettings struct {
 	BadgeMode             BadgeMode `protobuf:"varint,8,opt,name=badge_mode,json=badgeMode,proto3,enum=rouse.v1.BadgeMode" json:"badge_mode,omitempty"`
 	// Push through every binding of a device instead of its newest.
 	PushAllBindings bool `protobuf:"varint,9,opt,name=push_all_bindings,json=pushAllBindings,proto3" json:"push_all_bindings,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Heed no settings of SettingsService and no templates; all of them are kept.
+	AdvancedOff bool       `protobuf:"varint,10,opt,name=advanced_off,json=advancedOff,proto3" json:"advanced_off,omitempty"`
+	ForceScope  ForceScope `protobuf:"varint,11,opt,name=force_scope,json=forceScope,proto3,enum=rouse.v1.ForceScope" json:"force_scope,omitempty"`
+	// Mode of groups for users and groups without one of their own.
+	GroupDefaultMode NotifyMode `protobuf:"varint,12,opt,name=group_default_mode,json=groupDefaultMode,proto3,enum=rouse.v1.NotifyMode" json:"group_default_mode,omitempty"`
+	// MENTION_ONLY lets all direct messages through.
+	DirectIsMention bool `protobuf:"varint,13,opt,name=direct_is_mention,json=directIsMention,proto3" json:"direct_is_mention,omitempty"`
+	// IANA zone of quiet windows of users whose own is not known, at most 48
+	// bytes; empty = UTC.
+	TimeZone string `protobuf:"bytes,14,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// Style of users without one of their own. Default SIMPLE.
+	DefaultStyle DisplayStyle `protobuf:"varint,15,opt,name=default_style,json=defaultStyle,proto3,enum=rouse.v1.DisplayStyle" json:"default_style,omitempty"`
+	// Messages that quiet times or modes keep silent do not raise offline counts.
+	SkipSilentCount bool `protobuf:"varint,16,opt,name=skip_silent_count,json=skipSilentCount,proto3" json:"skip_silent_count,omitempty"`
+	// Messages without sender_nickname show the nickname that the sender's own
+	// settings hold: one question to the sender's actor for each message.
+	SenderNicknames bool `protobuf:"varint,17,opt,name=sender_nicknames,json=senderNicknames,proto3" json:"sender_nicknames,omitempty"`
+	// A recalled or edited message replaces what was shown of it.
+	RecallOverwrites bool `protobuf:"varint,18,opt,name=recall_overwrites,json=recallOverwrites,proto3" json:"recall_overwrites,omitempty"`
+	// Tell offline iOS devices silently when their number falls.
+	RefreshBadges bool `protobuf:"varint,19,opt,name=refresh_badges,json=refreshBadges,proto3" json:"refresh_badges,omitempty"`
+	// Of the messages that went well, one in this many keeps the steps of its
+	// decision. 0 = 16, 1 = all.
+	TraceSample   uint32 `protobuf:"varint,20,opt,name=trace_sample,json=traceSample,proto3" json:"trace_sample,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AppSettings) Reset() {
@@ -323,6 +404,83 @@ func (x *AppSettings) GetPushAllBindings() bool {
 		return x.PushAllBindings
 	}
 	return false
+}
+
+func (x *AppSettings) GetAdvancedOff() bool {
+	if x != nil {
+		return x.AdvancedOff
+	}
+	return false
+}
+
+func (x *AppSettings) GetForceScope() ForceScope {
+	if x != nil {
+		return x.ForceScope
+	}
+	return ForceScope_FORCE_SCOPE_UNSPECIFIED
+}
+
+func (x *AppSettings) GetGroupDefaultMode() NotifyMode {
+	if x != nil {
+		return x.GroupDefaultMode
+	}
+	return NotifyMode_NOTIFY_MODE_UNSPECIFIED
+}
+
+func (x *AppSettings) GetDirectIsMention() bool {
+	if x != nil {
+		return x.DirectIsMention
+	}
+	return false
+}
+
+func (x *AppSettings) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *AppSettings) GetDefaultStyle() DisplayStyle {
+	if x != nil {
+		return x.DefaultStyle
+	}
+	return DisplayStyle_DISPLAY_STYLE_UNSPECIFIED
+}
+
+func (x *AppSettings) GetSkipSilentCount() bool {
+	if x != nil {
+		return x.SkipSilentCount
+	}
+	return false
+}
+
+func (x *AppSettings) GetSenderNicknames() bool {
+	if x != nil {
+		return x.SenderNicknames
+	}
+	return false
+}
+
+func (x *AppSettings) GetRecallOverwrites() bool {
+	if x != nil {
+		return x.RecallOverwrites
+	}
+	return false
+}
+
+func (x *AppSettings) GetRefreshBadges() bool {
+	if x != nil {
+		return x.RefreshBadges
+	}
+	return false
+}
+
+func (x *AppSettings) GetTraceSample() uint32 {
+	if x != nil {
+		return x.TraceSample
+	}
+	return 0
 }
 
 type App struct {
@@ -1799,6 +1957,479 @@ func (*DeleteCredentialResponse) Descriptor() ([]byte, []int) {
 	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{24}
 }
 
+type PutTemplateRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty = the key's app.
+	AppId         string    `protobuf:"bytes,1,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
+	Template      *Template `protobuf:"bytes,2,opt,name=template,proto3" json:"template,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutTemplateRequest) Reset() {
+	*x = PutTemplateRequest{}
+	mi := &file_rouse_v1_admin_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutTemplateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutTemplateRequest) ProtoMessage() {}
+
+func (x *PutTemplateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_admin_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutTemplateRequest.ProtoReflect.Descriptor instead.
+func (*PutTemplateRequest) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *PutTemplateRequest) GetAppId() string {
+	if x != nil {
+		return x.AppId
+	}
+	return ""
+}
+
+func (x *PutTemplateRequest) GetTemplate() *Template {
+	if x != nil {
+		return x.Template
+	}
+	return nil
+}
+
+type PutTemplateResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Template      *Template              `protobuf:"bytes,1,opt,name=template,proto3" json:"template,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutTemplateResponse) Reset() {
+	*x = PutTemplateResponse{}
+	mi := &file_rouse_v1_admin_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutTemplateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutTemplateResponse) ProtoMessage() {}
+
+func (x *PutTemplateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_admin_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutTemplateResponse.ProtoReflect.Descriptor instead.
+func (*PutTemplateResponse) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *PutTemplateResponse) GetTemplate() *Template {
+	if x != nil {
+		return x.Template
+	}
+	return nil
+}
+
+type ListTemplatesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty = the key's app.
+	AppId         string `protobuf:"bytes,1,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTemplatesRequest) Reset() {
+	*x = ListTemplatesRequest{}
+	mi := &file_rouse_v1_admin_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTemplatesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTemplatesRequest) ProtoMessage() {}
+
+func (x *ListTemplatesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_admin_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTemplatesRequest.ProtoReflect.Descriptor instead.
+func (*ListTemplatesRequest) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ListTemplatesRequest) GetAppId() string {
+	if x != nil {
+		return x.AppId
+	}
+	return ""
+}
+
+type ListTemplatesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By name, the built-in ones included.
+	Templates     []*Template `protobuf:"bytes,1,rep,name=templates,proto3" json:"templates,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTemplatesResponse) Reset() {
+	*x = ListTemplatesResponse{}
+	mi := &file_rouse_v1_admin_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTemplatesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTemplatesResponse) ProtoMessage() {}
+
+func (x *ListTemplatesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_admin_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTemplatesResponse.ProtoReflect.Descriptor instead.
+func (*ListTemplatesResponse) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ListTemplatesResponse) GetTemplates() []*Template {
+	if x != nil {
+		return x.Templates
+	}
+	return nil
+}
+
+type DeleteTemplateRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty = the key's app.
+	AppId         string `protobuf:"bytes,1,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
+	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteTemplateRequest) Reset() {
+	*x = DeleteTemplateRequest{}
+	mi := &file_rouse_v1_admin_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteTemplateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteTemplateRequest) ProtoMessage() {}
+
+func (x *DeleteTemplateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_admin_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteTemplateRequest.ProtoReflect.Descriptor instead.
+func (*DeleteTemplateRequest) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *DeleteTemplateRequest) GetAppId() string {
+	if x != nil {
+		return x.AppId
+	}
+	return ""
+}
+
+func (x *DeleteTemplateRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type DeleteTemplateResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteTemplateResponse) Reset() {
+	*x = DeleteTemplateResponse{}
+	mi := &file_rouse_v1_admin_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteTemplateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteTemplateResponse) ProtoMessage() {}
+
+func (x *DeleteTemplateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_admin_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteTemplateResponse.ProtoReflect.Descriptor instead.
+func (*DeleteTemplateResponse) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{30}
+}
+
+type PutWebhooksRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty = the key's app.
+	AppId         string    `protobuf:"bytes,1,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
+	Webhooks      *Webhooks `protobuf:"bytes,2,opt,name=webhooks,proto3" json:"webhooks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutWebhooksRequest) Reset() {
+	*x = PutWebhooksRequest{}
+	mi := &file_rouse_v1_admin_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutWebhooksRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutWebhooksRequest) ProtoMessage() {}
+
+func (x *PutWebhooksRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_admin_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutWebhooksRequest.ProtoReflect.Descriptor instead.
+func (*PutWebhooksRequest) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *PutWebhooksRequest) GetAppId() string {
+	if x != nil {
+		return x.AppId
+	}
+	return ""
+}
+
+func (x *PutWebhooksRequest) GetWebhooks() *Webhooks {
+	if x != nil {
+		return x.Webhooks
+	}
+	return nil
+}
+
+type PutWebhooksResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Without the secret.
+	Webhooks      *Webhooks `protobuf:"bytes,1,opt,name=webhooks,proto3" json:"webhooks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutWebhooksResponse) Reset() {
+	*x = PutWebhooksResponse{}
+	mi := &file_rouse_v1_admin_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutWebhooksResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutWebhooksResponse) ProtoMessage() {}
+
+func (x *PutWebhooksResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_admin_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutWebhooksResponse.ProtoReflect.Descriptor instead.
+func (*PutWebhooksResponse) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *PutWebhooksResponse) GetWebhooks() *Webhooks {
+	if x != nil {
+		return x.Webhooks
+	}
+	return nil
+}
+
+type GetWebhooksRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty = the key's app.
+	AppId         string `protobuf:"bytes,1,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetWebhooksRequest) Reset() {
+	*x = GetWebhooksRequest{}
+	mi := &file_rouse_v1_admin_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetWebhooksRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetWebhooksRequest) ProtoMessage() {}
+
+func (x *GetWebhooksRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_admin_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetWebhooksRequest.ProtoReflect.Descriptor instead.
+func (*GetWebhooksRequest) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *GetWebhooksRequest) GetAppId() string {
+	if x != nil {
+		return x.AppId
+	}
+	return ""
+}
+
+type GetWebhooksResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Without the secret.
+	Webhooks *Webhooks `protobuf:"bytes,1,opt,name=webhooks,proto3" json:"webhooks,omitempty"`
+	// Calls that wait to be made or repeated.
+	Queued        uint64 `protobuf:"varint,2,opt,name=queued,proto3" json:"queued,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetWebhooksResponse) Reset() {
+	*x = GetWebhooksResponse{}
+	mi := &file_rouse_v1_admin_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetWebhooksResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetWebhooksResponse) ProtoMessage() {}
+
+func (x *GetWebhooksResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_admin_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetWebhooksResponse.ProtoReflect.Descriptor instead.
+func (*GetWebhooksResponse) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *GetWebhooksResponse) GetWebhooks() *Webhooks {
+	if x != nil {
+		return x.Webhooks
+	}
+	return nil
+}
+
+func (x *GetWebhooksResponse) GetQueued() uint64 {
+	if x != nil {
+		return x.Queued
+	}
+	return 0
+}
+
 type ApiKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Public part, 16 characters.
@@ -1815,7 +2446,7 @@ type ApiKey struct {
 
 func (x *ApiKey) Reset() {
 	*x = ApiKey{}
-	mi := &file_rouse_v1_admin_proto_msgTypes[25]
+	mi := &file_rouse_v1_admin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1827,7 +2458,7 @@ func (x *ApiKey) String() string {
 func (*ApiKey) ProtoMessage() {}
 
 func (x *ApiKey) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_admin_proto_msgTypes[25]
+	mi := &file_rouse_v1_admin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1840,7 +2471,7 @@ func (x *ApiKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApiKey.ProtoReflect.Descriptor instead.
 func (*ApiKey) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{25}
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ApiKey) GetKeyId() string {
@@ -1890,7 +2521,7 @@ type CreateApiKeyRequest struct {
 
 func (x *CreateApiKeyRequest) Reset() {
 	*x = CreateApiKeyRequest{}
-	mi := &file_rouse_v1_admin_proto_msgTypes[26]
+	mi := &file_rouse_v1_admin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1902,7 +2533,7 @@ func (x *CreateApiKeyRequest) String() string {
 func (*CreateApiKeyRequest) ProtoMessage() {}
 
 func (x *CreateApiKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_admin_proto_msgTypes[26]
+	mi := &file_rouse_v1_admin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1915,7 +2546,7 @@ func (x *CreateApiKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateApiKeyRequest.ProtoReflect.Descriptor instead.
 func (*CreateApiKeyRequest) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{26}
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CreateApiKeyRequest) GetAppId() string {
@@ -1950,7 +2581,7 @@ type CreateApiKeyResponse struct {
 
 func (x *CreateApiKeyResponse) Reset() {
 	*x = CreateApiKeyResponse{}
-	mi := &file_rouse_v1_admin_proto_msgTypes[27]
+	mi := &file_rouse_v1_admin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1962,7 +2593,7 @@ func (x *CreateApiKeyResponse) String() string {
 func (*CreateApiKeyResponse) ProtoMessage() {}
 
 func (x *CreateApiKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_admin_proto_msgTypes[27]
+	mi := &file_rouse_v1_admin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1975,7 +2606,7 @@ func (x *CreateApiKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateApiKeyResponse.ProtoReflect.Descriptor instead.
 func (*CreateApiKeyResponse) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{27}
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *CreateApiKeyResponse) GetKey() *ApiKey {
@@ -2002,7 +2633,7 @@ type ListApiKeysRequest struct {
 
 func (x *ListApiKeysRequest) Reset() {
 	*x = ListApiKeysRequest{}
-	mi := &file_rouse_v1_admin_proto_msgTypes[28]
+	mi := &file_rouse_v1_admin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2014,7 +2645,7 @@ func (x *ListApiKeysRequest) String() string {
 func (*ListApiKeysRequest) ProtoMessage() {}
 
 func (x *ListApiKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_admin_proto_msgTypes[28]
+	mi := &file_rouse_v1_admin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2027,7 +2658,7 @@ func (x *ListApiKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApiKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListApiKeysRequest) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{28}
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ListApiKeysRequest) GetAppId() string {
@@ -2046,7 +2677,7 @@ type ListApiKeysResponse struct {
 
 func (x *ListApiKeysResponse) Reset() {
 	*x = ListApiKeysResponse{}
-	mi := &file_rouse_v1_admin_proto_msgTypes[29]
+	mi := &file_rouse_v1_admin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2058,7 +2689,7 @@ func (x *ListApiKeysResponse) String() string {
 func (*ListApiKeysResponse) ProtoMessage() {}
 
 func (x *ListApiKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_admin_proto_msgTypes[29]
+	mi := &file_rouse_v1_admin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2071,7 +2702,7 @@ func (x *ListApiKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApiKeysResponse.ProtoReflect.Descriptor instead.
 func (*ListApiKeysResponse) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{29}
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListApiKeysResponse) GetKeys() []*ApiKey {
@@ -2092,7 +2723,7 @@ type RevokeApiKeyRequest struct {
 
 func (x *RevokeApiKeyRequest) Reset() {
 	*x = RevokeApiKeyRequest{}
-	mi := &file_rouse_v1_admin_proto_msgTypes[30]
+	mi := &file_rouse_v1_admin_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2104,7 +2735,7 @@ func (x *RevokeApiKeyRequest) String() string {
 func (*RevokeApiKeyRequest) ProtoMessage() {}
 
 func (x *RevokeApiKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_admin_proto_msgTypes[30]
+	mi := &file_rouse_v1_admin_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2117,7 +2748,7 @@ func (x *RevokeApiKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeApiKeyRequest.ProtoReflect.Descriptor instead.
 func (*RevokeApiKeyRequest) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{30}
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *RevokeApiKeyRequest) GetAppId() string {
@@ -2142,7 +2773,7 @@ type RevokeApiKeyResponse struct {
 
 func (x *RevokeApiKeyResponse) Reset() {
 	*x = RevokeApiKeyResponse{}
-	mi := &file_rouse_v1_admin_proto_msgTypes[31]
+	mi := &file_rouse_v1_admin_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2154,7 +2785,7 @@ func (x *RevokeApiKeyResponse) String() string {
 func (*RevokeApiKeyResponse) ProtoMessage() {}
 
 func (x *RevokeApiKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_admin_proto_msgTypes[31]
+	mi := &file_rouse_v1_admin_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2167,14 +2798,14 @@ func (x *RevokeApiKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeApiKeyResponse.ProtoReflect.Descriptor instead.
 func (*RevokeApiKeyResponse) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{31}
+	return file_rouse_v1_admin_proto_rawDescGZIP(), []int{41}
 }
 
 var File_rouse_v1_admin_proto protoreflect.FileDescriptor
 
 const file_rouse_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x14rouse/v1/admin.proto\x12\brouse.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19rouse/v1/credential.proto\x1a\x15rouse/v1/intake.proto\x1a\x16rouse/v1/outcome.proto\x1a\x13rouse/v1/user.proto\"\x9a\x04\n" +
+	"\x14rouse/v1/admin.proto\x12\brouse.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19rouse/v1/credential.proto\x1a\x15rouse/v1/intake.proto\x1a\x16rouse/v1/outcome.proto\x1a\x17rouse/v1/settings.proto\x1a\x17rouse/v1/template.proto\x1a\x13rouse/v1/user.proto\x1a\x16rouse/v1/webhook.proto\"\xbe\b\n" +
 	"\vAppSettings\x12;\n" +
 	"\rdevice_policy\x18\x01 \x01(\v2\x16.rouse.v1.DevicePolicyR\fdevicePolicy\x12*\n" +
 	"\vgroup_limit\x18\x02 \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=R\n" +
@@ -2188,7 +2819,20 @@ const file_rouse_v1_admin_proto_rawDesc = "" +
 	"\x19reset_count_on_fetch_only\x18\a \x01(\bR\x15resetCountOnFetchOnly\x12<\n" +
 	"\n" +
 	"badge_mode\x18\b \x01(\x0e2\x13.rouse.v1.BadgeModeB\b\xbaH\x05\x82\x01\x02\x10\x01R\tbadgeMode\x12*\n" +
-	"\x11push_all_bindings\x18\t \x01(\bR\x0fpushAllBindings\"\xad\x01\n" +
+	"\x11push_all_bindings\x18\t \x01(\bR\x0fpushAllBindings\x12!\n" +
+	"\fadvanced_off\x18\n" +
+	" \x01(\bR\vadvancedOff\x12?\n" +
+	"\vforce_scope\x18\v \x01(\x0e2\x14.rouse.v1.ForceScopeB\b\xbaH\x05\x82\x01\x02\x10\x01R\n" +
+	"forceScope\x12L\n" +
+	"\x12group_default_mode\x18\f \x01(\x0e2\x14.rouse.v1.NotifyModeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x10groupDefaultMode\x12*\n" +
+	"\x11direct_is_mention\x18\r \x01(\bR\x0fdirectIsMention\x12$\n" +
+	"\ttime_zone\x18\x0e \x01(\tB\a\xbaH\x04r\x02(0R\btimeZone\x12E\n" +
+	"\rdefault_style\x18\x0f \x01(\x0e2\x16.rouse.v1.DisplayStyleB\b\xbaH\x05\x82\x01\x02\x10\x01R\fdefaultStyle\x12*\n" +
+	"\x11skip_silent_count\x18\x10 \x01(\bR\x0fskipSilentCount\x12)\n" +
+	"\x10sender_nicknames\x18\x11 \x01(\bR\x0fsenderNicknames\x12+\n" +
+	"\x11recall_overwrites\x18\x12 \x01(\bR\x10recallOverwrites\x12%\n" +
+	"\x0erefresh_badges\x18\x13 \x01(\bR\rrefreshBadges\x12,\n" +
+	"\ftrace_sample\x18\x14 \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=R\vtraceSample\"\xad\x01\n" +
 	"\x03App\x12\x15\n" +
 	"\x06app_id\x18\x01 \x01(\tR\x05appId\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x121\n" +
@@ -2300,7 +2944,30 @@ const file_rouse_v1_admin_proto_rawDesc = "" +
 	"\x06app_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\x05appId\x12\x1e\n" +
 	"\x04name\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05 \x01(\x80\x01R\x04name\"\x1a\n" +
-	"\x18DeleteCredentialResponse\"\xa9\x01\n" +
+	"\x18DeleteCredentialResponse\"l\n" +
+	"\x12PutTemplateRequest\x12\x1e\n" +
+	"\x06app_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\x05appId\x126\n" +
+	"\btemplate\x18\x02 \x01(\v2\x12.rouse.v1.TemplateB\x06\xbaH\x03\xc8\x01\x01R\btemplate\"E\n" +
+	"\x13PutTemplateResponse\x12.\n" +
+	"\btemplate\x18\x01 \x01(\v2\x12.rouse.v1.TemplateR\btemplate\"6\n" +
+	"\x14ListTemplatesRequest\x12\x1e\n" +
+	"\x06app_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\x05appId\"I\n" +
+	"\x15ListTemplatesResponse\x120\n" +
+	"\ttemplates\x18\x01 \x03(\v2\x12.rouse.v1.TemplateR\ttemplates\"g\n" +
+	"\x15DeleteTemplateRequest\x12\x1e\n" +
+	"\x06app_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\x05appId\x12.\n" +
+	"\x04name\x18\x02 \x01(\tB\x1a\xbaH\x17r\x152\x13^[a-zA-Z0-9]{1,64}$R\x04name\"\x18\n" +
+	"\x16DeleteTemplateResponse\"l\n" +
+	"\x12PutWebhooksRequest\x12\x1e\n" +
+	"\x06app_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\x05appId\x126\n" +
+	"\bwebhooks\x18\x02 \x01(\v2\x12.rouse.v1.WebhooksB\x06\xbaH\x03\xc8\x01\x01R\bwebhooks\"E\n" +
+	"\x13PutWebhooksResponse\x12.\n" +
+	"\bwebhooks\x18\x01 \x01(\v2\x12.rouse.v1.WebhooksR\bwebhooks\"4\n" +
+	"\x12GetWebhooksRequest\x12\x1e\n" +
+	"\x06app_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\x05appId\"]\n" +
+	"\x13GetWebhooksResponse\x12.\n" +
+	"\bwebhooks\x18\x01 \x01(\v2\x12.rouse.v1.WebhooksR\bwebhooks\x12\x16\n" +
+	"\x06queued\x18\x02 \x01(\x04R\x06queued\"\xa9\x01\n" +
 	"\x06ApiKey\x12\x15\n" +
 	"\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x15\n" +
 	"\x06app_id\x18\x02 \x01(\tR\x05appId\x12\"\n" +
@@ -2323,11 +2990,17 @@ const file_rouse_v1_admin_proto_rawDesc = "" +
 	"\x13RevokeApiKeyRequest\x12\x1e\n" +
 	"\x06app_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\x05appId\x12 \n" +
 	"\x06key_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04 \x01( R\x05keyId\"\x16\n" +
-	"\x14RevokeApiKeyResponse*Z\n" +
+	"\x14RevokeApiKeyResponse*t\n" +
 	"\tBadgeMode\x12\x1a\n" +
 	"\x16BADGE_MODE_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18BADGE_MODE_OFFLINE_COUNT\x10\x01\x12\x13\n" +
-	"\x0fBADGE_MODE_NONE\x10\x02*\x8c\x02\n" +
+	"\x0fBADGE_MODE_NONE\x10\x02\x12\x18\n" +
+	"\x14BADGE_MODE_BASE_PLUS\x10\x03*U\n" +
+	"\n" +
+	"ForceScope\x12\x1b\n" +
+	"\x17FORCE_SCOPE_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fFORCE_SCOPE_ALL\x10\x01\x12\x15\n" +
+	"\x11FORCE_SCOPE_QUIET\x10\x02*\x8c\x02\n" +
 	"\x0fCredentialState\x12 \n" +
 	"\x1cCREDENTIAL_STATE_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18CREDENTIAL_STATE_UNTRIED\x10\x01\x12\x1a\n" +
@@ -2343,7 +3016,7 @@ const file_rouse_v1_admin_proto_rawDesc = "" +
 	"\n" +
 	"ROLE_ADMIN\x10\x02\x12\x0f\n" +
 	"\vROLE_VIEWER\x10\x03\x12\x11\n" +
-	"\rROLE_OPERATOR\x10\x042\xbc\b\n" +
+	"\rROLE_OPERATOR\x10\x042\xd1\v\n" +
 	"\fAdminService\x12D\n" +
 	"\tCreateApp\x12\x1a.rouse.v1.CreateAppRequest\x1a\x1b.rouse.v1.CreateAppResponse\x12D\n" +
 	"\tUpdateApp\x12\x1a.rouse.v1.UpdateAppRequest\x1a\x1b.rouse.v1.UpdateAppResponse\x12@\n" +
@@ -2354,7 +3027,12 @@ const file_rouse_v1_admin_proto_rawDesc = "" +
 	"\x10DeleteCredential\x12!.rouse.v1.DeleteCredentialRequest\x1a\".rouse.v1.DeleteCredentialResponse\x12g\n" +
 	"\x13GetCredentialStatus\x12$.rouse.v1.GetCredentialStatusRequest\x1a%.rouse.v1.GetCredentialStatusResponse\"\x03\x90\x02\x01\x12_\n" +
 	"\x12ValidateCredential\x12#.rouse.v1.ValidateCredentialRequest\x1a$.rouse.v1.ValidateCredentialResponse\x12S\n" +
-	"\x0eTestCredential\x12\x1f.rouse.v1.TestCredentialRequest\x1a .rouse.v1.TestCredentialResponse\x12M\n" +
+	"\x0eTestCredential\x12\x1f.rouse.v1.TestCredentialRequest\x1a .rouse.v1.TestCredentialResponse\x12J\n" +
+	"\vPutTemplate\x12\x1c.rouse.v1.PutTemplateRequest\x1a\x1d.rouse.v1.PutTemplateResponse\x12U\n" +
+	"\rListTemplates\x12\x1e.rouse.v1.ListTemplatesRequest\x1a\x1f.rouse.v1.ListTemplatesResponse\"\x03\x90\x02\x01\x12S\n" +
+	"\x0eDeleteTemplate\x12\x1f.rouse.v1.DeleteTemplateRequest\x1a .rouse.v1.DeleteTemplateResponse\x12J\n" +
+	"\vPutWebhooks\x12\x1c.rouse.v1.PutWebhooksRequest\x1a\x1d.rouse.v1.PutWebhooksResponse\x12O\n" +
+	"\vGetWebhooks\x12\x1c.rouse.v1.GetWebhooksRequest\x1a\x1d.rouse.v1.GetWebhooksResponse\"\x03\x90\x02\x01\x12M\n" +
 	"\fCreateApiKey\x12\x1d.rouse.v1.CreateApiKeyRequest\x1a\x1e.rouse.v1.CreateApiKeyResponse\x12O\n" +
 	"\vListApiKeys\x12\x1c.rouse.v1.ListApiKeysRequest\x1a\x1d.rouse.v1.ListApiKeysResponse\"\x03\x90\x02\x01\x12M\n" +
 	"\fRevokeApiKey\x12\x1d.rouse.v1.RevokeApiKeyRequest\x1a\x1e.rouse.v1.RevokeApiKeyResponseB0Z.github.com/rouse-im/rouse/api/rouse/v1;rousev1b\x06proto3"
@@ -2371,127 +3049,161 @@ func file_rouse_v1_admin_proto_rawDescGZIP() []byte {
 	return file_rouse_v1_admin_proto_rawDescData
 }
 
-var file_rouse_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_rouse_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_rouse_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_rouse_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
 var file_rouse_v1_admin_proto_goTypes = []any{
 	(BadgeMode)(0),                      // 0: rouse.v1.BadgeMode
-	(CredentialState)(0),                // 1: rouse.v1.CredentialState
-	(Role)(0),                           // 2: rouse.v1.Role
-	(*AppSettings)(nil),                 // 3: rouse.v1.AppSettings
-	(*App)(nil),                         // 4: rouse.v1.App
-	(*CreateAppRequest)(nil),            // 5: rouse.v1.CreateAppRequest
-	(*CreateAppResponse)(nil),           // 6: rouse.v1.CreateAppResponse
-	(*UpdateAppRequest)(nil),            // 7: rouse.v1.UpdateAppRequest
-	(*UpdateAppResponse)(nil),           // 8: rouse.v1.UpdateAppResponse
-	(*GetAppRequest)(nil),               // 9: rouse.v1.GetAppRequest
-	(*GetAppResponse)(nil),              // 10: rouse.v1.GetAppResponse
-	(*ListAppsRequest)(nil),             // 11: rouse.v1.ListAppsRequest
-	(*ListAppsResponse)(nil),            // 12: rouse.v1.ListAppsResponse
-	(*PutCredentialRequest)(nil),        // 13: rouse.v1.PutCredentialRequest
-	(*PutCredentialResponse)(nil),       // 14: rouse.v1.PutCredentialResponse
-	(*ListCredentialsRequest)(nil),      // 15: rouse.v1.ListCredentialsRequest
-	(*ListCredentialsResponse)(nil),     // 16: rouse.v1.ListCredentialsResponse
-	(*GetCredentialStatusRequest)(nil),  // 17: rouse.v1.GetCredentialStatusRequest
-	(*GetCredentialStatusResponse)(nil), // 18: rouse.v1.GetCredentialStatusResponse
-	(*CredentialStatus)(nil),            // 19: rouse.v1.CredentialStatus
-	(*QuotaUse)(nil),                    // 20: rouse.v1.QuotaUse
-	(*ValidateCredentialRequest)(nil),   // 21: rouse.v1.ValidateCredentialRequest
-	(*ValidateCredentialResponse)(nil),  // 22: rouse.v1.ValidateCredentialResponse
-	(*TestCredentialRequest)(nil),       // 23: rouse.v1.TestCredentialRequest
-	(*TestCredentialResponse)(nil),      // 24: rouse.v1.TestCredentialResponse
-	(*VendorReply)(nil),                 // 25: rouse.v1.VendorReply
-	(*DeleteCredentialRequest)(nil),     // 26: rouse.v1.DeleteCredentialRequest
-	(*DeleteCredentialResponse)(nil),    // 27: rouse.v1.DeleteCredentialResponse
-	(*ApiKey)(nil),                      // 28: rouse.v1.ApiKey
-	(*CreateApiKeyRequest)(nil),         // 29: rouse.v1.CreateApiKeyRequest
-	(*CreateApiKeyResponse)(nil),        // 30: rouse.v1.CreateApiKeyResponse
-	(*ListApiKeysRequest)(nil),          // 31: rouse.v1.ListApiKeysRequest
-	(*ListApiKeysResponse)(nil),         // 32: rouse.v1.ListApiKeysResponse
-	(*RevokeApiKeyRequest)(nil),         // 33: rouse.v1.RevokeApiKeyRequest
-	(*RevokeApiKeyResponse)(nil),        // 34: rouse.v1.RevokeApiKeyResponse
-	nil,                                 // 35: rouse.v1.VendorReply.HeadersEntry
-	(*DevicePolicy)(nil),                // 36: rouse.v1.DevicePolicy
-	(*durationpb.Duration)(nil),         // 37: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),       // 38: google.protobuf.Timestamp
-	(*Credential)(nil),                  // 39: rouse.v1.Credential
-	(Reason)(0),                         // 40: rouse.v1.Reason
-	(MessageClass)(0),                   // 41: rouse.v1.MessageClass
-	(*Content)(nil),                     // 42: rouse.v1.Content
-	(OutcomeStatus)(0),                  // 43: rouse.v1.OutcomeStatus
+	(ForceScope)(0),                     // 1: rouse.v1.ForceScope
+	(CredentialState)(0),                // 2: rouse.v1.CredentialState
+	(Role)(0),                           // 3: rouse.v1.Role
+	(*AppSettings)(nil),                 // 4: rouse.v1.AppSettings
+	(*App)(nil),                         // 5: rouse.v1.App
+	(*CreateAppRequest)(nil),            // 6: rouse.v1.CreateAppRequest
+	(*CreateAppResponse)(nil),           // 7: rouse.v1.CreateAppResponse
+	(*UpdateAppRequest)(nil),            // 8: rouse.v1.UpdateAppRequest
+	(*UpdateAppResponse)(nil),           // 9: rouse.v1.UpdateAppResponse
+	(*GetAppRequest)(nil),               // 10: rouse.v1.GetAppRequest
+	(*GetAppResponse)(nil),              // 11: rouse.v1.GetAppResponse
+	(*ListAppsRequest)(nil),             // 12: rouse.v1.ListAppsRequest
+	(*ListAppsResponse)(nil),            // 13: rouse.v1.ListAppsResponse
+	(*PutCredentialRequest)(nil),        // 14: rouse.v1.PutCredentialRequest
+	(*PutCredentialResponse)(nil),       // 15: rouse.v1.PutCredentialResponse
+	(*ListCredentialsRequest)(nil),      // 16: rouse.v1.ListCredentialsRequest
+	(*ListCredentialsResponse)(nil),     // 17: rouse.v1.ListCredentialsResponse
+	(*GetCredentialStatusRequest)(nil),  // 18: rouse.v1.GetCredentialStatusRequest
+	(*GetCredentialStatusResponse)(nil), // 19: rouse.v1.GetCredentialStatusResponse
+	(*CredentialStatus)(nil),            // 20: rouse.v1.CredentialStatus
+	(*QuotaUse)(nil),                    // 21: rouse.v1.QuotaUse
+	(*ValidateCredentialRequest)(nil),   // 22: rouse.v1.ValidateCredentialRequest
+	(*ValidateCredentialResponse)(nil),  // 23: rouse.v1.ValidateCredentialResponse
+	(*TestCredentialRequest)(nil),       // 24: rouse.v1.TestCredentialRequest
+	(*TestCredentialResponse)(nil),      // 25: rouse.v1.TestCredentialResponse
+	(*VendorReply)(nil),                 // 26: rouse.v1.VendorReply
+	(*DeleteCredentialRequest)(nil),     // 27: rouse.v1.DeleteCredentialRequest
+	(*DeleteCredentialResponse)(nil),    // 28: rouse.v1.DeleteCredentialResponse
+	(*PutTemplateRequest)(nil),          // 29: rouse.v1.PutTemplateRequest
+	(*PutTemplateResponse)(nil),         // 30: rouse.v1.PutTemplateResponse
+	(*ListTemplatesRequest)(nil),        // 31: rouse.v1.ListTemplatesRequest
+	(*ListTemplatesResponse)(nil),       // 32: rouse.v1.ListTemplatesResponse
+	(*DeleteTemplateRequest)(nil),       // 33: rouse.v1.DeleteTemplateRequest
+	(*DeleteTemplateResponse)(nil),      // 34: rouse.v1.DeleteTemplateResponse
+	(*PutWebhooksRequest)(nil),          // 35: rouse.v1.PutWebhooksRequest
+	(*PutWebhooksResponse)(nil),         // 36: rouse.v1.PutWebhooksResponse
+	(*GetWebhooksRequest)(nil),          // 37: rouse.v1.GetWebhooksRequest
+	(*GetWebhooksResponse)(nil),         // 38: rouse.v1.GetWebhooksResponse
+	(*ApiKey)(nil),                      // 39: rouse.v1.ApiKey
+	(*CreateApiKeyRequest)(nil),         // 40: rouse.v1.CreateApiKeyRequest
+	(*CreateApiKeyResponse)(nil),        // 41: rouse.v1.CreateApiKeyResponse
+	(*ListApiKeysRequest)(nil),          // 42: rouse.v1.ListApiKeysRequest
+	(*ListApiKeysResponse)(nil),         // 43: rouse.v1.ListApiKeysResponse
+	(*RevokeApiKeyRequest)(nil),         // 44: rouse.v1.RevokeApiKeyRequest
+	(*RevokeApiKeyResponse)(nil),        // 45: rouse.v1.RevokeApiKeyResponse
+	nil,                                 // 46: rouse.v1.VendorReply.HeadersEntry
+	(*DevicePolicy)(nil),                // 47: rouse.v1.DevicePolicy
+	(*durationpb.Duration)(nil),         // 48: google.protobuf.Duration
+	(NotifyMode)(0),                     // 49: rouse.v1.NotifyMode
+	(DisplayStyle)(0),                   // 50: rouse.v1.DisplayStyle
+	(*timestamppb.Timestamp)(nil),       // 51: google.protobuf.Timestamp
+	(*Credential)(nil),                  // 52: rouse.v1.Credential
+	(Reason)(0),                         // 53: rouse.v1.Reason
+	(MessageClass)(0),                   // 54: rouse.v1.MessageClass
+	(*Content)(nil),                     // 55: rouse.v1.Content
+	(OutcomeStatus)(0),                  // 56: rouse.v1.OutcomeStatus
+	(*Template)(nil),                    // 57: rouse.v1.Template
+	(*Webhooks)(nil),                    // 58: rouse.v1.Webhooks
 }
 var file_rouse_v1_admin_proto_depIdxs = []int32{
-	36, // 0: rouse.v1.AppSettings.device_policy:type_name -> rouse.v1.DevicePolicy
-	37, // 1: rouse.v1.AppSettings.default_ttl:type_name -> google.protobuf.Duration
-	37, // 2: rouse.v1.AppSettings.stale_after:type_name -> google.protobuf.Duration
+	47, // 0: rouse.v1.AppSettings.device_policy:type_name -> rouse.v1.DevicePolicy
+	48, // 1: rouse.v1.AppSettings.default_ttl:type_name -> google.protobuf.Duration
+	48, // 2: rouse.v1.AppSettings.stale_after:type_name -> google.protobuf.Duration
 	0,  // 3: rouse.v1.AppSettings.badge_mode:type_name -> rouse.v1.BadgeMode
-	3,  // 4: rouse.v1.App.settings:type_name -> rouse.v1.AppSettings
-	38, // 5: rouse.v1.App.created_at:type_name -> google.protobuf.Timestamp
-	3,  // 6: rouse.v1.CreateAppRequest.settings:type_name -> rouse.v1.AppSettings
-	4,  // 7: rouse.v1.CreateAppResponse.app:type_name -> rouse.v1.App
-	3,  // 8: rouse.v1.UpdateAppRequest.settings:type_name -> rouse.v1.AppSettings
-	4,  // 9: rouse.v1.UpdateAppResponse.app:type_name -> rouse.v1.App
-	4,  // 10: rouse.v1.GetAppResponse.app:type_name -> rouse.v1.App
-	4,  // 11: rouse.v1.ListAppsResponse.apps:type_name -> rouse.v1.App
-	39, // 12: rouse.v1.PutCredentialRequest.credential:type_name -> rouse.v1.Credential
-	37, // 13: rouse.v1.PutCredentialRequest.keep_previous:type_name -> google.protobuf.Duration
-	39, // 14: rouse.v1.PutCredentialResponse.credential:type_name -> rouse.v1.Credential
-	39, // 15: rouse.v1.ListCredentialsResponse.credentials:type_name -> rouse.v1.Credential
-	19, // 16: rouse.v1.GetCredentialStatusResponse.status:type_name -> rouse.v1.CredentialStatus
-	1,  // 17: rouse.v1.CredentialStatus.state:type_name -> rouse.v1.CredentialState
-	40, // 18: rouse.v1.CredentialStatus.reason:type_name -> rouse.v1.Reason
-	38, // 19: rouse.v1.CredentialStatus.paused_until:type_name -> google.protobuf.Timestamp
-	20, // 20: rouse.v1.CredentialStatus.quotas:type_name -> rouse.v1.QuotaUse
-	38, // 21: rouse.v1.CredentialStatus.previous_until:type_name -> google.protobuf.Timestamp
-	41, // 22: rouse.v1.QuotaUse.class:type_name -> rouse.v1.MessageClass
-	38, // 23: rouse.v1.QuotaUse.resets_at:type_name -> google.protobuf.Timestamp
-	38, // 24: rouse.v1.QuotaUse.exhausted_until:type_name -> google.protobuf.Timestamp
-	39, // 25: rouse.v1.ValidateCredentialRequest.credential:type_name -> rouse.v1.Credential
-	1,  // 26: rouse.v1.ValidateCredentialResponse.state:type_name -> rouse.v1.CredentialState
-	40, // 27: rouse.v1.ValidateCredentialResponse.reason:type_name -> rouse.v1.Reason
-	25, // 28: rouse.v1.ValidateCredentialResponse.replies:type_name -> rouse.v1.VendorReply
-	42, // 29: rouse.v1.TestCredentialRequest.content:type_name -> rouse.v1.Content
-	41, // 30: rouse.v1.TestCredentialRequest.class:type_name -> rouse.v1.MessageClass
-	43, // 31: rouse.v1.TestCredentialResponse.status:type_name -> rouse.v1.OutcomeStatus
-	40, // 32: rouse.v1.TestCredentialResponse.reason:type_name -> rouse.v1.Reason
-	25, // 33: rouse.v1.TestCredentialResponse.replies:type_name -> rouse.v1.VendorReply
-	35, // 34: rouse.v1.VendorReply.headers:type_name -> rouse.v1.VendorReply.HeadersEntry
-	37, // 35: rouse.v1.VendorReply.took:type_name -> google.protobuf.Duration
-	2,  // 36: rouse.v1.ApiKey.role:type_name -> rouse.v1.Role
-	38, // 37: rouse.v1.ApiKey.created_at:type_name -> google.protobuf.Timestamp
-	2,  // 38: rouse.v1.CreateApiKeyRequest.role:type_name -> rouse.v1.Role
-	28, // 39: rouse.v1.CreateApiKeyResponse.key:type_name -> rouse.v1.ApiKey
-	28, // 40: rouse.v1.ListApiKeysResponse.keys:type_name -> rouse.v1.ApiKey
-	5,  // 41: rouse.v1.AdminService.CreateApp:input_type -> rouse.v1.CreateAppRequest
-	7,  // 42: rouse.v1.AdminService.UpdateApp:input_type -> rouse.v1.UpdateAppRequest
-	9,  // 43: rouse.v1.AdminService.GetApp:input_type -> rouse.v1.GetAppRequest
-	11, // 44: rouse.v1.AdminService.ListApps:input_type -> rouse.v1.ListAppsRequest
-	13, // 45: rouse.v1.AdminService.PutCredential:input_type -> rouse.v1.PutCredentialRequest
-	15, // 46: rouse.v1.AdminService.ListCredentials:input_type -> rouse.v1.ListCredentialsRequest
-	26, // 47: rouse.v1.AdminService.DeleteCredential:input_type -> rouse.v1.DeleteCredentialRequest
-	17, // 48: rouse.v1.AdminService.GetCredentialStatus:input_type -> rouse.v1.GetCredentialStatusRequest
-	21, // 49: rouse.v1.AdminService.ValidateCredential:input_type -> rouse.v1.ValidateCredentialRequest
-	23, // 50: rouse.v1.AdminService.TestCredential:input_type -> rouse.v1.TestCredentialRequest
-	29, // 51: rouse.v1.AdminService.CreateApiKey:input_type -> rouse.v1.CreateApiKeyRequest
-	31, // 52: rouse.v1.AdminService.ListApiKeys:input_type -> rouse.v1.ListApiKeysRequest
-	33, // 53: rouse.v1.AdminService.RevokeApiKey:input_type -> rouse.v1.RevokeApiKeyRequest
-	6,  // 54: rouse.v1.AdminService.CreateApp:output_type -> rouse.v1.CreateAppResponse
-	8,  // 55: rouse.v1.AdminService.UpdateApp:output_type -> rouse.v1.UpdateAppResponse
-	10, // 56: rouse.v1.AdminService.GetApp:output_type -> rouse.v1.GetAppResponse
-	12, // 57: rouse.v1.AdminService.ListApps:output_type -> rouse.v1.ListAppsResponse
-	14, // 58: rouse.v1.AdminService.PutCredential:output_type -> rouse.v1.PutCredentialResponse
-	16, // 59: rouse.v1.AdminService.ListCredentials:output_type -> rouse.v1.ListCredentialsResponse
-	27, // 60: rouse.v1.AdminService.DeleteCredential:output_type -> rouse.v1.DeleteCredentialResponse
-	18, // 61: rouse.v1.AdminService.GetCredentialStatus:output_type -> rouse.v1.GetCredentialStatusResponse
-	22, // 62: rouse.v1.AdminService.ValidateCredential:output_type -> rouse.v1.ValidateCredentialResponse
-	24, // 63: rouse.v1.AdminService.TestCredential:output_type -> rouse.v1.TestCredentialResponse
-	30, // 64: rouse.v1.AdminService.CreateApiKey:output_type -> rouse.v1.CreateApiKeyResponse
-	32, // 65: rouse.v1.AdminService.ListApiKeys:output_type -> rouse.v1.ListApiKeysResponse
-	34, // 66: rouse.v1.AdminService.RevokeApiKey:output_type -> rouse.v1.RevokeApiKeyResponse
-	54, // [54:67] is the sub-list for method output_type
-	41, // [41:54] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	1,  // 4: rouse.v1.AppSettings.force_scope:type_name -> rouse.v1.ForceScope
+	49, // 5: rouse.v1.AppSettings.group_default_mode:type_name -> rouse.v1.NotifyMode
+	50, // 6: rouse.v1.AppSettings.default_style:type_name -> rouse.v1.DisplayStyle
+	4,  // 7: rouse.v1.App.settings:type_name -> rouse.v1.AppSettings
+	51, // 8: rouse.v1.App.created_at:type_name -> google.protobuf.Timestamp
+	4,  // 9: rouse.v1.CreateAppRequest.settings:type_name -> rouse.v1.AppSettings
+	5,  // 10: rouse.v1.CreateAppResponse.app:type_name -> rouse.v1.App
+	4,  // 11: rouse.v1.UpdateAppRequest.settings:type_name -> rouse.v1.AppSettings
+	5,  // 12: rouse.v1.UpdateAppResponse.app:type_name -> rouse.v1.App
+	5,  // 13: rouse.v1.GetAppResponse.app:type_name -> rouse.v1.App
+	5,  // 14: rouse.v1.ListAppsResponse.apps:type_name -> rouse.v1.App
+	52, // 15: rouse.v1.PutCredentialRequest.credential:type_name -> rouse.v1.Credential
+	48, // 16: rouse.v1.PutCredentialRequest.keep_previous:type_name -> google.protobuf.Duration
+	52, // 17: rouse.v1.PutCredentialResponse.credential:type_name -> rouse.v1.Credential
+	52, // 18: rouse.v1.ListCredentialsResponse.credentials:type_name -> rouse.v1.Credential
+	20, // 19: rouse.v1.GetCredentialStatusResponse.status:type_name -> rouse.v1.CredentialStatus
+	2,  // 20: rouse.v1.CredentialStatus.state:type_name -> rouse.v1.CredentialState
+	53, // 21: rouse.v1.CredentialStatus.reason:type_name -> rouse.v1.Reason
+	51, // 22: rouse.v1.CredentialStatus.paused_until:type_name -> google.protobuf.Timestamp
+	21, // 23: rouse.v1.CredentialStatus.quotas:type_name -> rouse.v1.QuotaUse
+	51, // 24: rouse.v1.CredentialStatus.previous_until:type_name -> google.protobuf.Timestamp
+	54, // 25: rouse.v1.QuotaUse.class:type_name -> rouse.v1.MessageClass
+	51, // 26: rouse.v1.QuotaUse.resets_at:type_name -> google.protobuf.Timestamp
+	51, // 27: rouse.v1.QuotaUse.exhausted_until:type_name -> google.protobuf.Timestamp
+	52, // 28: rouse.v1.ValidateCredentialRequest.credential:type_name -> rouse.v1.Credential
+	2,  // 29: rouse.v1.ValidateCredentialResponse.state:type_name -> rouse.v1.CredentialState
+	53, // 30: rouse.v1.ValidateCredentialResponse.reason:type_name -> rouse.v1.Reason
+	26, // 31: rouse.v1.ValidateCredentialResponse.replies:type_name -> rouse.v1.VendorReply
+	55, // 32: rouse.v1.TestCredentialRequest.content:type_name -> rouse.v1.Content
+	54, // 33: rouse.v1.TestCredentialRequest.class:type_name -> rouse.v1.MessageClass
+	56, // 34: rouse.v1.TestCredentialResponse.status:type_name -> rouse.v1.OutcomeStatus
+	53, // 35: rouse.v1.TestCredentialResponse.reason:type_name -> rouse.v1.Reason
+	26, // 36: rouse.v1.TestCredentialResponse.replies:type_name -> rouse.v1.VendorReply
+	46, // 37: rouse.v1.VendorReply.headers:type_name -> rouse.v1.VendorReply.HeadersEntry
+	48, // 38: rouse.v1.VendorReply.took:type_name -> google.protobuf.Duration
+	57, // 39: rouse.v1.PutTemplateRequest.template:type_name -> rouse.v1.Template
+	57, // 40: rouse.v1.PutTemplateResponse.template:type_name -> rouse.v1.Template
+	57, // 41: rouse.v1.ListTemplatesResponse.templates:type_name -> rouse.v1.Template
+	58, // 42: rouse.v1.PutWebhooksRequest.webhooks:type_name -> rouse.v1.Webhooks
+	58, // 43: rouse.v1.PutWebhooksResponse.webhooks:type_name -> rouse.v1.Webhooks
+	58, // 44: rouse.v1.GetWebhooksResponse.webhooks:type_name -> rouse.v1.Webhooks
+	3,  // 45: rouse.v1.ApiKey.role:type_name -> rouse.v1.Role
+	51, // 46: rouse.v1.ApiKey.created_at:type_name -> google.protobuf.Timestamp
+	3,  // 47: rouse.v1.CreateApiKeyRequest.role:type_name -> rouse.v1.Role
+	39, // 48: rouse.v1.CreateApiKeyResponse.key:type_name -> rouse.v1.ApiKey
+	39, // 49: rouse.v1.ListApiKeysResponse.keys:type_name -> rouse.v1.ApiKey
+	6,  // 50: rouse.v1.AdminService.CreateApp:input_type -> rouse.v1.CreateAppRequest
+	8,  // 51: rouse.v1.AdminService.UpdateApp:input_type -> rouse.v1.UpdateAppRequest
+	10, // 52: rouse.v1.AdminService.GetApp:input_type -> rouse.v1.GetAppRequest
+	12, // 53: rouse.v1.AdminService.ListApps:input_type -> rouse.v1.ListAppsRequest
+	14, // 54: rouse.v1.AdminService.PutCredential:input_type -> rouse.v1.PutCredentialRequest
+	16, // 55: rouse.v1.AdminService.ListCredentials:input_type -> rouse.v1.ListCredentialsRequest
+	27, // 56: rouse.v1.AdminService.DeleteCredential:input_type -> rouse.v1.DeleteCredentialRequest
+	18, // 57: rouse.v1.AdminService.GetCredentialStatus:input_type -> rouse.v1.GetCredentialStatusRequest
+	22, // 58: rouse.v1.AdminService.ValidateCredential:input_type -> rouse.v1.ValidateCredentialRequest
+	24, // 59: rouse.v1.AdminService.TestCredential:input_type -> rouse.v1.TestCredentialRequest
+	29, // 60: rouse.v1.AdminService.PutTemplate:input_type -> rouse.v1.PutTemplateRequest
+	31, // 61: rouse.v1.AdminService.ListTemplates:input_type -> rouse.v1.ListTemplatesRequest
+	33, // 62: rouse.v1.AdminService.DeleteTemplate:input_type -> rouse.v1.DeleteTemplateRequest
+	35, // 63: rouse.v1.AdminService.PutWebhooks:input_type -> rouse.v1.PutWebhooksRequest
+	37, // 64: rouse.v1.AdminService.GetWebhooks:input_type -> rouse.v1.GetWebhooksRequest
+	40, // 65: rouse.v1.AdminService.CreateApiKey:input_type -> rouse.v1.CreateApiKeyRequest
+	42, // 66: rouse.v1.AdminService.ListApiKeys:input_type -> rouse.v1.ListApiKeysRequest
+	44, // 67: rouse.v1.AdminService.RevokeApiKey:input_type -> rouse.v1.RevokeApiKeyRequest
+	7,  // 68: rouse.v1.AdminService.CreateApp:output_type -> rouse.v1.CreateAppResponse
+	9,  // 69: rouse.v1.AdminService.UpdateApp:output_type -> rouse.v1.UpdateAppResponse
+	11, // 70: rouse.v1.AdminService.GetApp:output_type -> rouse.v1.GetAppResponse
+	13, // 71: rouse.v1.AdminService.ListApps:output_type -> rouse.v1.ListAppsResponse
+	15, // 72: rouse.v1.AdminService.PutCredential:output_type -> rouse.v1.PutCredentialResponse
+	17, // 73: rouse.v1.AdminService.ListCredentials:output_type -> rouse.v1.ListCredentialsResponse
+	28, // 74: rouse.v1.AdminService.DeleteCredential:output_type -> rouse.v1.DeleteCredentialResponse
+	19, // 75: rouse.v1.AdminService.GetCredentialStatus:output_type -> rouse.v1.GetCredentialStatusResponse
+	23, // 76: rouse.v1.AdminService.ValidateCredential:output_type -> rouse.v1.ValidateCredentialResponse
+	25, // 77: rouse.v1.AdminService.TestCredential:output_type -> rouse.v1.TestCredentialResponse
+	30, // 78: rouse.v1.AdminService.PutTemplate:output_type -> rouse.v1.PutTemplateResponse
+	32, // 79: rouse.v1.AdminService.ListTemplates:output_type -> rouse.v1.ListTemplatesResponse
+	34, // 80: rouse.v1.AdminService.DeleteTemplate:output_type -> rouse.v1.DeleteTemplateResponse
+	36, // 81: rouse.v1.AdminService.PutWebhooks:output_type -> rouse.v1.PutWebhooksResponse
+	38, // 82: rouse.v1.AdminService.GetWebhooks:output_type -> rouse.v1.GetWebhooksResponse
+	41, // 83: rouse.v1.AdminService.CreateApiKey:output_type -> rouse.v1.CreateApiKeyResponse
+	43, // 84: rouse.v1.AdminService.ListApiKeys:output_type -> rouse.v1.ListApiKeysResponse
+	45, // 85: rouse.v1.AdminService.RevokeApiKey:output_type -> rouse.v1.RevokeApiKeyResponse
+	68, // [68:86] is the sub-list for method output_type
+	50, // [50:68] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_rouse_v1_admin_proto_init() }
@@ -2502,7 +3214,10 @@ func file_rouse_v1_admin_proto_init() {
 	file_rouse_v1_credential_proto_init()
 	file_rouse_v1_intake_proto_init()
 	file_rouse_v1_outcome_proto_init()
+	file_rouse_v1_settings_proto_init()
+	file_rouse_v1_template_proto_init()
 	file_rouse_v1_user_proto_init()
+	file_rouse_v1_webhook_proto_init()
 	file_rouse_v1_admin_proto_msgTypes[18].OneofWrappers = []any{
 		(*ValidateCredentialRequest_Name)(nil),
 		(*ValidateCredentialRequest_Credential)(nil),
@@ -2512,8 +3227,8 @@ func file_rouse_v1_admin_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rouse_v1_admin_proto_rawDesc), len(file_rouse_v1_admin_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   33,
+			NumEnums:      4,
+			NumMessages:   43,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

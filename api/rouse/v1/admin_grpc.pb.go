@@ -29,6 +29,11 @@ const (
 	AdminService_GetCredentialStatus_FullMethodName = "/rouse.v1.AdminService/GetCredentialStatus"
 	AdminService_ValidateCredential_FullMethodName  = "/rouse.v1.AdminService/ValidateCredential"
 	AdminService_TestCredential_FullMethodName      = "/rouse.v1.AdminService/TestCredential"
+	AdminService_PutTemplate_FullMethodName         = "/rouse.v1.AdminService/PutTemplate"
+	AdminService_ListTemplates_FullMethodName       = "/rouse.v1.AdminService/ListTemplates"
+	AdminService_DeleteTemplate_FullMethodName      = "/rouse.v1.AdminService/DeleteTemplate"
+	AdminService_PutWebhooks_FullMethodName         = "/rouse.v1.AdminService/PutWebhooks"
+	AdminService_GetWebhooks_FullMethodName         = "/rouse.v1.AdminService/GetWebhooks"
 	AdminService_CreateApiKey_FullMethodName        = "/rouse.v1.AdminService/CreateApiKey"
 	AdminService_ListApiKeys_FullMethodName         = "/rouse.v1.AdminService/ListApiKeys"
 	AdminService_RevokeApiKey_FullMethodName        = "/rouse.v1.AdminService/RevokeApiKey"
@@ -61,6 +66,14 @@ type AdminServiceClient interface {
 	// TestCredential sends one notification to one token, past all policies,
 	// queues and quotas, and tells the vendor's answer. It is not repeated.
 	TestCredential(ctx context.Context, in *TestCredentialRequest, opts ...grpc.CallOption) (*TestCredentialResponse, error)
+	// PutTemplate creates or replaces a template of notification texts.
+	PutTemplate(ctx context.Context, in *PutTemplateRequest, opts ...grpc.CallOption) (*PutTemplateResponse, error)
+	ListTemplates(ctx context.Context, in *ListTemplatesRequest, opts ...grpc.CallOption) (*ListTemplatesResponse, error)
+	// DeleteTemplate removes a template; a built-in one is as it was at first.
+	DeleteTemplate(ctx context.Context, in *DeleteTemplateRequest, opts ...grpc.CallOption) (*DeleteTemplateResponse, error)
+	// PutWebhooks replaces the addresses that this server calls.
+	PutWebhooks(ctx context.Context, in *PutWebhooksRequest, opts ...grpc.CallOption) (*PutWebhooksResponse, error)
+	GetWebhooks(ctx context.Context, in *GetWebhooksRequest, opts ...grpc.CallOption) (*GetWebhooksResponse, error)
 	// CreateApiKey answers the secret once; only a keyed hash of it is stored.
 	CreateApiKey(ctx context.Context, in *CreateApiKeyRequest, opts ...grpc.CallOption) (*CreateApiKeyResponse, error)
 	ListApiKeys(ctx context.Context, in *ListApiKeysRequest, opts ...grpc.CallOption) (*ListApiKeysResponse, error)
@@ -175,6 +188,56 @@ func (c *adminServiceClient) TestCredential(ctx context.Context, in *TestCredent
 	return out, nil
 }
 
+func (c *adminServiceClient) PutTemplate(ctx context.Context, in *PutTemplateRequest, opts ...grpc.CallOption) (*PutTemplateResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PutTemplateResponse)
+	err := c.cc.Invoke(ctx, AdminService_PutTemplate_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) ListTemplates(ctx context.Context, in *ListTemplatesRequest, opts ...grpc.CallOption) (*ListTemplatesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListTemplatesResponse)
+	err := c.cc.Invoke(ctx, AdminService_ListTemplates_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) DeleteTemplate(ctx context.Context, in *DeleteTemplateRequest, opts ...grpc.CallOption) (*DeleteTemplateResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteTemplateResponse)
+	err := c.cc.Invoke(ctx, AdminService_DeleteTemplate_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) PutWebhooks(ctx context.Context, in *PutWebhooksRequest, opts ...grpc.CallOption) (*PutWebhooksResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PutWebhooksResponse)
+	err := c.cc.Invoke(ctx, AdminService_PutWebhooks_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) GetWebhooks(ctx context.Context, in *GetWebhooksRequest, opts ...grpc.CallOption) (*GetWebhooksResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetWebhooksResponse)
+	err := c.cc.Invoke(ctx, AdminService_GetWebhooks_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *adminServiceClient) CreateApiKey(ctx context.Context, in *CreateApiKeyRequest, opts ...grpc.CallOption) (*CreateApiKeyResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CreateApiKeyResponse)
@@ -232,6 +295,14 @@ type AdminServiceServer interface {
 	// TestCredential sends one notification to one token, past all policies,
 	// queues and quotas, and tells the vendor's answer. It is not repeated.
 	TestCredential(context.Context, *TestCredentialRequest) (*TestCredentialResponse, error)
+	// PutTemplate creates or replaces a template of notification texts.
+	PutTemplate(context.Context, *PutTemplateRequest) (*PutTemplateResponse, error)
+	ListTemplates(context.Context, *ListTemplatesRequest) (*ListTemplatesResponse, error)
+	// DeleteTemplate removes a template; a built-in one is as it was at first.
+	DeleteTemplate(context.Context, *DeleteTemplateRequest) (*DeleteTemplateResponse, error)
+	// PutWebhooks replaces the addresses that this server calls.
+	PutWebhooks(context.Context, *PutWebhooksRequest) (*PutWebhooksResponse, error)
+	GetWebhooks(context.Context, *GetWebhooksRequest) (*GetWebhooksResponse, error)
 	// CreateApiKey answers the secret once; only a keyed hash of it is stored.
 	CreateApiKey(context.Context, *CreateApiKeyRequest) (*CreateApiKeyResponse, error)
 	ListApiKeys(context.Context, *ListApiKeysRequest) (*ListApiKeysResponse, error)
@@ -275,6 +346,21 @@ func (UnimplementedAdminServiceServer) ValidateCredential(context.Context, *Vali
 }
 func (UnimplementedAdminServiceServer) TestCredential(context.Context, *TestCredentialRequest) (*TestCredentialResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method TestCredential not implemented")
+}
+func (UnimplementedAdminServiceServer) PutTemplate(context.Context, *PutTemplateRequest) (*PutTemplateResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PutTemplate not implemented")
+}
+func (UnimplementedAdminServiceServer) ListTemplates(context.Context, *ListTemplatesRequest) (*ListTemplatesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListTemplates not implemented")
+}
+func (UnimplementedAdminServiceServer) DeleteTemplate(context.Context, *DeleteTemplateRequest) (*DeleteTemplateResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteTemplate not implemented")
+}
+func (UnimplementedAdminServiceServer) PutWebhooks(context.Context, *PutWebhooksRequest) (*PutWebhooksResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PutWebhooks not implemented")
+}
+func (UnimplementedAdminServiceServer) GetWebhooks(context.Context, *GetWebhooksRequest) (*GetWebhooksResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetWebhooks not implemented")
 }
 func (UnimplementedAdminServiceServer) CreateApiKey(context.Context, *CreateApiKeyRequest) (*CreateApiKeyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateApiKey not implemented")
@@ -486,6 +572,96 @@ func _AdminService_TestCredential_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AdminService_PutTemplate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PutTemplateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).PutTemplate(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_PutTemplate_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).PutTemplate(ctx, req.(*PutTemplateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_ListTemplates_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListTemplatesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ListTemplates(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ListTemplates_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ListTemplates(ctx, req.(*ListTemplatesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_DeleteTemplate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteTemplateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).DeleteTemplate(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_DeleteTemplate_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).DeleteTemplate(ctx, req.(*DeleteTemplateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_PutWebhooks_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PutWebhooksRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).PutWebhooks(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_PutWebhooks_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).PutWebhooks(ctx, req.(*PutWebhooksRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_GetWebhooks_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetWebhooksRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).GetWebhooks(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_GetWebhooks_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).GetWebhooks(ctx, req.(*GetWebhooksRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AdminService_CreateApiKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CreateApiKeyRequest)
 	if err := dec(in); err != nil {
@@ -586,6 +762,26 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "TestCredential",
 			Handler:    _AdminService_TestCredential_Handler,
+		},
+		{
+			MethodName: "PutTemplate",
+			Handler:    _AdminService_PutTemplate_Handler,
+		},
+		{
+			MethodName: "ListTemplates",
+			Handler:    _AdminService_ListTemplates_Handler,
+		},
+		{
+			MethodName: "DeleteTemplate",
+			Handler:    _AdminService_DeleteTemplate_Handler,
+		},
+		{
+			MethodName: "PutWebhooks",
+			Handler:    _AdminService_PutWebhooks_Handler,
+		},
+		{
+			MethodName: "GetWebhooks",
+			Handler:    _AdminService_GetWebhooks_Handler,
 		},
 		{
 			MethodName: "CreateApiKey",

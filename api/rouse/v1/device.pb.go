@@ -578,7 +578,9 @@ type Device struct {
 	// Messages that this device has not fetched.
 	OfflineCount uint32 `protobuf:"varint,9,opt,name=offline_count,json=offlineCount,proto3" json:"offline_count,omitempty"`
 	// Newest first, at most 8.
-	Bindings      []*Binding `protobuf:"bytes,10,rep,name=bindings,proto3" json:"bindings,omitempty"`
+	Bindings []*Binding `protobuf:"bytes,10,rep,name=bindings,proto3" json:"bindings,omitempty"`
+	// What the app said it counts itself.
+	BadgeBase     uint32 `protobuf:"varint,11,opt,name=badge_base,json=badgeBase,proto3" json:"badge_base,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -681,6 +683,13 @@ func (x *Device) GetBindings() []*Binding {
 		return x.Bindings
 	}
 	return nil
+}
+
+func (x *Device) GetBadgeBase() uint32 {
+	if x != nil {
+		return x.BadgeBase
+	}
+	return 0
 }
 
 // Binding of a vendor token; the token itself is never shown.
@@ -795,7 +804,7 @@ const file_rouse_v1_device_proto_rawDesc = "" +
 	"\auser_id\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05 \x01(\x80\x01R\x06userId\"A\n" +
 	"\x13ListDevicesResponse\x12*\n" +
-	"\adevices\x18\x01 \x03(\v2\x10.rouse.v1.DeviceR\adevices\"\xe9\x02\n" +
+	"\adevices\x18\x01 \x03(\v2\x10.rouse.v1.DeviceR\adevices\"\x88\x03\n" +
 	"\x06Device\x12\x1b\n" +
 	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x12(\n" +
 	"\x04info\x18\x02 \x01(\v2\x14.rouse.v1.DeviceInfoR\x04info\x12,\n" +
@@ -808,7 +817,9 @@ const file_rouse_v1_device_proto_rawDesc = "" +
 	"lastSeenAt\x12#\n" +
 	"\roffline_count\x18\t \x01(\rR\fofflineCount\x12-\n" +
 	"\bbindings\x18\n" +
-	" \x03(\v2\x11.rouse.v1.BindingR\bbindings\"\xf0\x01\n" +
+	" \x03(\v2\x11.rouse.v1.BindingR\bbindings\x12\x1d\n" +
+	"\n" +
+	"badge_base\x18\v \x01(\rR\tbadgeBase\"\xf0\x01\n" +
 	"\aBinding\x12\x1a\n" +
 	"\bnotifier\x18\x01 \x01(\tR\bnotifier\x12\x1d\n" +
 	"\n" +

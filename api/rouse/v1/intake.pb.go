@@ -84,60 +84,6 @@ func (ItemStatus) EnumDescriptor() ([]byte, []int) {
 	return file_rouse_v1_intake_proto_rawDescGZIP(), []int{0}
 }
 
-// ConversationType of a message.
-type ConversationType int32
-
-const (
-	ConversationType_CONVERSATION_TYPE_UNSPECIFIED ConversationType = 0
-	ConversationType_CONVERSATION_TYPE_DIRECT      ConversationType = 1
-	ConversationType_CONVERSATION_TYPE_GROUP       ConversationType = 2
-	// Chat rooms are never pushed.
-	ConversationType_CONVERSATION_TYPE_ROOM ConversationType = 3
-)
-
-// Enum value maps for ConversationType.
-var (
-	ConversationType_name = map[int32]string{
-		0: "CONVERSATION_TYPE_UNSPECIFIED",
-		1: "CONVERSATION_TYPE_DIRECT",
-		2: "CONVERSATION_TYPE_GROUP",
-		3: "CONVERSATION_TYPE_ROOM",
-	}
-	ConversationType_value = map[string]int32{
-		"CONVERSATION_TYPE_UNSPECIFIED": 0,
-		"CONVERSATION_TYPE_DIRECT":      1,
-		"CONVERSATION_TYPE_GROUP":       2,
-		"CONVERSATION_TYPE_ROOM":        3,
-	}
-)
-
-func (x ConversationType) Enum() *ConversationType {
-	p := new(ConversationType)
-	*p = x
-	return p
-}
-
-func (x ConversationType) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (ConversationType) Descriptor() protoreflect.EnumDescriptor {
-	return file_rouse_v1_intake_proto_enumTypes[1].Descriptor()
-}
-
-func (ConversationType) Type() protoreflect.EnumType {
-	return &file_rouse_v1_intake_proto_enumTypes[1]
-}
-
-func (x ConversationType) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use ConversationType.Descriptor instead.
-func (ConversationType) EnumDescriptor() ([]byte, []int) {
-	return file_rouse_v1_intake_proto_rawDescGZIP(), []int{1}
-}
-
 // MessageKind decides whether a message is pushed and counted at all.
 type MessageKind int32
 
@@ -180,11 +126,11 @@ func (x MessageKind) String() string {
 }
 
 func (MessageKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_rouse_v1_intake_proto_enumTypes[2].Descriptor()
+	return file_rouse_v1_intake_proto_enumTypes[1].Descriptor()
 }
 
 func (MessageKind) Type() protoreflect.EnumType {
-	return &file_rouse_v1_intake_proto_enumTypes[2]
+	return &file_rouse_v1_intake_proto_enumTypes[1]
 }
 
 func (x MessageKind) Number() protoreflect.EnumNumber {
@@ -193,7 +139,7 @@ func (x MessageKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use MessageKind.Descriptor instead.
 func (MessageKind) EnumDescriptor() ([]byte, []int) {
-	return file_rouse_v1_intake_proto_rawDescGZIP(), []int{2}
+	return file_rouse_v1_intake_proto_rawDescGZIP(), []int{1}
 }
 
 // MessageClass chooses the vendor channel, priority and quota.
@@ -238,11 +184,11 @@ func (x MessageClass) String() string {
 }
 
 func (MessageClass) Descriptor() protoreflect.EnumDescriptor {
-	return file_rouse_v1_intake_proto_enumTypes[3].Descriptor()
+	return file_rouse_v1_intake_proto_enumTypes[2].Descriptor()
 }
 
 func (MessageClass) Type() protoreflect.EnumType {
-	return &file_rouse_v1_intake_proto_enumTypes[3]
+	return &file_rouse_v1_intake_proto_enumTypes[2]
 }
 
 func (x MessageClass) Number() protoreflect.EnumNumber {
@@ -251,6 +197,72 @@ func (x MessageClass) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use MessageClass.Descriptor instead.
 func (MessageClass) EnumDescriptor() ([]byte, []int) {
+	return file_rouse_v1_intake_proto_rawDescGZIP(), []int{2}
+}
+
+// ContentType of a message; it chooses the word for a message without text.
+type ContentType int32
+
+const (
+	// Same as TEXT.
+	ContentType_CONTENT_TYPE_UNSPECIFIED ContentType = 0
+	ContentType_CONTENT_TYPE_TEXT        ContentType = 1
+	ContentType_CONTENT_TYPE_IMAGE       ContentType = 2
+	ContentType_CONTENT_TYPE_VOICE       ContentType = 3
+	ContentType_CONTENT_TYPE_VIDEO       ContentType = 4
+	ContentType_CONTENT_TYPE_FILE        ContentType = 5
+	ContentType_CONTENT_TYPE_LOCATION    ContentType = 6
+	ContentType_CONTENT_TYPE_CUSTOM      ContentType = 7
+)
+
+// Enum value maps for ContentType.
+var (
+	ContentType_name = map[int32]string{
+		0: "CONTENT_TYPE_UNSPECIFIED",
+		1: "CONTENT_TYPE_TEXT",
+		2: "CONTENT_TYPE_IMAGE",
+		3: "CONTENT_TYPE_VOICE",
+		4: "CONTENT_TYPE_VIDEO",
+		5: "CONTENT_TYPE_FILE",
+		6: "CONTENT_TYPE_LOCATION",
+		7: "CONTENT_TYPE_CUSTOM",
+	}
+	ContentType_value = map[string]int32{
+		"CONTENT_TYPE_UNSPECIFIED": 0,
+		"CONTENT_TYPE_TEXT":        1,
+		"CONTENT_TYPE_IMAGE":       2,
+		"CONTENT_TYPE_VOICE":       3,
+		"CONTENT_TYPE_VIDEO":       4,
+		"CONTENT_TYPE_FILE":        5,
+		"CONTENT_TYPE_LOCATION":    6,
+		"CONTENT_TYPE_CUSTOM":      7,
+	}
+)
+
+func (x ContentType) Enum() *ContentType {
+	p := new(ContentType)
+	*p = x
+	return p
+}
+
+func (x ContentType) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ContentType) Descriptor() protoreflect.EnumDescriptor {
+	return file_rouse_v1_intake_proto_enumTypes[3].Descriptor()
+}
+
+func (ContentType) Type() protoreflect.EnumType {
+	return &file_rouse_v1_intake_proto_enumTypes[3]
+}
+
+func (x ContentType) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ContentType.Descriptor instead.
+func (ContentType) EnumDescriptor() ([]byte, []int) {
 	return file_rouse_v1_intake_proto_rawDescGZIP(), []int{3}
 }
 
@@ -892,6 +904,7 @@ type Event struct {
 	//	*Event_Message
 	//	*Event_Fetched
 	//	*Event_Read
+	//	*Event_Recall
 	Kind          isEvent_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -970,6 +983,15 @@ func (x *Event) GetRead() *ReadEvent {
 	return nil
 }
 
+func (x *Event) GetRecall() *RecallEvent {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_Recall); ok {
+			return x.Recall
+		}
+	}
+	return nil
+}
+
 type isEvent_Kind interface {
 	isEvent_Kind()
 }
@@ -990,6 +1012,10 @@ type Event_Read struct {
 	Read *ReadEvent `protobuf:"bytes,4,opt,name=read,proto3,oneof"`
 }
 
+type Event_Recall struct {
+	Recall *RecallEvent `protobuf:"bytes,5,opt,name=recall,proto3,oneof"`
+}
+
 func (*Event_Presence) isEvent_Kind() {}
 
 func (*Event_Message) isEvent_Kind() {}
@@ -997,6 +1023,8 @@ func (*Event_Message) isEvent_Kind() {}
 func (*Event_Fetched) isEvent_Kind() {}
 
 func (*Event_Read) isEvent_Kind() {}
+
+func (*Event_Recall) isEvent_Kind() {}
 
 // PresenceEvent reports the session of a device. (session, step) orders the
 // events of a device: a lower pair than the last applied one is stale, an equal
@@ -1013,8 +1041,11 @@ type PresenceEvent struct {
 	// Rises with each event within the session; may start at 0.
 	Step uint64 `protobuf:"varint,5,opt,name=step,proto3" json:"step,omitempty"`
 	// With LOGGED_OUT: remove the device's bindings too.
-	Unbind        bool        `protobuf:"varint,6,opt,name=unbind,proto3" json:"unbind,omitempty"`
-	Device        *DeviceInfo `protobuf:"bytes,7,opt,name=device,proto3" json:"device,omitempty"`
+	Unbind bool        `protobuf:"varint,6,opt,name=unbind,proto3" json:"unbind,omitempty"`
+	Device *DeviceInfo `protobuf:"bytes,7,opt,name=device,proto3" json:"device,omitempty"`
+	// Unread messages that the app counts itself, told when it goes to the
+	// background or away: with BADGE_MODE_BASE_PLUS badges count on from it. At most 9999.
+	BadgeBase     *uint32 `protobuf:"varint,8,opt,name=badge_base,json=badgeBase,proto3,oneof" json:"badge_base,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1098,6 +1129,13 @@ func (x *PresenceEvent) GetDevice() *DeviceInfo {
 	return nil
 }
 
+func (x *PresenceEvent) GetBadgeBase() uint32 {
+	if x != nil && x.BadgeBase != nil {
+		return *x.BadgeBase
+	}
+	return 0
+}
+
 // MessageEvent says that a message is for these users. Send it for every
 // message, or only for those not delivered: presence decides.
 type MessageEvent struct {
@@ -1131,7 +1169,40 @@ type MessageEvent struct {
 	// A newer push with the same id replaces the shown one; at most 64 bytes.
 	CollapseId string `protobuf:"bytes,16,opt,name=collapse_id,json=collapseId,proto3" json:"collapse_id,omitempty"`
 	// Badge to show instead of the device's offline count; at most 9999.
-	Badge         *uint32 `protobuf:"varint,17,opt,name=badge,proto3,oneof" json:"badge,omitempty"`
+	Badge *uint32 `protobuf:"varint,17,opt,name=badge,proto3,oneof" json:"badge,omitempty"`
+	// User ids of who is mentioned, at most 256.
+	Mentions   []string `protobuf:"bytes,18,rep,name=mentions,proto3" json:"mentions,omitempty"`
+	MentionAll bool     `protobuf:"varint,19,opt,name=mention_all,json=mentionAll,proto3" json:"mention_all,omitempty"`
+	// Heed neither quiet times nor modes of recipients (AppSettings.force_scope).
+	ForcePush bool `protobuf:"varint,20,opt,name=force_push,json=forcePush,proto3" json:"force_push,omitempty"`
+	// What the message says, for templates and styles that show it; at most 4096
+	// bytes. Empty with another content_type than TEXT = a word for the type.
+	Text string `protobuf:"bytes,21,opt,name=text,proto3" json:"text,omitempty"`
+	// text by language (BCP 47), at most 16.
+	Translations map[string]string `protobuf:"bytes,22,rep,name=translations,proto3" json:"translations,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	ContentType  ContentType       `protobuf:"varint,23,opt,name=content_type,json=contentType,proto3,enum=rouse.v1.ContentType" json:"content_type,omitempty"`
+	Template     *TemplateUse      `protobuf:"bytes,24,opt,name=template,proto3" json:"template,omitempty"`
+	// Some of the recipients see another template.
+	DirectedTemplate *DirectedTemplate `protobuf:"bytes,25,opt,name=directed_template,json=directedTemplate,proto3" json:"directed_template,omitempty"`
+	// Do not say by itself that a recipient was mentioned.
+	NoMentionText bool `protobuf:"varint,26,opt,name=no_mention_text,json=noMentionText,proto3" json:"no_mention_text,omitempty"`
+	// Name of the sender for notifications, at most 100 characters. Empty = the
+	// sender's nickname (AppSettings.sender_nicknames), or the user id.
+	SenderNickname string `protobuf:"bytes,27,opt,name=sender_nickname,json=senderNickname,proto3" json:"sender_nickname,omitempty"`
+	// Name of the sender in the group, at most 100 characters.
+	SenderGroupNickname string `protobuf:"bytes,28,opt,name=sender_group_nickname,json=senderGroupNickname,proto3" json:"sender_group_nickname,omitempty"`
+	// The sender is an owner or administrator of the group.
+	SenderIsManager bool `protobuf:"varint,29,opt,name=sender_is_manager,json=senderIsManager,proto3" json:"sender_is_manager,omitempty"`
+	// Mode that the group has for members without one of their own.
+	GroupMode NotifyMode `protobuf:"varint,30,opt,name=group_mode,json=groupMode,proto3,enum=rouse.v1.NotifyMode" json:"group_mode,omitempty"`
+	// Show sender and text even to recipients who hide them.
+	ShowContent bool `protobuf:"varint,31,opt,name=show_content,json=showContent,proto3" json:"show_content,omitempty"`
+	// What beats the credential, by vendor: "apns", "fcm", "huawei", "harmony",
+	// "honor", "xiaomi", "oppo", "vivo", "meizu".
+	Overrides map[string]*VendorOverride `protobuf:"bytes,32,rep,name=overrides,proto3" json:"overrides,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Message extension of Easemob ("ext") as JSON, at most 16 KiB. Fields of this
+	// message that are set beat what it says.
+	Extension     string `protobuf:"bytes,33,opt,name=extension,proto3" json:"extension,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1285,6 +1356,272 @@ func (x *MessageEvent) GetBadge() uint32 {
 	return 0
 }
 
+func (x *MessageEvent) GetMentions() []string {
+	if x != nil {
+		return x.Mentions
+	}
+	return nil
+}
+
+func (x *MessageEvent) GetMentionAll() bool {
+	if x != nil {
+		return x.MentionAll
+	}
+	return false
+}
+
+func (x *MessageEvent) GetForcePush() bool {
+	if x != nil {
+		return x.ForcePush
+	}
+	return false
+}
+
+func (x *MessageEvent) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *MessageEvent) GetTranslations() map[string]string {
+	if x != nil {
+		return x.Translations
+	}
+	return nil
+}
+
+func (x *MessageEvent) GetContentType() ContentType {
+	if x != nil {
+		return x.ContentType
+	}
+	return ContentType_CONTENT_TYPE_UNSPECIFIED
+}
+
+func (x *MessageEvent) GetTemplate() *TemplateUse {
+	if x != nil {
+		return x.Template
+	}
+	return nil
+}
+
+func (x *MessageEvent) GetDirectedTemplate() *DirectedTemplate {
+	if x != nil {
+		return x.DirectedTemplate
+	}
+	return nil
+}
+
+func (x *MessageEvent) GetNoMentionText() bool {
+	if x != nil {
+		return x.NoMentionText
+	}
+	return false
+}
+
+func (x *MessageEvent) GetSenderNickname() string {
+	if x != nil {
+		return x.SenderNickname
+	}
+	return ""
+}
+
+func (x *MessageEvent) GetSenderGroupNickname() string {
+	if x != nil {
+		return x.SenderGroupNickname
+	}
+	return ""
+}
+
+func (x *MessageEvent) GetSenderIsManager() bool {
+	if x != nil {
+		return x.SenderIsManager
+	}
+	return false
+}
+
+func (x *MessageEvent) GetGroupMode() NotifyMode {
+	if x != nil {
+		return x.GroupMode
+	}
+	return NotifyMode_NOTIFY_MODE_UNSPECIFIED
+}
+
+func (x *MessageEvent) GetShowContent() bool {
+	if x != nil {
+		return x.ShowContent
+	}
+	return false
+}
+
+func (x *MessageEvent) GetOverrides() map[string]*VendorOverride {
+	if x != nil {
+		return x.Overrides
+	}
+	return nil
+}
+
+func (x *MessageEvent) GetExtension() string {
+	if x != nil {
+		return x.Extension
+	}
+	return ""
+}
+
+// VendorOverride changes what one push asks of one vendor. Empty fields leave
+// it to the credential; fields that the vendor lacks have no effect.
+type VendorOverride struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Category of the message at the vendor, at most 64 bytes.
+	Category string `protobuf:"bytes,1,opt,name=category,proto3" json:"category,omitempty"`
+	// Notification channel, at most 64 bytes.
+	ChannelId string `protobuf:"bytes,2,opt,name=channel_id,json=channelId,proto3" json:"channel_id,omitempty"`
+	// What a tap opens: action, activity or intent as the vendor takes it; at most 512 bytes.
+	ClickAction string `protobuf:"bytes,3,opt,name=click_action,json=clickAction,proto3" json:"click_action,omitempty"`
+	// Honor: "LOW" or "NORMAL".
+	Importance string `protobuf:"bytes,4,opt,name=importance,proto3" json:"importance,omitempty"`
+	// OPPO: 1, 2 or 16.
+	NotifyLevel uint32 `protobuf:"varint,5,opt,name=notify_level,json=notifyLevel,proto3" json:"notify_level,omitempty"`
+	// Huawei, HarmonyOS: receipt configuration, at most 64 bytes.
+	ReceiptId string `protobuf:"bytes,6,opt,name=receipt_id,json=receiptId,proto3" json:"receipt_id,omitempty"`
+	// HarmonyOS: number of the notification; the same replaces the shown one.
+	NotifyId uint32 `protobuf:"varint,7,opt,name=notify_id,json=notifyId,proto3" json:"notify_id,omitempty"`
+	// Huawei, HarmonyOS, Honor: the push is a test.
+	Test bool `protobuf:"varint,8,opt,name=test,proto3" json:"test,omitempty"`
+	// Meizu: public instead of private message.
+	Public bool `protobuf:"varint,9,opt,name=public,proto3" json:"public,omitempty"`
+	// APNs: the app's extension may change it; wake the app.
+	MutableContent   bool `protobuf:"varint,10,opt,name=mutable_content,json=mutableContent,proto3" json:"mutable_content,omitempty"`
+	ContentAvailable bool `protobuf:"varint,11,opt,name=content_available,json=contentAvailable,proto3" json:"content_available,omitempty"`
+	// APNs: groups notifications, at most 64 bytes.
+	ThreadId string `protobuf:"bytes,12,opt,name=thread_id,json=threadId,proto3" json:"thread_id,omitempty"`
+	// FCM: label of the statistics, at most 50 bytes.
+	AnalyticsLabel string `protobuf:"bytes,13,opt,name=analytics_label,json=analyticsLabel,proto3" json:"analytics_label,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *VendorOverride) Reset() {
+	*x = VendorOverride{}
+	mi := &file_rouse_v1_intake_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VendorOverride) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VendorOverride) ProtoMessage() {}
+
+func (x *VendorOverride) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_intake_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VendorOverride.ProtoReflect.Descriptor instead.
+func (*VendorOverride) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_intake_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *VendorOverride) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *VendorOverride) GetChannelId() string {
+	if x != nil {
+		return x.ChannelId
+	}
+	return ""
+}
+
+func (x *VendorOverride) GetClickAction() string {
+	if x != nil {
+		return x.ClickAction
+	}
+	return ""
+}
+
+func (x *VendorOverride) GetImportance() string {
+	if x != nil {
+		return x.Importance
+	}
+	return ""
+}
+
+func (x *VendorOverride) GetNotifyLevel() uint32 {
+	if x != nil {
+		return x.NotifyLevel
+	}
+	return 0
+}
+
+func (x *VendorOverride) GetReceiptId() string {
+	if x != nil {
+		return x.ReceiptId
+	}
+	return ""
+}
+
+func (x *VendorOverride) GetNotifyId() uint32 {
+	if x != nil {
+		return x.NotifyId
+	}
+	return 0
+}
+
+func (x *VendorOverride) GetTest() bool {
+	if x != nil {
+		return x.Test
+	}
+	return false
+}
+
+func (x *VendorOverride) GetPublic() bool {
+	if x != nil {
+		return x.Public
+	}
+	return false
+}
+
+func (x *VendorOverride) GetMutableContent() bool {
+	if x != nil {
+		return x.MutableContent
+	}
+	return false
+}
+
+func (x *VendorOverride) GetContentAvailable() bool {
+	if x != nil {
+		return x.ContentAvailable
+	}
+	return false
+}
+
+func (x *VendorOverride) GetThreadId() string {
+	if x != nil {
+		return x.ThreadId
+	}
+	return ""
+}
+
+func (x *VendorOverride) GetAnalyticsLabel() string {
+	if x != nil {
+		return x.AnalyticsLabel
+	}
+	return ""
+}
+
 // Content is what the notification shows. Over-long text is cut per vendor.
 type Content struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1308,7 +1645,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_rouse_v1_intake_proto_msgTypes[14]
+	mi := &file_rouse_v1_intake_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1320,7 +1657,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_intake_proto_msgTypes[14]
+	mi := &file_rouse_v1_intake_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1333,7 +1670,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_intake_proto_rawDescGZIP(), []int{14}
+	return file_rouse_v1_intake_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Content) GetTitle() string {
@@ -1399,7 +1736,7 @@ type DeviceFilter struct {
 
 func (x *DeviceFilter) Reset() {
 	*x = DeviceFilter{}
-	mi := &file_rouse_v1_intake_proto_msgTypes[15]
+	mi := &file_rouse_v1_intake_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1411,7 +1748,7 @@ func (x *DeviceFilter) String() string {
 func (*DeviceFilter) ProtoMessage() {}
 
 func (x *DeviceFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_intake_proto_msgTypes[15]
+	mi := &file_rouse_v1_intake_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1424,7 +1761,7 @@ func (x *DeviceFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceFilter.ProtoReflect.Descriptor instead.
 func (*DeviceFilter) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_intake_proto_rawDescGZIP(), []int{15}
+	return file_rouse_v1_intake_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DeviceFilter) GetAcceptDeviceIds() []string {
@@ -1468,7 +1805,7 @@ type FetchedEvent struct {
 
 func (x *FetchedEvent) Reset() {
 	*x = FetchedEvent{}
-	mi := &file_rouse_v1_intake_proto_msgTypes[16]
+	mi := &file_rouse_v1_intake_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1480,7 +1817,7 @@ func (x *FetchedEvent) String() string {
 func (*FetchedEvent) ProtoMessage() {}
 
 func (x *FetchedEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_intake_proto_msgTypes[16]
+	mi := &file_rouse_v1_intake_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1493,7 +1830,7 @@ func (x *FetchedEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchedEvent.ProtoReflect.Descriptor instead.
 func (*FetchedEvent) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_intake_proto_rawDescGZIP(), []int{16}
+	return file_rouse_v1_intake_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *FetchedEvent) GetUserId() string {
@@ -1510,7 +1847,8 @@ func (x *FetchedEvent) GetDeviceId() string {
 	return ""
 }
 
-// ReadEvent says that the user has read messages: their queued or delayed pushes are cancelled.
+// ReadEvent says that the user has read messages: their queued or delayed
+// pushes are cancelled, and devices that have not fetched them count them no more.
 type ReadEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 1-128 bytes.
@@ -1523,7 +1861,7 @@ type ReadEvent struct {
 
 func (x *ReadEvent) Reset() {
 	*x = ReadEvent{}
-	mi := &file_rouse_v1_intake_proto_msgTypes[17]
+	mi := &file_rouse_v1_intake_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1535,7 +1873,7 @@ func (x *ReadEvent) String() string {
 func (*ReadEvent) ProtoMessage() {}
 
 func (x *ReadEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_intake_proto_msgTypes[17]
+	mi := &file_rouse_v1_intake_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1548,7 +1886,7 @@ func (x *ReadEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadEvent.ProtoReflect.Descriptor instead.
 func (*ReadEvent) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_intake_proto_rawDescGZIP(), []int{17}
+	return file_rouse_v1_intake_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ReadEvent) GetUserId() string {
@@ -1565,11 +1903,87 @@ func (x *ReadEvent) GetMessageIds() []string {
 	return nil
 }
 
+// RecallEvent says that a message was withdrawn or changed: its queued pushes are
+// cancelled or changed. Where it has been shown and the app wants it
+// (AppSettings.recall_overwrites), a push with the new text takes its place.
+type RecallEvent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1-128 bytes.
+	MessageId string `protobuf:"bytes,1,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
+	// As in the MessageEvent: 1-1024 user ids, each 1-128 bytes.
+	Recipients []string `protobuf:"bytes,2,rep,name=recipients,proto3" json:"recipients,omitempty"`
+	// What the message says now; absent = it was withdrawn, and a text that says
+	// so is shown. Only title and body count.
+	Edited *Content `protobuf:"bytes,3,opt,name=edited,proto3" json:"edited,omitempty"`
+	// Order of the changes of one message; the highest wins. 0 = 1.
+	Version       uint32 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecallEvent) Reset() {
+	*x = RecallEvent{}
+	mi := &file_rouse_v1_intake_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecallEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecallEvent) ProtoMessage() {}
+
+func (x *RecallEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_intake_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecallEvent.ProtoReflect.Descriptor instead.
+func (*RecallEvent) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_intake_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *RecallEvent) GetMessageId() string {
+	if x != nil {
+		return x.MessageId
+	}
+	return ""
+}
+
+func (x *RecallEvent) GetRecipients() []string {
+	if x != nil {
+		return x.Recipients
+	}
+	return nil
+}
+
+func (x *RecallEvent) GetEdited() *Content {
+	if x != nil {
+		return x.Edited
+	}
+	return nil
+}
+
+func (x *RecallEvent) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
 var File_rouse_v1_intake_proto protoreflect.FileDescriptor
 
 const file_rouse_v1_intake_proto_rawDesc = "" +
 	"\n" +
-	"\x15rouse/v1/intake.proto\x12\brouse.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15rouse/v1/device.proto\x1a\x14rouse/v1/error.proto\"\xa5\x01\n" +
+	"\x15rouse/v1/intake.proto\x12\brouse.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15rouse/v1/device.proto\x1a\x14rouse/v1/error.proto\x1a\x17rouse/v1/settings.proto\x1a\x17rouse/v1/template.proto\"\xa5\x01\n" +
 	"\rIngestRequest\x12'\n" +
 	"\x05hello\x18\x01 \x01(\v2\x0f.rouse.v1.HelloH\x00R\x05hello\x12'\n" +
 	"\x05batch\x18\x02 \x01(\v2\x0f.rouse.v1.BatchH\x00R\x05batch\x123\n" +
@@ -1602,13 +2016,14 @@ const file_rouse_v1_intake_proto_rawDesc = "" +
 	"\n" +
 	"ItemResult\x12,\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x14.rouse.v1.ItemStatusR\x06status\x12%\n" +
-	"\x05error\x18\x02 \x01(\v2\x0f.rouse.v1.ErrorR\x05error\"\xe0\x01\n" +
+	"\x05error\x18\x02 \x01(\v2\x0f.rouse.v1.ErrorR\x05error\"\x91\x02\n" +
 	"\x05Event\x125\n" +
 	"\bpresence\x18\x01 \x01(\v2\x17.rouse.v1.PresenceEventH\x00R\bpresence\x122\n" +
 	"\amessage\x18\x02 \x01(\v2\x16.rouse.v1.MessageEventH\x00R\amessage\x122\n" +
 	"\afetched\x18\x03 \x01(\v2\x16.rouse.v1.FetchedEventH\x00R\afetched\x12)\n" +
-	"\x04read\x18\x04 \x01(\v2\x13.rouse.v1.ReadEventH\x00R\x04readB\r\n" +
-	"\x04kind\x12\x05\xbaH\x02\b\x01\"\xbe\x02\n" +
+	"\x04read\x18\x04 \x01(\v2\x13.rouse.v1.ReadEventH\x00R\x04read\x12/\n" +
+	"\x06recall\x18\x05 \x01(\v2\x15.rouse.v1.RecallEventH\x00R\x06recallB\r\n" +
+	"\x04kind\x12\x05\xbaH\x02\b\x01\"\xfb\x02\n" +
 	"\rPresenceEvent\x128\n" +
 	"\auser_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a \x01(\x80\x012\x13^[^\\x00-\\x1f\\x7f]*$R\x06userId\x12<\n" +
 	"\tdevice_id\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x1a \x01(\x80\x012\x13^[^\\x00-\\x1f\\x7f]*$R\bdeviceId\x128\n" +
@@ -1617,7 +2032,10 @@ const file_rouse_v1_intake_proto_rawDesc = "" +
 	"\asession\x18\x04 \x01(\x04B\a\xbaH\x042\x02(\x01R\asession\x12\x12\n" +
 	"\x04step\x18\x05 \x01(\x04R\x04step\x12\x16\n" +
 	"\x06unbind\x18\x06 \x01(\bR\x06unbind\x12,\n" +
-	"\x06device\x18\a \x01(\v2\x14.rouse.v1.DeviceInfoR\x06device\"\xd5\x06\n" +
+	"\x06device\x18\a \x01(\v2\x14.rouse.v1.DeviceInfoR\x06device\x12,\n" +
+	"\n" +
+	"badge_base\x18\b \x01(\rB\b\xbaH\x05*\x03\x18\x8fNH\x00R\tbadgeBase\x88\x01\x01B\r\n" +
+	"\v_badge_base\"\xbe\x0e\n" +
 	"\fMessageEvent\x12>\n" +
 	"\n" +
 	"message_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a \x01(\x80\x012\x13^[^\\x00-\\x1f\\x7f]*$R\tmessageId\x12I\n" +
@@ -1643,8 +2061,54 @@ const file_rouse_v1_intake_proto_rawDesc = "" +
 	"\x06filter\x18\x0f \x01(\v2\x16.rouse.v1.DeviceFilterR\x06filter\x12(\n" +
 	"\vcollapse_id\x18\x10 \x01(\tB\a\xbaH\x04r\x02(@R\n" +
 	"collapseId\x12#\n" +
-	"\x05badge\x18\x11 \x01(\rB\b\xbaH\x05*\x03\x18\x8fNH\x00R\x05badge\x88\x01\x01B\b\n" +
-	"\x06_badge\"\xdb\x02\n" +
+	"\x05badge\x18\x11 \x01(\rB\b\xbaH\x05*\x03\x18\x8fNH\x00R\x05badge\x88\x01\x01\x12,\n" +
+	"\bmentions\x18\x12 \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\x10\x80\x02\"\x05r\x03(\x80\x01R\bmentions\x12\x1f\n" +
+	"\vmention_all\x18\x13 \x01(\bR\n" +
+	"mentionAll\x12\x1d\n" +
+	"\n" +
+	"force_push\x18\x14 \x01(\bR\tforcePush\x12\x1c\n" +
+	"\x04text\x18\x15 \x01(\tB\b\xbaH\x05r\x03(\x80 R\x04text\x12e\n" +
+	"\ftranslations\x18\x16 \x03(\v2(.rouse.v1.MessageEvent.TranslationsEntryB\x17\xbaH\x14\x9a\x01\x11\x10\x10\"\x06r\x04 \x01(#*\x05r\x03(\x80 R\ftranslations\x12B\n" +
+	"\fcontent_type\x18\x17 \x01(\x0e2\x15.rouse.v1.ContentTypeB\b\xbaH\x05\x82\x01\x02\x10\x01R\vcontentType\x121\n" +
+	"\btemplate\x18\x18 \x01(\v2\x15.rouse.v1.TemplateUseR\btemplate\x12G\n" +
+	"\x11directed_template\x18\x19 \x01(\v2\x1a.rouse.v1.DirectedTemplateR\x10directedTemplate\x12&\n" +
+	"\x0fno_mention_text\x18\x1a \x01(\bR\rnoMentionText\x120\n" +
+	"\x0fsender_nickname\x18\x1b \x01(\tB\a\xbaH\x04r\x02\x18dR\x0esenderNickname\x12;\n" +
+	"\x15sender_group_nickname\x18\x1c \x01(\tB\a\xbaH\x04r\x02\x18dR\x13senderGroupNickname\x12*\n" +
+	"\x11sender_is_manager\x18\x1d \x01(\bR\x0fsenderIsManager\x12=\n" +
+	"\n" +
+	"group_mode\x18\x1e \x01(\x0e2\x14.rouse.v1.NotifyModeB\b\xbaH\x05\x82\x01\x02\x10\x01R\tgroupMode\x12!\n" +
+	"\fshow_content\x18\x1f \x01(\bR\vshowContent\x12M\n" +
+	"\toverrides\x18  \x03(\v2%.rouse.v1.MessageEvent.OverridesEntryB\b\xbaH\x05\x9a\x01\x02\x10\tR\toverrides\x12'\n" +
+	"\textension\x18! \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x01R\textension\x1a?\n" +
+	"\x11TranslationsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aV\n" +
+	"\x0eOverridesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12.\n" +
+	"\x05value\x18\x02 \x01(\v2\x18.rouse.v1.VendorOverrideR\x05value:\x028\x01B\b\n" +
+	"\x06_badge\"\x91\x04\n" +
+	"\x0eVendorOverride\x12#\n" +
+	"\bcategory\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\bcategory\x12&\n" +
+	"\n" +
+	"channel_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02(@R\tchannelId\x12+\n" +
+	"\fclick_action\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\x80\x04R\vclickAction\x12'\n" +
+	"\n" +
+	"importance\x18\x04 \x01(\tB\a\xbaH\x04r\x02(\x10R\n" +
+	"importance\x120\n" +
+	"\fnotify_level\x18\x05 \x01(\rB\r\xbaH\n" +
+	"*\b0\x000\x010\x020\x10R\vnotifyLevel\x12&\n" +
+	"\n" +
+	"receipt_id\x18\x06 \x01(\tB\a\xbaH\x04r\x02(@R\treceiptId\x12(\n" +
+	"\tnotify_id\x18\a \x01(\rB\v\xbaH\b*\x06\x18\xff\xff\xff\xff\aR\bnotifyId\x12\x12\n" +
+	"\x04test\x18\b \x01(\bR\x04test\x12\x16\n" +
+	"\x06public\x18\t \x01(\bR\x06public\x12'\n" +
+	"\x0fmutable_content\x18\n" +
+	" \x01(\bR\x0emutableContent\x12+\n" +
+	"\x11content_available\x18\v \x01(\bR\x10contentAvailable\x12$\n" +
+	"\tthread_id\x18\f \x01(\tB\a\xbaH\x04r\x02(@R\bthreadId\x120\n" +
+	"\x0fanalytics_label\x18\r \x01(\tB\a\xbaH\x04r\x02(2R\x0eanalyticsLabel\"\xdb\x02\n" +
 	"\aContent\x12\x1e\n" +
 	"\x05title\x18\x01 \x01(\tB\b\xbaH\x05r\x03(\x80\bR\x05title\x12$\n" +
 	"\bsubtitle\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\x80\bR\bsubtitle\x12\x1c\n" +
@@ -1670,19 +2134,22 @@ const file_rouse_v1_intake_proto_rawDesc = "" +
 	"\auser_id\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05 \x01(\x80\x01R\x06userId\x125\n" +
 	"\vmessage_ids\x18\x02 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\b\x01\x10\x80\x01\"\ar\x05 \x01(\x80\x01R\n" +
-	"messageIds*\x8e\x01\n" +
+	"messageIds\"\xdd\x01\n" +
+	"\vRecallEvent\x12>\n" +
+	"\n" +
+	"message_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a \x01(\x80\x012\x13^[^\\x00-\\x1f\\x7f]*$R\tmessageId\x12I\n" +
+	"\n" +
+	"recipients\x18\x02 \x03(\tB)\xbaH&\x92\x01#\b\x01\x10\x80\b\"\x1cr\x1a \x01(\x80\x012\x13^[^\\x00-\\x1f\\x7f]*$R\n" +
+	"recipients\x12)\n" +
+	"\x06edited\x18\x03 \x01(\v2\x11.rouse.v1.ContentR\x06edited\x12\x18\n" +
+	"\aversion\x18\x04 \x01(\rR\aversion*\x8e\x01\n" +
 	"\n" +
 	"ItemStatus\x12\x1b\n" +
 	"\x17ITEM_STATUS_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14ITEM_STATUS_ACCEPTED\x10\x01\x12\x19\n" +
 	"\x15ITEM_STATUS_DUPLICATE\x10\x02\x12\x15\n" +
 	"\x11ITEM_STATUS_STALE\x10\x03\x12\x17\n" +
-	"\x13ITEM_STATUS_REFUSED\x10\x04*\x8c\x01\n" +
-	"\x10ConversationType\x12!\n" +
-	"\x1dCONVERSATION_TYPE_UNSPECIFIED\x10\x00\x12\x1c\n" +
-	"\x18CONVERSATION_TYPE_DIRECT\x10\x01\x12\x1b\n" +
-	"\x17CONVERSATION_TYPE_GROUP\x10\x02\x12\x1a\n" +
-	"\x16CONVERSATION_TYPE_ROOM\x10\x03*\x8f\x01\n" +
+	"\x13ITEM_STATUS_REFUSED\x10\x04*\x8f\x01\n" +
 	"\vMessageKind\x12\x1c\n" +
 	"\x18MESSAGE_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11MESSAGE_KIND_CHAT\x10\x01\x12\x18\n" +
@@ -1694,7 +2161,16 @@ const file_rouse_v1_intake_proto_rawDesc = "" +
 	"\x10MESSAGE_CLASS_IM\x10\x01\x12\x16\n" +
 	"\x12MESSAGE_CLASS_CALL\x10\x02\x12\x18\n" +
 	"\x14MESSAGE_CLASS_SYSTEM\x10\x03\x12\x1b\n" +
-	"\x17MESSAGE_CLASS_MARKETING\x10\x042\x9c\x01\n" +
+	"\x17MESSAGE_CLASS_MARKETING\x10\x04*\xd5\x01\n" +
+	"\vContentType\x12\x1c\n" +
+	"\x18CONTENT_TYPE_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11CONTENT_TYPE_TEXT\x10\x01\x12\x16\n" +
+	"\x12CONTENT_TYPE_IMAGE\x10\x02\x12\x16\n" +
+	"\x12CONTENT_TYPE_VOICE\x10\x03\x12\x16\n" +
+	"\x12CONTENT_TYPE_VIDEO\x10\x04\x12\x15\n" +
+	"\x11CONTENT_TYPE_FILE\x10\x05\x12\x19\n" +
+	"\x15CONTENT_TYPE_LOCATION\x10\x06\x12\x17\n" +
+	"\x13CONTENT_TYPE_CUSTOM\x10\a2\x9c\x01\n" +
 	"\rIntakeService\x12?\n" +
 	"\x06Ingest\x12\x17.rouse.v1.IngestRequest\x1a\x18.rouse.v1.IngestResponse(\x010\x01\x12J\n" +
 	"\vIngestBatch\x12\x1c.rouse.v1.IngestBatchRequest\x1a\x1d.rouse.v1.IngestBatchResponseB0Z.github.com/rouse-im/rouse/api/rouse/v1;rousev1b\x06proto3"
@@ -1712,12 +2188,12 @@ func file_rouse_v1_intake_proto_rawDescGZIP() []byte {
 }
 
 var file_rouse_v1_intake_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_rouse_v1_intake_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_rouse_v1_intake_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_rouse_v1_intake_proto_goTypes = []any{
 	(ItemStatus)(0),               // 0: rouse.v1.ItemStatus
-	(ConversationType)(0),         // 1: rouse.v1.ConversationType
-	(MessageKind)(0),              // 2: rouse.v1.MessageKind
-	(MessageClass)(0),             // 3: rouse.v1.MessageClass
+	(MessageKind)(0),              // 1: rouse.v1.MessageKind
+	(MessageClass)(0),             // 2: rouse.v1.MessageClass
+	(ContentType)(0),              // 3: rouse.v1.ContentType
 	(*IngestRequest)(nil),         // 4: rouse.v1.IngestRequest
 	(*NodeRef)(nil),               // 5: rouse.v1.NodeRef
 	(*Hello)(nil),                 // 6: rouse.v1.Hello
@@ -1732,16 +2208,24 @@ var file_rouse_v1_intake_proto_goTypes = []any{
 	(*Event)(nil),                 // 15: rouse.v1.Event
 	(*PresenceEvent)(nil),         // 16: rouse.v1.PresenceEvent
 	(*MessageEvent)(nil),          // 17: rouse.v1.MessageEvent
-	(*Content)(nil),               // 18: rouse.v1.Content
-	(*DeviceFilter)(nil),          // 19: rouse.v1.DeviceFilter
-	(*FetchedEvent)(nil),          // 20: rouse.v1.FetchedEvent
-	(*ReadEvent)(nil),             // 21: rouse.v1.ReadEvent
-	nil,                           // 22: rouse.v1.Content.DataEntry
-	(*durationpb.Duration)(nil),   // 23: google.protobuf.Duration
-	(*Error)(nil),                 // 24: rouse.v1.Error
-	(SessionState)(0),             // 25: rouse.v1.SessionState
-	(*DeviceInfo)(nil),            // 26: rouse.v1.DeviceInfo
-	(*timestamppb.Timestamp)(nil), // 27: google.protobuf.Timestamp
+	(*VendorOverride)(nil),        // 18: rouse.v1.VendorOverride
+	(*Content)(nil),               // 19: rouse.v1.Content
+	(*DeviceFilter)(nil),          // 20: rouse.v1.DeviceFilter
+	(*FetchedEvent)(nil),          // 21: rouse.v1.FetchedEvent
+	(*ReadEvent)(nil),             // 22: rouse.v1.ReadEvent
+	(*RecallEvent)(nil),           // 23: rouse.v1.RecallEvent
+	nil,                           // 24: rouse.v1.MessageEvent.TranslationsEntry
+	nil,                           // 25: rouse.v1.MessageEvent.OverridesEntry
+	nil,                           // 26: rouse.v1.Content.DataEntry
+	(*durationpb.Duration)(nil),   // 27: google.protobuf.Duration
+	(*Error)(nil),                 // 28: rouse.v1.Error
+	(SessionState)(0),             // 29: rouse.v1.SessionState
+	(*DeviceInfo)(nil),            // 30: rouse.v1.DeviceInfo
+	(ConversationType)(0),         // 31: rouse.v1.ConversationType
+	(*timestamppb.Timestamp)(nil), // 32: google.protobuf.Timestamp
+	(*TemplateUse)(nil),           // 33: rouse.v1.TemplateUse
+	(*DirectedTemplate)(nil),      // 34: rouse.v1.DirectedTemplate
+	(NotifyMode)(0),               // 35: rouse.v1.NotifyMode
 }
 var file_rouse_v1_intake_proto_depIdxs = []int32{
 	6,  // 0: rouse.v1.IngestRequest.hello:type_name -> rouse.v1.Hello
@@ -1751,36 +2235,45 @@ var file_rouse_v1_intake_proto_depIdxs = []int32{
 	15, // 4: rouse.v1.Batch.events:type_name -> rouse.v1.Event
 	10, // 5: rouse.v1.IngestResponse.welcome:type_name -> rouse.v1.Welcome
 	11, // 6: rouse.v1.IngestResponse.result:type_name -> rouse.v1.BatchResult
-	23, // 7: rouse.v1.Welcome.lease:type_name -> google.protobuf.Duration
+	27, // 7: rouse.v1.Welcome.lease:type_name -> google.protobuf.Duration
 	14, // 8: rouse.v1.BatchResult.items:type_name -> rouse.v1.ItemResult
 	5,  // 9: rouse.v1.IngestBatchRequest.node:type_name -> rouse.v1.NodeRef
 	15, // 10: rouse.v1.IngestBatchRequest.events:type_name -> rouse.v1.Event
 	14, // 11: rouse.v1.IngestBatchResponse.items:type_name -> rouse.v1.ItemResult
 	0,  // 12: rouse.v1.ItemResult.status:type_name -> rouse.v1.ItemStatus
-	24, // 13: rouse.v1.ItemResult.error:type_name -> rouse.v1.Error
+	28, // 13: rouse.v1.ItemResult.error:type_name -> rouse.v1.Error
 	16, // 14: rouse.v1.Event.presence:type_name -> rouse.v1.PresenceEvent
 	17, // 15: rouse.v1.Event.message:type_name -> rouse.v1.MessageEvent
-	20, // 16: rouse.v1.Event.fetched:type_name -> rouse.v1.FetchedEvent
-	21, // 17: rouse.v1.Event.read:type_name -> rouse.v1.ReadEvent
-	25, // 18: rouse.v1.PresenceEvent.state:type_name -> rouse.v1.SessionState
-	26, // 19: rouse.v1.PresenceEvent.device:type_name -> rouse.v1.DeviceInfo
-	1,  // 20: rouse.v1.MessageEvent.conversation_type:type_name -> rouse.v1.ConversationType
-	27, // 21: rouse.v1.MessageEvent.sent_at:type_name -> google.protobuf.Timestamp
-	23, // 22: rouse.v1.MessageEvent.ttl:type_name -> google.protobuf.Duration
-	2,  // 23: rouse.v1.MessageEvent.kind:type_name -> rouse.v1.MessageKind
-	3,  // 24: rouse.v1.MessageEvent.class:type_name -> rouse.v1.MessageClass
-	18, // 25: rouse.v1.MessageEvent.content:type_name -> rouse.v1.Content
-	19, // 26: rouse.v1.MessageEvent.filter:type_name -> rouse.v1.DeviceFilter
-	22, // 27: rouse.v1.Content.data:type_name -> rouse.v1.Content.DataEntry
-	4,  // 28: rouse.v1.IntakeService.Ingest:input_type -> rouse.v1.IngestRequest
-	12, // 29: rouse.v1.IntakeService.IngestBatch:input_type -> rouse.v1.IngestBatchRequest
-	9,  // 30: rouse.v1.IntakeService.Ingest:output_type -> rouse.v1.IngestResponse
-	13, // 31: rouse.v1.IntakeService.IngestBatch:output_type -> rouse.v1.IngestBatchResponse
-	30, // [30:32] is the sub-list for method output_type
-	28, // [28:30] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	21, // 16: rouse.v1.Event.fetched:type_name -> rouse.v1.FetchedEvent
+	22, // 17: rouse.v1.Event.read:type_name -> rouse.v1.ReadEvent
+	23, // 18: rouse.v1.Event.recall:type_name -> rouse.v1.RecallEvent
+	29, // 19: rouse.v1.PresenceEvent.state:type_name -> rouse.v1.SessionState
+	30, // 20: rouse.v1.PresenceEvent.device:type_name -> rouse.v1.DeviceInfo
+	31, // 21: rouse.v1.MessageEvent.conversation_type:type_name -> rouse.v1.ConversationType
+	32, // 22: rouse.v1.MessageEvent.sent_at:type_name -> google.protobuf.Timestamp
+	27, // 23: rouse.v1.MessageEvent.ttl:type_name -> google.protobuf.Duration
+	1,  // 24: rouse.v1.MessageEvent.kind:type_name -> rouse.v1.MessageKind
+	2,  // 25: rouse.v1.MessageEvent.class:type_name -> rouse.v1.MessageClass
+	19, // 26: rouse.v1.MessageEvent.content:type_name -> rouse.v1.Content
+	20, // 27: rouse.v1.MessageEvent.filter:type_name -> rouse.v1.DeviceFilter
+	24, // 28: rouse.v1.MessageEvent.translations:type_name -> rouse.v1.MessageEvent.TranslationsEntry
+	3,  // 29: rouse.v1.MessageEvent.content_type:type_name -> rouse.v1.ContentType
+	33, // 30: rouse.v1.MessageEvent.template:type_name -> rouse.v1.TemplateUse
+	34, // 31: rouse.v1.MessageEvent.directed_template:type_name -> rouse.v1.DirectedTemplate
+	35, // 32: rouse.v1.MessageEvent.group_mode:type_name -> rouse.v1.NotifyMode
+	25, // 33: rouse.v1.MessageEvent.overrides:type_name -> rouse.v1.MessageEvent.OverridesEntry
+	26, // 34: rouse.v1.Content.data:type_name -> rouse.v1.Content.DataEntry
+	19, // 35: rouse.v1.RecallEvent.edited:type_name -> rouse.v1.Content
+	18, // 36: rouse.v1.MessageEvent.OverridesEntry.value:type_name -> rouse.v1.VendorOverride
+	4,  // 37: rouse.v1.IntakeService.Ingest:input_type -> rouse.v1.IngestRequest
+	12, // 38: rouse.v1.IntakeService.IngestBatch:input_type -> rouse.v1.IngestBatchRequest
+	9,  // 39: rouse.v1.IntakeService.Ingest:output_type -> rouse.v1.IngestResponse
+	13, // 40: rouse.v1.IntakeService.IngestBatch:output_type -> rouse.v1.IngestBatchResponse
+	39, // [39:41] is the sub-list for method output_type
+	37, // [37:39] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_rouse_v1_intake_proto_init() }
@@ -1790,6 +2283,8 @@ func file_rouse_v1_intake_proto_init() {
 	}
 	file_rouse_v1_device_proto_init()
 	file_rouse_v1_error_proto_init()
+	file_rouse_v1_settings_proto_init()
+	file_rouse_v1_template_proto_init()
 	file_rouse_v1_intake_proto_msgTypes[0].OneofWrappers = []any{
 		(*IngestRequest_Hello)(nil),
 		(*IngestRequest_Batch)(nil),
@@ -1804,7 +2299,9 @@ func file_rouse_v1_intake_proto_init() {
 		(*Event_Message)(nil),
 		(*Event_Fetched)(nil),
 		(*Event_Read)(nil),
+		(*Event_Recall)(nil),
 	}
+	file_rouse_v1_intake_proto_msgTypes[12].OneofWrappers = []any{}
 	file_rouse_v1_intake_proto_msgTypes[13].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1812,7 +2309,7 @@ func file_rouse_v1_intake_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rouse_v1_intake_proto_rawDesc), len(file_rouse_v1_intake_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   19,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -114,6 +114,8 @@ const (
 	Reason_REASON_GROUP_TOO_LARGE   Reason = 14
 	Reason_REASON_MESSAGE_EXPIRED   Reason = 15
 	Reason_REASON_IGNORED_BY_SENDER Reason = 16
+	// The app's hook before pushes took the recipient out.
+	Reason_REASON_STOPPED_BY_HOOK Reason = 17
 	// Recipient and presence gates.
 	Reason_REASON_NO_USER       Reason = 20
 	Reason_REASON_NO_BINDING    Reason = 21
@@ -156,6 +158,15 @@ const (
 	Reason_REASON_MUTED_ON_DEVICE Reason = 70
 	// The vendor did not show it: too old, device inactive, filtered, replaced.
 	Reason_REASON_NOT_SHOWN Reason = 71
+	// Wishes of the user.
+	Reason_REASON_QUIET_WINDOW       Reason = 80
+	Reason_REASON_QUIET_DURATION     Reason = 81
+	Reason_REASON_QUIET_CONVERSATION Reason = 82
+	Reason_REASON_MODE_NONE          Reason = 83
+	// The mode asks for a mention that is not there.
+	Reason_REASON_MODE_MENTION Reason = 84
+	// The mode lets managers of the group through, and the sender is none.
+	Reason_REASON_MODE_MANAGERS Reason = 85
 )
 
 // Enum value maps for Reason.
@@ -172,6 +183,7 @@ var (
 		14: "REASON_GROUP_TOO_LARGE",
 		15: "REASON_MESSAGE_EXPIRED",
 		16: "REASON_IGNORED_BY_SENDER",
+		17: "REASON_STOPPED_BY_HOOK",
 		20: "REASON_NO_USER",
 		21: "REASON_NO_BINDING",
 		22: "REASON_USER_ONLINE",
@@ -205,6 +217,12 @@ var (
 		66: "REASON_VENDOR_TIMEOUT",
 		70: "REASON_MUTED_ON_DEVICE",
 		71: "REASON_NOT_SHOWN",
+		80: "REASON_QUIET_WINDOW",
+		81: "REASON_QUIET_DURATION",
+		82: "REASON_QUIET_CONVERSATION",
+		83: "REASON_MODE_NONE",
+		84: "REASON_MODE_MENTION",
+		85: "REASON_MODE_MANAGERS",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":           0,
@@ -218,6 +236,7 @@ var (
 		"REASON_GROUP_TOO_LARGE":       14,
 		"REASON_MESSAGE_EXPIRED":       15,
 		"REASON_IGNORED_BY_SENDER":     16,
+		"REASON_STOPPED_BY_HOOK":       17,
 		"REASON_NO_USER":               20,
 		"REASON_NO_BINDING":            21,
 		"REASON_USER_ONLINE":           22,
@@ -251,6 +270,12 @@ var (
 		"REASON_VENDOR_TIMEOUT":        66,
 		"REASON_MUTED_ON_DEVICE":       70,
 		"REASON_NOT_SHOWN":             71,
+		"REASON_QUIET_WINDOW":          80,
+		"REASON_QUIET_DURATION":        81,
+		"REASON_QUIET_CONVERSATION":    82,
+		"REASON_MODE_NONE":             83,
+		"REASON_MODE_MENTION":          84,
+		"REASON_MODE_MANAGERS":         85,
 	}
 )
 
@@ -492,7 +517,8 @@ const file_rouse_v1_outcome_proto_rawDesc = "" +
 	"\x16OUTCOME_STATUS_EXPIRED\x10\x04\x12\x1c\n" +
 	"\x18OUTCOME_STATUS_CANCELLED\x10\x05\x12\x19\n" +
 	"\x15OUTCOME_STATUS_FAILED\x10\x06\x12\x1d\n" +
-	"\x19OUTCOME_STATUS_SUPERSEDED\x10\a*\xd8\b\n" +
+	"\x19OUTCOME_STATUS_SUPERSEDED\x10\a*\x90\n" +
+	"\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aREASON_DELIVERED_TO_VENDOR\x10\x01\x12\x11\n" +
@@ -505,7 +531,8 @@ const file_rouse_v1_outcome_proto_rawDesc = "" +
 	"\x16REASON_KIND_NOT_PUSHED\x10\r\x12\x1a\n" +
 	"\x16REASON_GROUP_TOO_LARGE\x10\x0e\x12\x1a\n" +
 	"\x16REASON_MESSAGE_EXPIRED\x10\x0f\x12\x1c\n" +
-	"\x18REASON_IGNORED_BY_SENDER\x10\x10\x12\x12\n" +
+	"\x18REASON_IGNORED_BY_SENDER\x10\x10\x12\x1a\n" +
+	"\x16REASON_STOPPED_BY_HOOK\x10\x11\x12\x12\n" +
 	"\x0eREASON_NO_USER\x10\x14\x12\x15\n" +
 	"\x11REASON_NO_BINDING\x10\x15\x12\x16\n" +
 	"\x12REASON_USER_ONLINE\x10\x16\x12\x18\n" +
@@ -539,7 +566,13 @@ const file_rouse_v1_outcome_proto_rawDesc = "" +
 	"\x13REASON_VENDOR_QUOTA\x10A\x12\x19\n" +
 	"\x15REASON_VENDOR_TIMEOUT\x10B\x12\x1a\n" +
 	"\x16REASON_MUTED_ON_DEVICE\x10F\x12\x14\n" +
-	"\x10REASON_NOT_SHOWN\x10GB0Z.github.com/rouse-im/rouse/api/rouse/v1;rousev1b\x06proto3"
+	"\x10REASON_NOT_SHOWN\x10G\x12\x17\n" +
+	"\x13REASON_QUIET_WINDOW\x10P\x12\x19\n" +
+	"\x15REASON_QUIET_DURATION\x10Q\x12\x1d\n" +
+	"\x19REASON_QUIET_CONVERSATION\x10R\x12\x14\n" +
+	"\x10REASON_MODE_NONE\x10S\x12\x17\n" +
+	"\x13REASON_MODE_MENTION\x10T\x12\x18\n" +
+	"\x14REASON_MODE_MANAGERS\x10UB0Z.github.com/rouse-im/rouse/api/rouse/v1;rousev1b\x06proto3"
 
 var (
 	file_rouse_v1_outcome_proto_rawDescOnce sync.Once

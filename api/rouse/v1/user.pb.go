@@ -238,6 +238,123 @@ func (x *GetOfflineCountResponse) GetByDevice() map[string]uint32 {
 	return nil
 }
 
+type SetBadgeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1-128 bytes.
+	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// 1-128 bytes; the device must be known.
+	DeviceId string `protobuf:"bytes,2,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
+	// Messages that the device has not fetched; absent = no change. At most 9999.
+	OfflineCount *uint32 `protobuf:"varint,3,opt,name=offline_count,json=offlineCount,proto3,oneof" json:"offline_count,omitempty"`
+	// What BADGE_MODE_BASE_PLUS counts on from; absent = no change. At most 9999.
+	Base          *uint32 `protobuf:"varint,4,opt,name=base,proto3,oneof" json:"base,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetBadgeRequest) Reset() {
+	*x = SetBadgeRequest{}
+	mi := &file_rouse_v1_user_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetBadgeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetBadgeRequest) ProtoMessage() {}
+
+func (x *SetBadgeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_user_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetBadgeRequest.ProtoReflect.Descriptor instead.
+func (*SetBadgeRequest) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_user_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *SetBadgeRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *SetBadgeRequest) GetDeviceId() string {
+	if x != nil {
+		return x.DeviceId
+	}
+	return ""
+}
+
+func (x *SetBadgeRequest) GetOfflineCount() uint32 {
+	if x != nil && x.OfflineCount != nil {
+		return *x.OfflineCount
+	}
+	return 0
+}
+
+func (x *SetBadgeRequest) GetBase() uint32 {
+	if x != nil && x.Base != nil {
+		return *x.Base
+	}
+	return 0
+}
+
+type SetBadgeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Badge that the device's next push would show, without the message itself.
+	Badge         uint32 `protobuf:"varint,1,opt,name=badge,proto3" json:"badge,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetBadgeResponse) Reset() {
+	*x = SetBadgeResponse{}
+	mi := &file_rouse_v1_user_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetBadgeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetBadgeResponse) ProtoMessage() {}
+
+func (x *SetBadgeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_user_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetBadgeResponse.ProtoReflect.Descriptor instead.
+func (*SetBadgeResponse) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_user_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *SetBadgeResponse) GetBadge() uint32 {
+	if x != nil {
+		return x.Badge
+	}
+	return 0
+}
+
 type SetUserPolicyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 1-128 bytes.
@@ -250,7 +367,7 @@ type SetUserPolicyRequest struct {
 
 func (x *SetUserPolicyRequest) Reset() {
 	*x = SetUserPolicyRequest{}
-	mi := &file_rouse_v1_user_proto_msgTypes[3]
+	mi := &file_rouse_v1_user_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -262,7 +379,7 @@ func (x *SetUserPolicyRequest) String() string {
 func (*SetUserPolicyRequest) ProtoMessage() {}
 
 func (x *SetUserPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_user_proto_msgTypes[3]
+	mi := &file_rouse_v1_user_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -275,7 +392,7 @@ func (x *SetUserPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetUserPolicyRequest.ProtoReflect.Descriptor instead.
 func (*SetUserPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_user_proto_rawDescGZIP(), []int{3}
+	return file_rouse_v1_user_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SetUserPolicyRequest) GetUserId() string {
@@ -300,7 +417,7 @@ type SetUserPolicyResponse struct {
 
 func (x *SetUserPolicyResponse) Reset() {
 	*x = SetUserPolicyResponse{}
-	mi := &file_rouse_v1_user_proto_msgTypes[4]
+	mi := &file_rouse_v1_user_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -312,7 +429,7 @@ func (x *SetUserPolicyResponse) String() string {
 func (*SetUserPolicyResponse) ProtoMessage() {}
 
 func (x *SetUserPolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_user_proto_msgTypes[4]
+	mi := &file_rouse_v1_user_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -325,7 +442,7 @@ func (x *SetUserPolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetUserPolicyResponse.ProtoReflect.Descriptor instead.
 func (*SetUserPolicyResponse) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_user_proto_rawDescGZIP(), []int{4}
+	return file_rouse_v1_user_proto_rawDescGZIP(), []int{6}
 }
 
 type ListOutcomesRequest struct {
@@ -342,7 +459,7 @@ type ListOutcomesRequest struct {
 
 func (x *ListOutcomesRequest) Reset() {
 	*x = ListOutcomesRequest{}
-	mi := &file_rouse_v1_user_proto_msgTypes[5]
+	mi := &file_rouse_v1_user_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -354,7 +471,7 @@ func (x *ListOutcomesRequest) String() string {
 func (*ListOutcomesRequest) ProtoMessage() {}
 
 func (x *ListOutcomesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_user_proto_msgTypes[5]
+	mi := &file_rouse_v1_user_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -367,7 +484,7 @@ func (x *ListOutcomesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOutcomesRequest.ProtoReflect.Descriptor instead.
 func (*ListOutcomesRequest) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_user_proto_rawDescGZIP(), []int{5}
+	return file_rouse_v1_user_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListOutcomesRequest) GetUserId() string {
@@ -401,7 +518,7 @@ type ListOutcomesResponse struct {
 
 func (x *ListOutcomesResponse) Reset() {
 	*x = ListOutcomesResponse{}
-	mi := &file_rouse_v1_user_proto_msgTypes[6]
+	mi := &file_rouse_v1_user_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -413,7 +530,7 @@ func (x *ListOutcomesResponse) String() string {
 func (*ListOutcomesResponse) ProtoMessage() {}
 
 func (x *ListOutcomesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_user_proto_msgTypes[6]
+	mi := &file_rouse_v1_user_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -426,7 +543,7 @@ func (x *ListOutcomesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOutcomesResponse.ProtoReflect.Descriptor instead.
 func (*ListOutcomesResponse) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_user_proto_rawDescGZIP(), []int{6}
+	return file_rouse_v1_user_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListOutcomesResponse) GetOutcomes() []*Outcome {
@@ -446,7 +563,7 @@ type EraseUserRequest struct {
 
 func (x *EraseUserRequest) Reset() {
 	*x = EraseUserRequest{}
-	mi := &file_rouse_v1_user_proto_msgTypes[7]
+	mi := &file_rouse_v1_user_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -458,7 +575,7 @@ func (x *EraseUserRequest) String() string {
 func (*EraseUserRequest) ProtoMessage() {}
 
 func (x *EraseUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_user_proto_msgTypes[7]
+	mi := &file_rouse_v1_user_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -471,7 +588,7 @@ func (x *EraseUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseUserRequest.ProtoReflect.Descriptor instead.
 func (*EraseUserRequest) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_user_proto_rawDescGZIP(), []int{7}
+	return file_rouse_v1_user_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *EraseUserRequest) GetUserId() string {
@@ -489,7 +606,7 @@ type EraseUserResponse struct {
 
 func (x *EraseUserResponse) Reset() {
 	*x = EraseUserResponse{}
-	mi := &file_rouse_v1_user_proto_msgTypes[8]
+	mi := &file_rouse_v1_user_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -501,7 +618,7 @@ func (x *EraseUserResponse) String() string {
 func (*EraseUserResponse) ProtoMessage() {}
 
 func (x *EraseUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_user_proto_msgTypes[8]
+	mi := &file_rouse_v1_user_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -514,7 +631,7 @@ func (x *EraseUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseUserResponse.ProtoReflect.Descriptor instead.
 func (*EraseUserResponse) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_user_proto_rawDescGZIP(), []int{8}
+	return file_rouse_v1_user_proto_rawDescGZIP(), []int{10}
 }
 
 var File_rouse_v1_user_proto protoreflect.FileDescriptor
@@ -534,7 +651,18 @@ const file_rouse_v1_user_proto_rawDesc = "" +
 	"\tby_device\x18\x02 \x03(\v2/.rouse.v1.GetOfflineCountResponse.ByDeviceEntryR\bbyDevice\x1a;\n" +
 	"\rByDeviceEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"k\n" +
+	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"\xd1\x01\n" +
+	"\x0fSetBadgeRequest\x12#\n" +
+	"\auser_id\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\x80\x01R\x06userId\x12'\n" +
+	"\tdevice_id\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\x80\x01R\bdeviceId\x122\n" +
+	"\roffline_count\x18\x03 \x01(\rB\b\xbaH\x05*\x03\x18\x8fNH\x00R\fofflineCount\x88\x01\x01\x12!\n" +
+	"\x04base\x18\x04 \x01(\rB\b\xbaH\x05*\x03\x18\x8fNH\x01R\x04base\x88\x01\x01B\x10\n" +
+	"\x0e_offline_countB\a\n" +
+	"\x05_base\"(\n" +
+	"\x10SetBadgeResponse\x12\x14\n" +
+	"\x05badge\x18\x01 \x01(\rR\x05badge\"k\n" +
 	"\x14SetUserPolicyRequest\x12#\n" +
 	"\auser_id\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05 \x01(\x80\x01R\x06userId\x12.\n" +
@@ -557,9 +685,10 @@ const file_rouse_v1_user_proto_rawDesc = "" +
 	"\x1fMULTI_DEVICE_POLICY_ALL_OFFLINE\x10\x01\x12#\n" +
 	"\x1fMULTI_DEVICE_POLICY_ANY_OFFLINE\x10\x02\x12&\n" +
 	"\"MULTI_DEVICE_POLICY_MOBILE_OFFLINE\x10\x03\x12\"\n" +
-	"\x1eMULTI_DEVICE_POLICY_AWAY_DELAY\x10\x042\xd6\x02\n" +
+	"\x1eMULTI_DEVICE_POLICY_AWAY_DELAY\x10\x042\x99\x03\n" +
 	"\vUserService\x12[\n" +
-	"\x0fGetOfflineCount\x12 .rouse.v1.GetOfflineCountRequest\x1a!.rouse.v1.GetOfflineCountResponse\"\x03\x90\x02\x01\x12P\n" +
+	"\x0fGetOfflineCount\x12 .rouse.v1.GetOfflineCountRequest\x1a!.rouse.v1.GetOfflineCountResponse\"\x03\x90\x02\x01\x12A\n" +
+	"\bSetBadge\x12\x19.rouse.v1.SetBadgeRequest\x1a\x1a.rouse.v1.SetBadgeResponse\x12P\n" +
 	"\rSetUserPolicy\x12\x1e.rouse.v1.SetUserPolicyRequest\x1a\x1f.rouse.v1.SetUserPolicyResponse\x12R\n" +
 	"\fListOutcomes\x12\x1d.rouse.v1.ListOutcomesRequest\x1a\x1e.rouse.v1.ListOutcomesResponse\"\x03\x90\x02\x01\x12D\n" +
 	"\tEraseUser\x12\x1a.rouse.v1.EraseUserRequest\x1a\x1b.rouse.v1.EraseUserResponseB0Z.github.com/rouse-im/rouse/api/rouse/v1;rousev1b\x06proto3"
@@ -577,38 +706,42 @@ func file_rouse_v1_user_proto_rawDescGZIP() []byte {
 }
 
 var file_rouse_v1_user_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_rouse_v1_user_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_rouse_v1_user_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_rouse_v1_user_proto_goTypes = []any{
 	(MultiDevicePolicy)(0),          // 0: rouse.v1.MultiDevicePolicy
 	(*DevicePolicy)(nil),            // 1: rouse.v1.DevicePolicy
 	(*GetOfflineCountRequest)(nil),  // 2: rouse.v1.GetOfflineCountRequest
 	(*GetOfflineCountResponse)(nil), // 3: rouse.v1.GetOfflineCountResponse
-	(*SetUserPolicyRequest)(nil),    // 4: rouse.v1.SetUserPolicyRequest
-	(*SetUserPolicyResponse)(nil),   // 5: rouse.v1.SetUserPolicyResponse
-	(*ListOutcomesRequest)(nil),     // 6: rouse.v1.ListOutcomesRequest
-	(*ListOutcomesResponse)(nil),    // 7: rouse.v1.ListOutcomesResponse
-	(*EraseUserRequest)(nil),        // 8: rouse.v1.EraseUserRequest
-	(*EraseUserResponse)(nil),       // 9: rouse.v1.EraseUserResponse
-	nil,                             // 10: rouse.v1.GetOfflineCountResponse.ByDeviceEntry
-	(*durationpb.Duration)(nil),     // 11: google.protobuf.Duration
-	(*Outcome)(nil),                 // 12: rouse.v1.Outcome
+	(*SetBadgeRequest)(nil),         // 4: rouse.v1.SetBadgeRequest
+	(*SetBadgeResponse)(nil),        // 5: rouse.v1.SetBadgeResponse
+	(*SetUserPolicyRequest)(nil),    // 6: rouse.v1.SetUserPolicyRequest
+	(*SetUserPolicyResponse)(nil),   // 7: rouse.v1.SetUserPolicyResponse
+	(*ListOutcomesRequest)(nil),     // 8: rouse.v1.ListOutcomesRequest
+	(*ListOutcomesResponse)(nil),    // 9: rouse.v1.ListOutcomesResponse
+	(*EraseUserRequest)(nil),        // 10: rouse.v1.EraseUserRequest
+	(*EraseUserResponse)(nil),       // 11: rouse.v1.EraseUserResponse
+	nil,                             // 12: rouse.v1.GetOfflineCountResponse.ByDeviceEntry
+	(*durationpb.Duration)(nil),     // 13: google.protobuf.Duration
+	(*Outcome)(nil),                 // 14: rouse.v1.Outcome
 }
 var file_rouse_v1_user_proto_depIdxs = []int32{
 	0,  // 0: rouse.v1.DevicePolicy.policy:type_name -> rouse.v1.MultiDevicePolicy
-	11, // 1: rouse.v1.DevicePolicy.away_delay:type_name -> google.protobuf.Duration
-	10, // 2: rouse.v1.GetOfflineCountResponse.by_device:type_name -> rouse.v1.GetOfflineCountResponse.ByDeviceEntry
+	13, // 1: rouse.v1.DevicePolicy.away_delay:type_name -> google.protobuf.Duration
+	12, // 2: rouse.v1.GetOfflineCountResponse.by_device:type_name -> rouse.v1.GetOfflineCountResponse.ByDeviceEntry
 	1,  // 3: rouse.v1.SetUserPolicyRequest.policy:type_name -> rouse.v1.DevicePolicy
-	12, // 4: rouse.v1.ListOutcomesResponse.outcomes:type_name -> rouse.v1.Outcome
+	14, // 4: rouse.v1.ListOutcomesResponse.outcomes:type_name -> rouse.v1.Outcome
 	2,  // 5: rouse.v1.UserService.GetOfflineCount:input_type -> rouse.v1.GetOfflineCountRequest
-	4,  // 6: rouse.v1.UserService.SetUserPolicy:input_type -> rouse.v1.SetUserPolicyRequest
-	6,  // 7: rouse.v1.UserService.ListOutcomes:input_type -> rouse.v1.ListOutcomesRequest
-	8,  // 8: rouse.v1.UserService.EraseUser:input_type -> rouse.v1.EraseUserRequest
-	3,  // 9: rouse.v1.UserService.GetOfflineCount:output_type -> rouse.v1.GetOfflineCountResponse
-	5,  // 10: rouse.v1.UserService.SetUserPolicy:output_type -> rouse.v1.SetUserPolicyResponse
-	7,  // 11: rouse.v1.UserService.ListOutcomes:output_type -> rouse.v1.ListOutcomesResponse
-	9,  // 12: rouse.v1.UserService.EraseUser:output_type -> rouse.v1.EraseUserResponse
-	9,  // [9:13] is the sub-list for method output_type
-	5,  // [5:9] is the sub-list for method input_type
+	4,  // 6: rouse.v1.UserService.SetBadge:input_type -> rouse.v1.SetBadgeRequest
+	6,  // 7: rouse.v1.UserService.SetUserPolicy:input_type -> rouse.v1.SetUserPolicyRequest
+	8,  // 8: rouse.v1.UserService.ListOutcomes:input_type -> rouse.v1.ListOutcomesRequest
+	10, // 9: rouse.v1.UserService.EraseUser:input_type -> rouse.v1.EraseUserRequest
+	3,  // 10: rouse.v1.UserService.GetOfflineCount:output_type -> rouse.v1.GetOfflineCountResponse
+	5,  // 11: rouse.v1.UserService.SetBadge:output_type -> rouse.v1.SetBadgeResponse
+	7,  // 12: rouse.v1.UserService.SetUserPolicy:output_type -> rouse.v1.SetUserPolicyResponse
+	9,  // 13: rouse.v1.UserService.ListOutcomes:output_type -> rouse.v1.ListOutcomesResponse
+	11, // 14: rouse.v1.UserService.EraseUser:output_type -> rouse.v1.EraseUserResponse
+	10, // [10:15] is the sub-list for method output_type
+	5,  // [5:10] is the sub-list for method input_type
 	5,  // [5:5] is the sub-list for extension type_name
 	5,  // [5:5] is the sub-list for extension extendee
 	0,  // [0:5] is the sub-list for field type_name
@@ -620,13 +753,14 @@ func file_rouse_v1_user_proto_init() {
 		return
 	}
 	file_rouse_v1_outcome_proto_init()
+	file_rouse_v1_user_proto_msgTypes[3].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rouse_v1_user_proto_rawDesc), len(file_rouse_v1_user_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   10,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

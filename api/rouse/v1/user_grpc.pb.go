@@ -20,6 +20,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	UserService_GetOfflineCount_FullMethodName = "/rouse.v1.UserService/GetOfflineCount"
+	UserService_SetBadge_FullMethodName        = "/rouse.v1.UserService/SetBadge"
 	UserService_SetUserPolicy_FullMethodName   = "/rouse.v1.UserService/SetUserPolicy"
 	UserService_ListOutcomes_FullMethodName    = "/rouse.v1.UserService/ListOutcomes"
 	UserService_EraseUser_FullMethodName       = "/rouse.v1.UserService/EraseUser"
@@ -34,6 +35,8 @@ const (
 type UserServiceClient interface {
 	// GetOfflineCount tells how many messages each device has not fetched.
 	GetOfflineCount(ctx context.Context, in *GetOfflineCountRequest, opts ...grpc.CallOption) (*GetOfflineCountResponse, error)
+	// SetBadge sets what a device's badge counts from.
+	SetBadge(ctx context.Context, in *SetBadgeRequest, opts ...grpc.CallOption) (*SetBadgeResponse, error)
 	// SetUserPolicy overrides the app's multi-device policy for one user.
 	SetUserPolicy(ctx context.Context, in *SetUserPolicyRequest, opts ...grpc.CallOption) (*SetUserPolicyResponse, error)
 	// ListOutcomes tells what became of a user's messages, newest first.
@@ -54,6 +57,16 @@ func (c *userServiceClient) GetOfflineCount(ctx context.Context, in *GetOfflineC
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetOfflineCountResponse)
 	err := c.cc.Invoke(ctx, UserService_GetOfflineCount_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *userServiceClient) SetBadge(ctx context.Context, in *SetBadgeRequest, opts ...grpc.CallOption) (*SetBadgeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetBadgeResponse)
+	err := c.cc.Invoke(ctx, UserService_SetBadge_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -99,6 +112,8 @@ func (c *userServiceClient) EraseUser(ctx context.Context, in *EraseUserRequest,
 type UserServiceServer interface {
 	// GetOfflineCount tells how many messages each device has not fetched.
 	GetOfflineCount(context.Context, *GetOfflineCountRequest) (*GetOfflineCountResponse, error)
+	// SetBadge sets what a device's badge counts from.
+	SetBadge(context.Context, *SetBadgeRequest) (*SetBadgeResponse, error)
 	// SetUserPolicy overrides the app's multi-device policy for one user.
 	SetUserPolicy(context.Context, *SetUserPolicyRequest) (*SetUserPolicyResponse, error)
 	// ListOutcomes tells what became of a user's messages, newest first.
@@ -117,6 +132,9 @@ type UnimplementedUserServiceServer struct{}
 
 func (UnimplementedUserServiceServer) GetOfflineCount(context.Context, *GetOfflineCountRequest) (*GetOfflineCountResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetOfflineCount not implemented")
+}
+func (UnimplementedUserServiceServer) SetBadge(context.Context, *SetBadgeRequest) (*SetBadgeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetBadge not implemented")
 }
 func (UnimplementedUserServiceServer) SetUserPolicy(context.Context, *SetUserPolicyRequest) (*SetUserPolicyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetUserPolicy not implemented")
@@ -162,6 +180,24 @@ func _UserService_GetOfflineCount_Handler(srv interface{}, ctx context.Context, 
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(UserServiceServer).GetOfflineCount(ctx, req.(*GetOfflineCountRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UserService_SetBadge_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetBadgeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).SetBadge(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_SetBadge_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).SetBadge(ctx, req.(*SetBadgeRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -230,6 +266,10 @@ var UserService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetOfflineCount",
 			Handler:    _UserService_GetOfflineCount_Handler,
+		},
+		{
+			MethodName: "SetBadge",
+			Handler:    _UserService_SetBadge_Handler,
 		},
 		{
 			MethodName: "SetUserPolicy",

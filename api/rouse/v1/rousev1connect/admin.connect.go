@@ -59,6 +59,21 @@ const (
 	// AdminServiceTestCredentialProcedure is the fully-qualified name of the AdminService's
 	// TestCredential RPC.
 	AdminServiceTestCredentialProcedure = "/rouse.v1.AdminService/TestCredential"
+	// AdminServicePutTemplateProcedure is the fully-qualified name of the AdminService's PutTemplate
+	// RPC.
+	AdminServicePutTemplateProcedure = "/rouse.v1.AdminService/PutTemplate"
+	// AdminServiceListTemplatesProcedure is the fully-qualified name of the AdminService's
+	// ListTemplates RPC.
+	AdminServiceListTemplatesProcedure = "/rouse.v1.AdminService/ListTemplates"
+	// AdminServiceDeleteTemplateProcedure is the fully-qualified name of the AdminService's
+	// DeleteTemplate RPC.
+	AdminServiceDeleteTemplateProcedure = "/rouse.v1.AdminService/DeleteTemplate"
+	// AdminServicePutWebhooksProcedure is the fully-qualified name of the AdminService's PutWebhooks
+	// RPC.
+	AdminServicePutWebhooksProcedure = "/rouse.v1.AdminService/PutWebhooks"
+	// AdminServiceGetWebhooksProcedure is the fully-qualified name of the AdminService's GetWebhooks
+	// RPC.
+	AdminServiceGetWebhooksProcedure = "/rouse.v1.AdminService/GetWebhooks"
 	// AdminServiceCreateApiKeyProcedure is the fully-qualified name of the AdminService's CreateApiKey
 	// RPC.
 	AdminServiceCreateApiKeyProcedure = "/rouse.v1.AdminService/CreateApiKey"
@@ -91,6 +106,14 @@ type AdminServiceClient interface {
 	// TestCredential sends one notification to one token, past all policies,
 	// queues and quotas, and tells the vendor's answer. It is not repeated.
 	TestCredential(context.Context, *v1.TestCredentialRequest) (*v1.TestCredentialResponse, error)
+	// PutTemplate creates or replaces a template of notification texts.
+	PutTemplate(context.Context, *v1.PutTemplateRequest) (*v1.PutTemplateResponse, error)
+	ListTemplates(context.Context, *v1.ListTemplatesRequest) (*v1.ListTemplatesResponse, error)
+	// DeleteTemplate removes a template; a built-in one is as it was at first.
+	DeleteTemplate(context.Context, *v1.DeleteTemplateRequest) (*v1.DeleteTemplateResponse, error)
+	// PutWebhooks replaces the addresses that this server calls.
+	PutWebhooks(context.Context, *v1.PutWebhooksRequest) (*v1.PutWebhooksResponse, error)
+	GetWebhooks(context.Context, *v1.GetWebhooksRequest) (*v1.GetWebhooksResponse, error)
 	// CreateApiKey answers the secret once; only a keyed hash of it is stored.
 	CreateApiKey(context.Context, *v1.CreateApiKeyRequest) (*v1.CreateApiKeyResponse, error)
 	ListApiKeys(context.Context, *v1.ListApiKeysRequest) (*v1.ListApiKeysResponse, error)
@@ -172,6 +195,38 @@ func NewAdminServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(adminServiceMethods.ByName("TestCredential")),
 			connect.WithClientOptions(opts...),
 		),
+		putTemplate: connect.NewClient[v1.PutTemplateRequest, v1.PutTemplateResponse](
+			httpClient,
+			baseURL+AdminServicePutTemplateProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("PutTemplate")),
+			connect.WithClientOptions(opts...),
+		),
+		listTemplates: connect.NewClient[v1.ListTemplatesRequest, v1.ListTemplatesResponse](
+			httpClient,
+			baseURL+AdminServiceListTemplatesProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("ListTemplates")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		deleteTemplate: connect.NewClient[v1.DeleteTemplateRequest, v1.DeleteTemplateResponse](
+			httpClient,
+			baseURL+AdminServiceDeleteTemplateProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("DeleteTemplate")),
+			connect.WithClientOptions(opts...),
+		),
+		putWebhooks: connect.NewClient[v1.PutWebhooksRequest, v1.PutWebhooksResponse](
+			httpClient,
+			baseURL+AdminServicePutWebhooksProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("PutWebhooks")),
+			connect.WithClientOptions(opts...),
+		),
+		getWebhooks: connect.NewClient[v1.GetWebhooksRequest, v1.GetWebhooksResponse](
+			httpClient,
+			baseURL+AdminServiceGetWebhooksProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("GetWebhooks")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 		createApiKey: connect.NewClient[v1.CreateApiKeyRequest, v1.CreateApiKeyResponse](
 			httpClient,
 			baseURL+AdminServiceCreateApiKeyProcedure,
@@ -206,6 +261,11 @@ type adminServiceClient struct {
 	getCredentialStatus *connect.Client[v1.GetCredentialStatusRequest, v1.GetCredentialStatusResponse]
 	validateCredential  *connect.Client[v1.ValidateCredentialRequest, v1.ValidateCredentialResponse]
 	testCredential      *connect.Client[v1.TestCredentialRequest, v1.TestCredentialResponse]
+	putTemplate         *connect.Client[v1.PutTemplateRequest, v1.PutTemplateResponse]
+	listTemplates       *connect.Client[v1.ListTemplatesRequest, v1.ListTemplatesResponse]
+	deleteTemplate      *connect.Client[v1.DeleteTemplateRequest, v1.DeleteTemplateResponse]
+	putWebhooks         *connect.Client[v1.PutWebhooksRequest, v1.PutWebhooksResponse]
+	getWebhooks         *connect.Client[v1.GetWebhooksRequest, v1.GetWebhooksResponse]
 	createApiKey        *connect.Client[v1.CreateApiKeyRequest, v1.CreateApiKeyResponse]
 	listApiKeys         *connect.Client[v1.ListApiKeysRequest, v1.ListApiKeysResponse]
 	revokeApiKey        *connect.Client[v1.RevokeApiKeyRequest, v1.RevokeApiKeyResponse]
@@ -301,6 +361,51 @@ func (c *adminServiceClient) TestCredential(ctx context.Context, req *v1.TestCre
 	return nil, err
 }
 
+// PutTemplate calls rouse.v1.AdminService.PutTemplate.
+func (c *adminServiceClient) PutTemplate(ctx context.Context, req *v1.PutTemplateRequest) (*v1.PutTemplateResponse, error) {
+	response, err := c.putTemplate.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListTemplates calls rouse.v1.AdminService.ListTemplates.
+func (c *adminServiceClient) ListTemplates(ctx context.Context, req *v1.ListTemplatesRequest) (*v1.ListTemplatesResponse, error) {
+	response, err := c.listTemplates.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// DeleteTemplate calls rouse.v1.AdminService.DeleteTemplate.
+func (c *adminServiceClient) DeleteTemplate(ctx context.Context, req *v1.DeleteTemplateRequest) (*v1.DeleteTemplateResponse, error) {
+	response, err := c.deleteTemplate.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// PutWebhooks calls rouse.v1.AdminService.PutWebhooks.
+func (c *adminServiceClient) PutWebhooks(ctx context.Context, req *v1.PutWebhooksRequest) (*v1.PutWebhooksResponse, error) {
+	response, err := c.putWebhooks.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GetWebhooks calls rouse.v1.AdminService.GetWebhooks.
+func (c *adminServiceClient) GetWebhooks(ctx context.Context, req *v1.GetWebhooksRequest) (*v1.GetWebhooksResponse, error) {
+	response, err := c.getWebhooks.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // CreateApiKey calls rouse.v1.AdminService.CreateApiKey.
 func (c *adminServiceClient) CreateApiKey(ctx context.Context, req *v1.CreateApiKeyRequest) (*v1.CreateApiKeyResponse, error) {
 	response, err := c.createApiKey.CallUnary(ctx, connect.NewRequest(req))
@@ -349,6 +454,14 @@ type AdminServiceHandler interface {
 	// TestCredential sends one notification to one token, past all policies,
 	// queues and quotas, and tells the vendor's answer. It is not repeated.
 	TestCredential(context.Context, *v1.TestCredentialRequest) (*v1.TestCredentialResponse, error)
+	// PutTemplate creates or replaces a template of notification texts.
+	PutTemplate(context.Context, *v1.PutTemplateRequest) (*v1.PutTemplateResponse, error)
+	ListTemplates(context.Context, *v1.ListTemplatesRequest) (*v1.ListTemplatesResponse, error)
+	// DeleteTemplate removes a template; a built-in one is as it was at first.
+	DeleteTemplate(context.Context, *v1.DeleteTemplateRequest) (*v1.DeleteTemplateResponse, error)
+	// PutWebhooks replaces the addresses that this server calls.
+	PutWebhooks(context.Context, *v1.PutWebhooksRequest) (*v1.PutWebhooksResponse, error)
+	GetWebhooks(context.Context, *v1.GetWebhooksRequest) (*v1.GetWebhooksResponse, error)
 	// CreateApiKey answers the secret once; only a keyed hash of it is stored.
 	CreateApiKey(context.Context, *v1.CreateApiKeyRequest) (*v1.CreateApiKeyResponse, error)
 	ListApiKeys(context.Context, *v1.ListApiKeysRequest) (*v1.ListApiKeysResponse, error)
@@ -426,6 +539,38 @@ func NewAdminServiceHandler(svc AdminServiceHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(adminServiceMethods.ByName("TestCredential")),
 		connect.WithHandlerOptions(opts...),
 	)
+	adminServicePutTemplateHandler := connect.NewUnaryHandlerSimple(
+		AdminServicePutTemplateProcedure,
+		svc.PutTemplate,
+		connect.WithSchema(adminServiceMethods.ByName("PutTemplate")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceListTemplatesHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceListTemplatesProcedure,
+		svc.ListTemplates,
+		connect.WithSchema(adminServiceMethods.ByName("ListTemplates")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceDeleteTemplateHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceDeleteTemplateProcedure,
+		svc.DeleteTemplate,
+		connect.WithSchema(adminServiceMethods.ByName("DeleteTemplate")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServicePutWebhooksHandler := connect.NewUnaryHandlerSimple(
+		AdminServicePutWebhooksProcedure,
+		svc.PutWebhooks,
+		connect.WithSchema(adminServiceMethods.ByName("PutWebhooks")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceGetWebhooksHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceGetWebhooksProcedure,
+		svc.GetWebhooks,
+		connect.WithSchema(adminServiceMethods.ByName("GetWebhooks")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	adminServiceCreateApiKeyHandler := connect.NewUnaryHandlerSimple(
 		AdminServiceCreateApiKeyProcedure,
 		svc.CreateApiKey,
@@ -467,6 +612,16 @@ func NewAdminServiceHandler(svc AdminServiceHandler, opts ...connect.HandlerOpti
 			adminServiceValidateCredentialHandler.ServeHTTP(w, r)
 		case AdminServiceTestCredentialProcedure:
 			adminServiceTestCredentialHandler.ServeHTTP(w, r)
+		case AdminServicePutTemplateProcedure:
+			adminServicePutTemplateHandler.ServeHTTP(w, r)
+		case AdminServiceListTemplatesProcedure:
+			adminServiceListTemplatesHandler.ServeHTTP(w, r)
+		case AdminServiceDeleteTemplateProcedure:
+			adminServiceDeleteTemplateHandler.ServeHTTP(w, r)
+		case AdminServicePutWebhooksProcedure:
+			adminServicePutWebhooksHandler.ServeHTTP(w, r)
+		case AdminServiceGetWebhooksProcedure:
+			adminServiceGetWebhooksHandler.ServeHTTP(w, r)
 		case AdminServiceCreateApiKeyProcedure:
 			adminServiceCreateApiKeyHandler.ServeHTTP(w, r)
 		case AdminServiceListApiKeysProcedure:
@@ -520,6 +675,26 @@ func (UnimplementedAdminServiceHandler) ValidateCredential(context.Context, *v1.
 
 func (UnimplementedAdminServiceHandler) TestCredential(context.Context, *v1.TestCredentialRequest) (*v1.TestCredentialResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rouse.v1.AdminService.TestCredential is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) PutTemplate(context.Context, *v1.PutTemplateRequest) (*v1.PutTemplateResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rouse.v1.AdminService.PutTemplate is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) ListTemplates(context.Context, *v1.ListTemplatesRequest) (*v1.ListTemplatesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rouse.v1.AdminService.ListTemplates is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) DeleteTemplate(context.Context, *v1.DeleteTemplateRequest) (*v1.DeleteTemplateResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rouse.v1.AdminService.DeleteTemplate is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) PutWebhooks(context.Context, *v1.PutWebhooksRequest) (*v1.PutWebhooksResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rouse.v1.AdminService.PutWebhooks is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) GetWebhooks(context.Context, *v1.GetWebhooksRequest) (*v1.GetWebhooksResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rouse.v1.AdminService.GetWebhooks is not implemented"))
 }
 
 func (UnimplementedAdminServiceHandler) CreateApiKey(context.Context, *v1.CreateApiKeyRequest) (*v1.CreateApiKeyResponse, error) {

@@ -36,6 +36,8 @@ const (
 	// UserServiceGetOfflineCountProcedure is the fully-qualified name of the UserService's
 	// GetOfflineCount RPC.
 	UserServiceGetOfflineCountProcedure = "/rouse.v1.UserService/GetOfflineCount"
+	// UserServiceSetBadgeProcedure is the fully-qualified name of the UserService's SetBadge RPC.
+	UserServiceSetBadgeProcedure = "/rouse.v1.UserService/SetBadge"
 	// UserServiceSetUserPolicyProcedure is the fully-qualified name of the UserService's SetUserPolicy
 	// RPC.
 	UserServiceSetUserPolicyProcedure = "/rouse.v1.UserService/SetUserPolicy"
@@ -50,6 +52,8 @@ const (
 type UserServiceClient interface {
 	// GetOfflineCount tells how many messages each device has not fetched.
 	GetOfflineCount(context.Context, *v1.GetOfflineCountRequest) (*v1.GetOfflineCountResponse, error)
+	// SetBadge sets what a device's badge counts from.
+	SetBadge(context.Context, *v1.SetBadgeRequest) (*v1.SetBadgeResponse, error)
 	// SetUserPolicy overrides the app's multi-device policy for one user.
 	SetUserPolicy(context.Context, *v1.SetUserPolicyRequest) (*v1.SetUserPolicyResponse, error)
 	// ListOutcomes tells what became of a user's messages, newest first.
@@ -74,6 +78,12 @@ func NewUserServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			baseURL+UserServiceGetOfflineCountProcedure,
 			connect.WithSchema(userServiceMethods.ByName("GetOfflineCount")),
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		setBadge: connect.NewClient[v1.SetBadgeRequest, v1.SetBadgeResponse](
+			httpClient,
+			baseURL+UserServiceSetBadgeProcedure,
+			connect.WithSchema(userServiceMethods.ByName("SetBadge")),
 			connect.WithClientOptions(opts...),
 		),
 		setUserPolicy: connect.NewClient[v1.SetUserPolicyRequest, v1.SetUserPolicyResponse](
@@ -101,6 +111,7 @@ func NewUserServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 // userServiceClient implements UserServiceClient.
 type userServiceClient struct {
 	getOfflineCount *connect.Client[v1.GetOfflineCountRequest, v1.GetOfflineCountResponse]
+	setBadge        *connect.Client[v1.SetBadgeRequest, v1.SetBadgeResponse]
 	setUserPolicy   *connect.Client[v1.SetUserPolicyRequest, v1.SetUserPolicyResponse]
 	listOutcomes    *connect.Client[v1.ListOutcomesRequest, v1.ListOutcomesResponse]
 	eraseUser       *connect.Client[v1.EraseUserRequest, v1.EraseUserResponse]
@@ -109,6 +120,15 @@ type userServiceClient struct {
 // GetOfflineCount calls rouse.v1.UserService.GetOfflineCount.
 func (c *userServiceClient) GetOfflineCount(ctx context.Context, req *v1.GetOfflineCountRequest) (*v1.GetOfflineCountResponse, error) {
 	response, err := c.getOfflineCount.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// SetBadge calls rouse.v1.UserService.SetBadge.
+func (c *userServiceClient) SetBadge(ctx context.Context, req *v1.SetBadgeRequest) (*v1.SetBadgeResponse, error) {
+	response, err := c.setBadge.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -146,6 +166,8 @@ func (c *userServiceClient) EraseUser(ctx context.Context, req *v1.EraseUserRequ
 type UserServiceHandler interface {
 	// GetOfflineCount tells how many messages each device has not fetched.
 	GetOfflineCount(context.Context, *v1.GetOfflineCountRequest) (*v1.GetOfflineCountResponse, error)
+	// SetBadge sets what a device's badge counts from.
+	SetBadge(context.Context, *v1.SetBadgeRequest) (*v1.SetBadgeResponse, error)
 	// SetUserPolicy overrides the app's multi-device policy for one user.
 	SetUserPolicy(context.Context, *v1.SetUserPolicyRequest) (*v1.SetUserPolicyResponse, error)
 	// ListOutcomes tells what became of a user's messages, newest first.
@@ -166,6 +188,12 @@ func NewUserServiceHandler(svc UserServiceHandler, opts ...connect.HandlerOption
 		svc.GetOfflineCount,
 		connect.WithSchema(userServiceMethods.ByName("GetOfflineCount")),
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceSetBadgeHandler := connect.NewUnaryHandlerSimple(
+		UserServiceSetBadgeProcedure,
+		svc.SetBadge,
+		connect.WithSchema(userServiceMethods.ByName("SetBadge")),
 		connect.WithHandlerOptions(opts...),
 	)
 	userServiceSetUserPolicyHandler := connect.NewUnaryHandlerSimple(
@@ -191,6 +219,8 @@ func NewUserServiceHandler(svc UserServiceHandler, opts ...connect.HandlerOption
 		switch r.URL.Path {
 		case UserServiceGetOfflineCountProcedure:
 			userServiceGetOfflineCountHandler.ServeHTTP(w, r)
+		case UserServiceSetBadgeProcedure:
+			userServiceSetBadgeHandler.ServeHTTP(w, r)
 		case UserServiceSetUserPolicyProcedure:
 			userServiceSetUserPolicyHandler.ServeHTTP(w, r)
 		case UserServiceListOutcomesProcedure:
@@ -208,6 +238,10 @@ type UnimplementedUserServiceHandler struct{}
 
 func (UnimplementedUserServiceHandler) GetOfflineCount(context.Context, *v1.GetOfflineCountRequest) (*v1.GetOfflineCountResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rouse.v1.UserService.GetOfflineCount is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) SetBadge(context.Context, *v1.SetBadgeRequest) (*v1.SetBadgeResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rouse.v1.UserService.SetBadge is not implemented"))
 }
 
 func (UnimplementedUserServiceHandler) SetUserPolicy(context.Context, *v1.SetUserPolicyRequest) (*v1.SetUserPolicyResponse, error) {

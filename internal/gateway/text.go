@@ -1,0 +1,71 @@
+package gateway
+
+import (
+	"context"
+
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/internal/catalog"
+)
+
+// PutTemplate creates or replaces a template.
+func (s *admin) PutTemplate(ctx context.Context, r *rousev1.PutTemplateRequest) (*rousev1.PutTemplateResponse, error) {
+	app, err := callerOf(ctx).scope(r.GetAppId())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Catalog.PutTemplate(app, r.GetTemplate()); err != nil {
+		return nil, err
+	}
+	return &rousev1.PutTemplateResponse{Template: r.GetTemplate()}, nil
+}
+
+// ListTemplates tells the templates of an app.
+func (s *admin) ListTemplates(ctx context.Context, r *rousev1.ListTemplatesRequest) (*rousev1.ListTemplatesResponse, error) {
+	app, err := s.app(ctx, r.GetAppId())
+	if err != nil {
+		return nil, err
+	}
+	response := &rousev1.ListTemplatesResponse{}
+	for _, name := range app.TemplateNames() {
+		template, _ := app.Template(name)
+		response.Templates = append(response.Templates, template)
+	}
+	return response, nil
+}
+
+// DeleteTemplate removes a template.
+func (s *admin) DeleteTemplate(ctx context.Context, r *rousev1.DeleteTemplateRequest) (*rousev1.DeleteTemplateResponse, error) {
+	app, err := callerOf(ctx).scope(r.GetAppId())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Catalog.DeleteTemplate(app, r.GetName()); err != nil {
+		return nil, err
+	}
+	return &rousev1.DeleteTemplateResponse{}, nil
+}
+
+// PutWebhooks replaces the addresses that this server calls.
+func (s *admin) PutWebhooks(ctx context.Context, r *rousev1.PutWebhooksRequest) (*rousev1.PutWebhooksResponse, error) {
+	who := callerOf(ctx)
+	app, err := who.scope(r.GetAppId())
+	if err != nil {
+		return nil, err
+	}
+	if r.GetWebhooks().GetAllowPrivate() && who.Role != rousev1.Role_ROLE_OPERATOR {
+		return nil, refuse(rousev1.ErrorCode_ERROR_CODE_PERMISSION_DENIED, "webhooks.allow_private: only an operator key may allow private addresses")
+	}
+	if err := s.Catalog.PutWebhooks(app, r.GetWebhooks()); err != nil {
+		return nil, err
+	}
+	return &rousev1.PutWebhooksResponse{Webhooks: catalog.Redacted(r.GetWebhooks())}, nil
+}
+
+// GetWebhooks tells the addresses that this server calls.
+func (s *admin) GetWebhooks(ctx context.Context, r *rousev1.GetWebhooksRequest) (*rousev1.GetWebhooksResponse, error) {
+	app, err := s.app(ctx, r.GetAppId())
+	if err != nil {
+		return nil, err
+	}
+	return &rousev1.GetWebhooksResponse{Webhooks: catalog.Redacted(app.Webhooks())}, nil
+}
