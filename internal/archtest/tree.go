@@ -47,7 +47,8 @@ type tree struct {
 	files []*source         // every Go file, by path
 }
 
-// skipped directories hold nothing that is committed, or test inputs that look like code.
+// skipped names are of nothing that is committed, or of test inputs that look
+// like code. In a linked work tree .git is a file.
 var skipped = []string{".git", ".gen", "bin", "rouse-data", "rouse-fakes", "testdata", "node_modules"}
 
 func load(fsys fs.FS) (*tree, error) {
@@ -58,7 +59,7 @@ func load(fsys fs.FS) (*tree, error) {
 			return err
 		case d.IsDir() && slices.Contains(skipped, d.Name()):
 			return fs.SkipDir
-		case !d.Type().IsRegular():
+		case !d.Type().IsRegular(), slices.Contains(skipped, d.Name()):
 			return nil
 		}
 		text, err := fs.ReadFile(fsys, p)
