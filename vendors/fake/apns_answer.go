@@ -61,7 +61,7 @@ func (c *apnsConn) verdict(r *apnsRequest, now time.Time) (string, time.Time) {
 		return reason, time.Time{}
 	}
 	if !c.apns.opts.Light {
-		if reason, since := c.apns.checkDevice(r); reason != "" {
+		if reason, since := c.apns.checkDevice(r, now); reason != "" {
 			return reason, since
 		}
 	}

@@ -24,7 +24,7 @@ var apnsStatus = map[string]int{
 	"InvalidPushType": 400, "MissingDeviceToken": 400, "MissingTopic": 400, "PayloadEmpty": 400,
 	"TopicDisallowed": 400, "ExpiredProviderToken": 403, "InvalidProviderToken": 403,
 	"MissingProviderToken": 403, "UnrelatedKeyIdInToken": 403, "BadPath": 404, "MethodNotAllowed": 405,
-	"Unregistered": 410, "PayloadTooLarge": 413, "TooManyProviderTokenUpdates": 429,
+	"Unregistered": 410, "PayloadTooLarge": 413, "TooManyProviderTokenUpdates": 429, "TooManyRequests": 429,
 }
 
 // apnsTopicSuffix is what a push type appends to the bundle id.

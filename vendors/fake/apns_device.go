@@ -33,8 +33,9 @@ type APNsDevice struct {
 }
 
 type apnsDevices struct {
-	mu      sync.Mutex
-	byToken map[string]*apnsDevice
+	mu        sync.Mutex
+	byToken   map[string]*apnsDevice
+	perSecond int // pushes to one device; 0 = no bound
 }
 
 type apnsDevice struct {
@@ -43,6 +44,7 @@ type apnsDevice struct {
 	offline      bool
 	stored       *APNsPush // the one push kept for an offline device, last wins
 	ids          []messageIDs
+	second       span
 }
 
 // messageIDs are the distinct apns-ids seen for one message; two are enough
@@ -112,7 +114,7 @@ func (a *APNs) Device(token string) (APNsDevice, bool) {
 }
 
 // checkDevice returns a reason and, with Unregistered, since when.
-func (a *APNs) checkDevice(r *apnsRequest) (string, time.Time) {
+func (a *APNs) checkDevice(r *apnsRequest, now time.Time) (string, time.Time) {
 	a.devices.mu.Lock()
 	defer a.devices.mu.Unlock()
 	d := a.devices.byToken[r.token]
@@ -128,6 +130,8 @@ func (a *APNs) checkDevice(r *apnsRequest) (string, time.Time) {
 		return "Unregistered", d.unregistered
 	case d.Topic != "" && d.Topic != r.topic:
 		return "DeviceTokenNotForTopic", time.Time{}
+	case a.devices.perSecond > 0 && !d.second.spend(a.devices.perSecond, time.Second, now):
+		return "TooManyRequests", time.Time{}
 	}
 	return "", time.Time{}
 }

@@ -26,6 +26,7 @@ type FCM struct {
 
 	opts    FCMOptions
 	server  *Server
+	pace    *rate
 	auth    fcmAuth
 	devices fcmDevices
 	stats   fcmStats
@@ -68,7 +69,7 @@ func NewFCM(o FCMOptions) *FCM {
 			*field.value = field.zero
 		}
 	}
-	f := &FCM{opts: o}
+	f := &FCM{opts: o, pace: newRate(o.PerMinute, time.Minute)}
 	f.auth.accounts = map[string]FCMAccount{}
 	f.auth.bearers = map[string]fcmBearer{}
 	f.devices.byToken = map[string]*fcmDevice{}
@@ -139,8 +140,8 @@ func (f *FCM) judge(r *http.Request, m *fcmMessage, malformed *fcmError, body []
 	if malformed != nil {
 		return "", malformed
 	}
-	if refusal := f.devices.spend(f.opts.PerMinute, now); refusal != nil {
-		return "", refusal
+	if !f.pace.spend(1, now) {
+		return "", fcmQuota("project", "Quota exceeded for quota metric 'Send requests' and limit 'Send requests per minute'.", "60")
 	}
 	id := "0:" + strconv.FormatInt(now.UnixMicro(), 10) + "%" + strconv.FormatInt(f.serial.Add(1), 16)
 	name := "projects/" + project + "/messages/" + id

@@ -47,29 +47,13 @@ type FCMDevice struct {
 type fcmDevices struct {
 	mu      sync.Mutex
 	byToken map[string]*fcmDevice
-	all     window
 }
 
 type fcmDevice struct {
 	FCMDevice
 	dead bool
 	ids  []messageIDs
-	rate window
-}
-
-// window counts the messages of one minute, which starts with the first.
-type window struct {
-	start time.Time
-	count int
-}
-
-// spend reports whether one more fits within limit per minute.
-func (w *window) spend(limit int, now time.Time) bool {
-	if now.Sub(w.start) >= time.Minute {
-		*w = window{start: now}
-	}
-	w.count++
-	return w.count <= limit
+	rate span
 }
 
 // AddDevice registers a live token of project (empty = any); a token that was
@@ -114,16 +98,6 @@ func (s *fcmDevices) add(token string, most int) *fcmDevice {
 	return d
 }
 
-// spend takes one message from the project quota.
-func (s *fcmDevices) spend(perMinute int, now time.Time) *fcmError {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.all.spend(perMinute, now) {
-		return nil
-	}
-	return fcmQuota("project", "Quota exceeded for quota metric 'Send requests' and limit 'Send requests per minute'.", "60")
-}
-
 // check returns nil when the token is live and within its rate.
 func (s *fcmDevices) check(token, project string, now time.Time, o *FCMOptions) *fcmError {
 	s.mu.Lock()
@@ -145,7 +119,7 @@ func (s *fcmDevices) check(token, project string, now time.Time, o *FCMOptions) 
 		return &fcmError{http: 404, status: "NOT_FOUND", errorCode: "UNREGISTERED", message: "Requested entity was not found."}
 	case d.Project != "" && d.Project != project:
 		return &fcmError{http: 403, status: "PERMISSION_DENIED", errorCode: "SENDER_ID_MISMATCH", message: "SenderId mismatch"}
-	case !d.rate.spend(o.DevicePerMinute, now):
+	case !d.rate.spend(o.DevicePerMinute, time.Minute, now):
 		return fcmDeviceQuota("")
 	}
 	return nil

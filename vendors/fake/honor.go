@@ -28,6 +28,7 @@ type Honor struct {
 
 	opts    HonorOptions
 	server  *Server
+	pace    *rate
 	auth    honorAuth
 	devices honorDevices
 	stats   fcmStats
@@ -71,7 +72,7 @@ func NewHonor(o HonorOptions) *Honor {
 	if o.SuccessCode == "" {
 		o.SuccessCode = "200"
 	}
-	h := &Honor{opts: o}
+	h := &Honor{opts: o, pace: newRate(o.PerSecond, time.Second)}
 	h.auth.clients, h.auth.bearers = map[string]honorClient{}, map[string]honorBearer{}
 	h.devices.byToken = map[string]*honorDevice{}
 	h.stats.codes = map[string]int64{}

@@ -41,8 +41,6 @@ type HonorDevice struct {
 type honorDevices struct {
 	mu      sync.Mutex
 	byToken map[string]*honorDevice
-	second  time.Time
-	spent   int
 }
 
 type honorDevice struct {
@@ -97,15 +95,12 @@ func (s *honorDevices) add(token string, most int) *honorDevice {
 
 // take sorts the tokens and records the push for the good ones.
 func (h *Honor) take(m honorMessage, app, id string, now time.Time) *honorAnswer {
+	if !h.pace.spend(len(m.tokens), now) {
+		return honorRefusal(http.StatusServiceUnavailable, "80300028", "flow control")
+	}
 	s := &h.devices
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now.Sub(s.second) >= time.Second {
-		s.second, s.spent = now, 0
-	}
-	if s.spent += len(m.tokens); s.spent > h.opts.PerSecond {
-		return honorRefusal(http.StatusServiceUnavailable, "80300028", "flow control")
-	}
 	answer := &honorAnswer{http: http.StatusOK, code: h.opts.SuccessCode, message: "success"}
 	for _, token := range m.tokens {
 		d := s.byToken[token]

@@ -25,6 +25,7 @@ type Huawei struct {
 
 	opts    HuaweiOptions
 	server  *Server
+	pace    *rate
 	auth    huaweiAuth
 	devices huaweiDevices
 	stats   fcmStats
@@ -63,7 +64,7 @@ func NewHuawei(o HuaweiOptions) *Huawei {
 			*field.value = field.zero
 		}
 	}
-	h := &Huawei{opts: o}
+	h := &Huawei{opts: o, pace: newRate(o.PerSecond, time.Second)}
 	h.auth.secrets, h.auth.accounts = map[string]string{}, map[string]HuaweiAccount{}
 	h.auth.bearers, h.auth.jwts = map[string]huaweiBearer{}, map[string]bool{}
 	h.devices.byToken = map[string]*huaweiDevice{}

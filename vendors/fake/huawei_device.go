@@ -50,8 +50,6 @@ type HuaweiDevice struct {
 type huaweiDevices struct {
 	mu      sync.Mutex
 	byToken map[string]*huaweiDevice
-	second  time.Time
-	spent   int
 }
 
 type huaweiDevice struct {
@@ -104,15 +102,12 @@ func (s *huaweiDevices) add(token string, most int) *huaweiDevice {
 
 // take sorts out the illegal tokens and records the push for the others.
 func (h *Huawei) take(m huaweiMessage, owner, id string, now time.Time) *huaweiAnswer {
+	if !h.pace.spend(len(m.tokens), now) {
+		return &huaweiAnswer{http.StatusServiceUnavailable, "80300020", "Flow control"}
+	}
 	s := &h.devices
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now.Sub(s.second) >= time.Second {
-		s.second, s.spent = now, 0
-	}
-	if s.spent += len(m.tokens); s.spent > h.opts.PerSecond {
-		return &huaweiAnswer{http.StatusServiceUnavailable, "80300020", "Flow control"}
-	}
 	illegal, failed := map[string][]string{}, 0
 	for _, token := range m.tokens {
 		if reason := s.illegal(token, owner, &h.opts); reason != "" {

@@ -27,11 +27,11 @@ type Meizu struct {
 
 	opts    MeizuOptions
 	server  *Server
+	pace    *rate
 	devices *shelf[MeizuPush]
 	tally   tally
 
 	mu     sync.Mutex
-	second span
 	public span
 	secret string
 }
@@ -75,7 +75,7 @@ func NewMeizu(o MeizuOptions) *Meizu {
 			*field.value = field.zero
 		}
 	}
-	m := &Meizu{opts: o, devices: newShelf[MeizuPush](o.MaxDevices, o.KeepPerDevice), secret: o.Secret}
+	m := &Meizu{opts: o, pace: newRate(o.PerSecond, time.Second), devices: newShelf[MeizuPush](o.MaxDevices, o.KeepPerDevice), secret: o.Secret}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /garcia/api/server/push/varnished/pushByPushId", m.serveSend)
 	m.server = NewServer(mux, &o.Cert)
@@ -173,7 +173,7 @@ func (m *Meizu) admit(r *http.Request, form url.Values, now time.Time) *meizuAns
 		return meizuError("110000", "appId illegal")
 	case form.Get("sign") != meizuSign(form, m.secret):
 		return meizuError("1006", "sign authentication failed")
-	case !m.second.spend(m.opts.PerSecond, time.Second, now):
+	case !m.pace.spend(1, now):
 		return meizuError("110010", "应用请求频率超过限制")
 	}
 	return nil

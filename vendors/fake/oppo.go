@@ -26,12 +26,12 @@ type OPPO struct {
 
 	opts    OPPOOptions
 	server  *Server
+	pace    *rate
 	auth    oppoAuth
 	devices *shelf[OPPOPush]
 	stats   tally
 
 	mu     sync.Mutex
-	second span
 	day    string // of Shanghai
 	public int    // messages of content and marketing on that day
 	serial int64
@@ -125,7 +125,7 @@ func NewOPPO(o OPPOOptions) *OPPO {
 	if o.TokenLife == 0 {
 		o.TokenLife = oppoTokenLife
 	}
-	f := &OPPO{opts: o, devices: newShelf[OPPOPush](o.MaxDevices, o.KeepPerDevice)}
+	f := &OPPO{opts: o, pace: newRate(o.PerSecond, time.Second), devices: newShelf[OPPOPush](o.MaxDevices, o.KeepPerDevice)}
 	f.auth.apps = map[string]OPPOApp{}
 	f.auth.tokens = map[string]oppoToken{}
 	mux := http.NewServeMux()
@@ -259,12 +259,8 @@ func oppoForm(r *http.Request) (url.Values, bool) {
 }
 
 func (f *OPPO) spend(messages int, now time.Time) *oppoAnswer {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for range messages {
-		if !f.second.spend(f.opts.PerSecond, time.Second, now) {
-			return &oppoAnswer{Code: 55, Message: "app call frequency limit"}
-		}
+	if !f.pace.spend(messages, now) {
+		return &oppoAnswer{Code: 55, Message: "app call frequency limit"}
 	}
 	return nil
 }

@@ -25,12 +25,12 @@ type Vivo struct {
 
 	opts    VivoOptions
 	server  *Server
+	pace    *rate
 	auth    vivoAuth
 	devices *shelf[VivoPush]
 	stats   tally
 
 	mu     sync.Mutex
-	second span
 	day    string      // of Shanghai
 	spent  map[int]int // messages of that day by classification
 	saves  int         // of that day
@@ -121,7 +121,7 @@ func NewVivo(o VivoOptions) *Vivo {
 		}
 	}
 	f := &Vivo{
-		opts: o, devices: newShelf[VivoPush](o.MaxDevices, o.KeepPerDevice),
+		opts: o, pace: newRate(o.PerSecond, time.Second), devices: newShelf[VivoPush](o.MaxDevices, o.KeepPerDevice),
 		spent: map[int]int{}, saved: map[string]vivoMessage{},
 	}
 	f.auth.apps, f.auth.tokens = map[int]VivoApp{}, map[string]vivoToken{}
@@ -378,13 +378,11 @@ func (f *Vivo) turn(now time.Time) {
 
 // spend counts messages against rate and day.
 func (f *Vivo) spend(classification, messages int, now time.Time) int {
+	if !f.pace.spend(messages, now) {
+		return 10072
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for range messages {
-		if !f.second.spend(f.opts.PerSecond, time.Second, now) {
-			return 10072
-		}
-	}
 	f.turn(now)
 	f.spent[classification] += messages
 	switch {

@@ -25,12 +25,12 @@ type Xiaomi struct {
 
 	opts    XiaomiOptions
 	server  *Server
+	pace    *rate
 	devices *shelf[XiaomiPush]
 	tally   tally
 	serial  atomic.Int64
 
 	mu     sync.Mutex
-	second span
 	today  map[string]*span // by channel
 	secret string
 }
@@ -76,7 +76,7 @@ func NewXiaomi(o XiaomiOptions) *Xiaomi {
 		}
 	}
 	x := &Xiaomi{
-		opts: o, devices: newShelf[XiaomiPush](o.MaxDevices, o.KeepPerDevice),
+		opts: o, pace: newRate(o.PerSecond, time.Second), devices: newShelf[XiaomiPush](o.MaxDevices, o.KeepPerDevice),
 		today: map[string]*span{}, secret: o.Secret,
 	}
 	mux := http.NewServeMux()
@@ -176,7 +176,7 @@ func (x *Xiaomi) admit(r *http.Request, now time.Time) *xiaomiAnswer {
 		return xiaomiError(21301, "Invalid application secret.")
 	case mediaType != "application/x-www-form-urlencoded":
 		return xiaomiError(10017, "Content-Type must be application/x-www-form-urlencoded")
-	case !x.second.spend(x.opts.PerSecond, time.Second, now):
+	case !x.pace.spend(1, now):
 		return xiaomiError(200002, "request exceeds the QPS limit of the app")
 	}
 	return nil
