@@ -22,6 +22,7 @@ import (
 	"github.com/rouse-im/rouse/actors/lane"
 	"github.com/rouse-im/rouse/actors/shard"
 	"github.com/rouse-im/rouse/actors/user"
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/internal/catalog"
 	"github.com/rouse-im/rouse/internal/config"
 	"github.com/rouse-im/rouse/internal/failpoint"
@@ -145,7 +146,8 @@ func (n *Node) openStore() error {
 }
 
 func (n *Node) startActors() (err error) {
-	if n.catalog, err = catalog.Open(catalog.Options{Store: n.store, Ring: n.ring, Check: checkCredential, Logger: n.log}); err != nil {
+	check := func(c *rousev1.Credential) error { return checkCredential(c, n.receiptURL("", c.GetName())) }
+	if n.catalog, err = catalog.Open(catalog.Options{Store: n.store, Ring: n.ring, Check: check, Logger: n.log}); err != nil {
 		return err
 	}
 	if _, err := n.catalog.Bootstrap(time.Now(), func(secret string) error {
@@ -187,6 +189,10 @@ func (n *Node) startActors() (err error) {
 	return n.listen(leases)
 }
 
+// receiptURL is the public address that vendors report to on the pushes of a
+// credential; empty = this server has none.
+func (n *Node) receiptURL(_, _ string) string { return "" }
+
 // startLanes keeps one lane for each credential. One whose sender cannot be
 // made refuses pushes until it is replaced.
 func (n *Node) startLanes(sys *actor.ActorSystem, apps *apps) {
@@ -199,7 +205,7 @@ func (n *Node) startLanes(sys *actor.ActorSystem, apps *apps) {
 			apps.broken.Delete(name)
 			return
 		}
-		sender, err := newSender(c.Credential)
+		sender, err := newSender(c.Credential, n.receiptURL(c.App, c.Name))
 		if err != nil {
 			n.log.Error("credential cannot be used; put it again with a valid key", "app", c.App, "credential", c.Name, "error", err)
 			apps.broken.Store(name, true)

@@ -31,23 +31,24 @@ func fcmConfig(c *rousev1.FcmCredential) fcm.Config {
 	}
 }
 
-func huaweiConfig(c *rousev1.HuaweiCredential) huawei.Config {
+func huaweiConfig(c *rousev1.HuaweiCredential, r *rousev1.ReceiptSettings) huawei.Config {
 	return huawei.Config{
 		API: huawei.HMS, AppID: c.GetAppId(), AppSecret: c.GetAppSecret(), ChannelID: c.GetChannelId(),
 		CallCategory: c.GetCallCategory(), IMCategory: c.GetImCategory(),
 		SystemCategory: c.GetSystemCategory(), MarketingCategory: c.GetMarketingCategory(),
 		ClickAction: c.GetClickAction(), ClickIntent: c.GetClickIntent(), Badge: huaweiBadge(c.GetBadge()), BadgeClass: c.GetBadgeClass(),
-		ReceiptID: c.GetReceiptId(), TestMessages: c.GetTestMessages(),
+		ReceiptID: c.GetReceiptId(), ReceiptUserName: r.GetUserName(), ReceiptSecret: r.GetSecret(), TestMessages: c.GetTestMessages(),
 		Endpoint: c.GetEndpoint(), AuthEndpoint: c.GetAuthEndpoint(), CAPEM: []byte(c.GetCaPem()), MaxInFlight: int(c.GetMaxInFlight()),
 	}
 }
 
-func harmonyConfig(c *rousev1.HarmonyCredential) huawei.Config {
+func harmonyConfig(c *rousev1.HarmonyCredential, r *rousev1.ReceiptSettings) huawei.Config {
 	return huawei.Config{
 		API: huawei.Harmony, ServiceAccountJSON: []byte(c.GetServiceAccountJson()), ProjectID: c.GetProjectId(),
 		CallCategory: c.GetCallCategory(), IMCategory: c.GetImCategory(),
 		SystemCategory: c.GetSystemCategory(), MarketingCategory: c.GetMarketingCategory(),
 		ClickAction: c.GetClickAction(), Badge: huaweiBadge(c.GetBadge()), ReceiptID: c.GetReceiptId(), TestMessages: c.GetTestMessages(),
+		ReceiptUserName: r.GetUserName(), ReceiptSecret: r.GetSecret(),
 		Endpoint: c.GetEndpoint(), CAPEM: []byte(c.GetCaPem()), MaxInFlight: int(c.GetMaxInFlight()),
 	}
 }
@@ -63,12 +64,13 @@ func huaweiBadge(b rousev1.BadgePush) huawei.BadgeMode {
 	return huawei.BadgeSet
 }
 
-func xiaomiConfig(c *rousev1.XiaomiCredential) xiaomi.Config {
+func xiaomiConfig(c *rousev1.XiaomiCredential, receiptURL string) xiaomi.Config {
 	return xiaomi.Config{
 		AppSecret: c.GetAppSecret(), PackageName: c.GetPackageName(),
 		Call: xiaomiRoute(c.GetCall()), IM: xiaomiRoute(c.GetIm()), System: xiaomiRoute(c.GetSystem()), Marketing: xiaomiRoute(c.GetMarketing()),
 		IntentURI: c.GetIntentUri(), EscapePayload: c.GetEscapePayload(), Path: c.GetPath(),
-		Endpoint: c.GetEndpoint(), CAPEM: []byte(c.GetCaPem()), MaxInFlight: int(c.GetMaxInFlight()),
+		ReceiptURL: receiptURL,
+		Endpoint:   c.GetEndpoint(), CAPEM: []byte(c.GetCaPem()), MaxInFlight: int(c.GetMaxInFlight()),
 	}
 }
 
@@ -76,22 +78,23 @@ func xiaomiRoute(r *rousev1.XiaomiRoute) xiaomi.Route {
 	return xiaomi.Route{ChannelID: r.GetChannelId(), TemplateID: r.GetTemplateId(), TemplateParams: r.GetTemplateParams()}
 }
 
-func oppoConfig(c *rousev1.OppoCredential) oppo.Config {
+func oppoConfig(c *rousev1.OppoCredential, receiptURL string) oppo.Config {
 	return oppo.Config{
 		AppKey: c.GetAppKey(), MasterSecret: c.GetMasterSecret(), ChannelID: c.GetChannelId(),
 		Category: c.GetCategory(), SystemCategory: c.GetSystemCategory(), MarketingCategory: c.GetMarketingCategory(),
 		NotifyLevel: int(c.GetNotifyLevel()), Activity: c.GetActivity(),
 		TemplateID: c.GetTemplateId(), TemplateTitle: c.GetTemplateTitle(), TemplateContent: c.GetTemplateContent(), TemplateObjects: c.GetTemplateObjects(),
-		Endpoint: c.GetEndpoint(), OverseasEndpoint: c.GetOverseasEndpoint(), CAPEM: []byte(c.GetCaPem()), MaxInFlight: int(c.GetMaxInFlight()),
+		ReceiptURL: receiptURL,
+		Endpoint:   c.GetEndpoint(), OverseasEndpoint: c.GetOverseasEndpoint(), CAPEM: []byte(c.GetCaPem()), MaxInFlight: int(c.GetMaxInFlight()),
 	}
 }
 
-func honorConfig(c *rousev1.HonorCredential) honor.Config {
+func honorConfig(c *rousev1.HonorCredential, r *rousev1.ReceiptSettings) honor.Config {
 	return honor.Config{
 		AppID: c.GetAppId(), ClientID: c.GetClientId(), ClientSecret: c.GetClientSecret(), SystemImportance: c.GetSystemImportance(),
 		ClickAction: c.GetClickAction(), ClickIntent: c.GetClickIntent(), Badge: honorBadge(c.GetBadge()), BadgeClass: c.GetBadgeClass(),
-		TestMessages: c.GetTestMessages(),
-		Endpoint:     c.GetEndpoint(), AuthEndpoint: c.GetAuthEndpoint(), CAPEM: []byte(c.GetCaPem()), MaxInFlight: int(c.GetMaxInFlight()),
+		ReceiptUserName: r.GetUserName(), ReceiptSecret: r.GetSecret(), TestMessages: c.GetTestMessages(),
+		Endpoint: c.GetEndpoint(), AuthEndpoint: c.GetAuthEndpoint(), CAPEM: []byte(c.GetCaPem()), MaxInFlight: int(c.GetMaxInFlight()),
 	}
 }
 
@@ -106,18 +109,24 @@ func honorBadge(b rousev1.BadgePush) honor.BadgeMode {
 	return honor.BadgeSet
 }
 
-func vivoConfig(c *rousev1.VivoCredential) vivo.Config {
+func vivoConfig(c *rousev1.VivoCredential, r *rousev1.ReceiptSettings, receiptURL string) vivo.Config {
+	callbackID := ""
+	if r.GetEnabled() {
+		callbackID = r.GetCallbackId()
+	}
 	return vivo.Config{
 		AppID: c.GetAppId(), AppKey: c.GetAppKey(), AppSecret: c.GetAppSecret(),
 		Category: c.GetCategory(), SystemCategory: c.GetSystemCategory(), MarketingCategory: c.GetMarketingCategory(),
 		Operational: c.GetOperational(), Intent: c.GetIntent(), AddBadge: c.GetAddBadge(), WideText: c.GetWideText(), TestMode: c.GetTestMode(),
+		ReceiptURL: receiptURL, CallbackID: callbackID,
 		Endpoint: c.GetEndpoint(), CAPEM: []byte(c.GetCaPem()), MaxInFlight: int(c.GetMaxInFlight()),
 	}
 }
 
-func meizuConfig(c *rousev1.MeizuCredential) meizu.Config {
+func meizuConfig(c *rousev1.MeizuCredential, r *rousev1.ReceiptSettings, receiptURL string) meizu.Config {
 	return meizu.Config{
 		AppID: c.GetAppId(), AppSecret: c.GetAppSecret(), Activity: c.GetActivity(),
+		ReceiptURL: receiptURL, ReceiptSecret: r.GetSecret(),
 		Endpoint: c.GetEndpoint(), CAPEM: []byte(c.GetCaPem()), MaxInFlight: int(c.GetMaxInFlight()),
 	}
 }

@@ -26,10 +26,17 @@ type vendor struct {
 	// token tells whether a token can be one of the vendor's; form says how they look.
 	token func(string) bool
 	form  string
+	// receipts checks and reads a request of the vendor; nil = it sends none.
+	receipts func(vendors.ReceiptRequest) ([]vendors.Receipt, error)
 }
 
-// vendorOf lists the vendors that this build knows; nil for any other.
-func vendorOf(c *rousev1.Credential) *vendor {
+// vendorOf lists the vendors that this build knows; nil for any other. Vendors
+// that are told with each push where to report are told receiptURL, if it is
+// not empty and the credential wants receipts.
+func vendorOf(c *rousev1.Credential, receiptURL string) *vendor {
+	if !c.GetReceipts().GetEnabled() {
+		receiptURL = ""
+	}
 	switch v := c.GetVendor().(type) {
 	case *rousev1.Credential_Apns:
 		config := apnsConfig(v.Apns)
@@ -38,26 +45,26 @@ func vendorOf(c *rousev1.Credential) *vendor {
 		config := fcmConfig(v.Fcm)
 		return &vendor{open: opener(config, fcm.New), check: config.Validate, token: fcm.ValidToken, form: anyText}
 	case *rousev1.Credential_Huawei:
-		config := huaweiConfig(v.Huawei)
-		return &vendor{open: opener(config, huawei.New), check: config.Validate, token: huawei.ValidToken, form: anyText}
+		config := huaweiConfig(v.Huawei, c.GetReceipts())
+		return &vendor{open: opener(config, huawei.New), check: config.Validate, token: huawei.ValidToken, form: anyText, receipts: config.Receipts}
 	case *rousev1.Credential_Harmony:
-		config := harmonyConfig(v.Harmony)
-		return &vendor{open: opener(config, huawei.New), check: config.Validate, token: huawei.ValidToken, form: anyText}
+		config := harmonyConfig(v.Harmony, c.GetReceipts())
+		return &vendor{open: opener(config, huawei.New), check: config.Validate, token: huawei.ValidToken, form: anyText, receipts: config.Receipts}
 	case *rousev1.Credential_Xiaomi:
-		config := xiaomiConfig(v.Xiaomi)
-		return &vendor{open: opener(config, xiaomi.New), check: config.Validate, token: xiaomi.ValidToken, form: anyText}
+		config := xiaomiConfig(v.Xiaomi, receiptURL)
+		return &vendor{open: opener(config, xiaomi.New), check: config.Validate, token: xiaomi.ValidToken, form: anyText, receipts: config.Receipts}
 	case *rousev1.Credential_Oppo:
-		config := oppoConfig(v.Oppo)
-		return &vendor{open: opener(config, oppo.New), check: config.Validate, token: oppo.ValidToken, form: anyText}
+		config := oppoConfig(v.Oppo, receiptURL)
+		return &vendor{open: opener(config, oppo.New), check: config.Validate, token: oppo.ValidToken, form: anyText, receipts: config.Receipts}
 	case *rousev1.Credential_Honor:
-		config := honorConfig(v.Honor)
-		return &vendor{open: opener(config, honor.New), check: config.Validate, token: honor.ValidToken, form: anyText}
+		config := honorConfig(v.Honor, c.GetReceipts())
+		return &vendor{open: opener(config, honor.New), check: config.Validate, token: honor.ValidToken, form: anyText, receipts: config.Receipts}
 	case *rousev1.Credential_Vivo:
-		config := vivoConfig(v.Vivo)
-		return &vendor{open: opener(config, vivo.New), check: config.Validate, token: vivo.ValidToken, form: anyText}
+		config := vivoConfig(v.Vivo, c.GetReceipts(), receiptURL)
+		return &vendor{open: opener(config, vivo.New), check: config.Validate, token: vivo.ValidToken, form: anyText, receipts: config.Receipts}
 	case *rousev1.Credential_Meizu:
-		config := meizuConfig(v.Meizu)
-		return &vendor{open: opener(config, meizu.New), check: config.Validate, token: meizu.ValidToken, form: anyText}
+		config := meizuConfig(v.Meizu, c.GetReceipts(), receiptURL)
+		return &vendor{open: opener(config, meizu.New), check: config.Validate, token: meizu.ValidToken, form: anyText, receipts: config.Receipts}
 	}
 	return nil
 }
@@ -76,16 +83,16 @@ func opener[C any, S vendors.Sender](config C, open func(C) (S, error)) func() (
 }
 
 // newSender opens the way to a credential's vendor.
-func newSender(c *rousev1.Credential) (vendors.Sender, error) {
-	if v := vendorOf(c); v != nil {
+func newSender(c *rousev1.Credential, receiptURL string) (vendors.Sender, error) {
+	if v := vendorOf(c, receiptURL); v != nil {
 		return v.open()
 	}
 	return nil, errVendor
 }
 
 // checkCredential says why a credential cannot be used, without a call to the vendor.
-func checkCredential(c *rousev1.Credential) error {
-	if v := vendorOf(c); v != nil {
+func checkCredential(c *rousev1.Credential, receiptURL string) error {
+	if v := vendorOf(c, receiptURL); v != nil {
 		return v.check()
 	}
 	return errVendor
@@ -93,7 +100,7 @@ func checkCredential(c *rousev1.Credential) error {
 
 // checkToken says why a token cannot be one of the credential's vendor.
 func checkToken(c *rousev1.Credential, token string) error {
-	v := vendorOf(c)
+	v := vendorOf(c, "")
 	if v == nil {
 		return errVendor
 	}

@@ -18,15 +18,61 @@ func TestEveryVendorIsKnown(t *testing.T) {
 		c := (&rousev1.Credential{Name: "n"}).ProtoReflect()
 		c.Set(kind, protoreflect.ValueOfMessage(c.NewField(kind).Message()))
 		credential := c.Interface().(*rousev1.Credential)
-		err := checkCredential(credential)
+		err := checkCredential(credential, "")
 		if err == nil || err == errVendor {
 			t.Errorf("%s: an empty credential is checked with %v", kind.Name(), err)
 		}
-		if _, opened := newSender(credential); opened == nil || opened == errVendor {
+		if _, opened := newSender(credential, ""); opened == nil || opened == errVendor {
 			t.Errorf("%s: an empty credential opens with %v", kind.Name(), opened)
 		}
 		if err := checkToken(credential, "a b\n"); err == nil || !strings.Contains(err.Error(), "token") {
 			t.Errorf("%s: a token with spaces: %v", kind.Name(), err)
+		}
+	}
+}
+
+// Each vendor with receipts takes the settings that are its own, and is told an
+// address only by a credential that wants receipts.
+func TestReceiptSettings(t *testing.T) {
+	const address = "https://push.example.com/receipts/x"
+	settings := &rousev1.ReceiptSettings{Enabled: true, UserName: "user", Secret: "token", CallbackId: "7"}
+	if c := huaweiConfig(&rousev1.HuaweiCredential{}, settings); c.ReceiptUserName != "user" || c.ReceiptSecret != "token" {
+		t.Errorf("Huawei: got %q", c.ReceiptUserName)
+	}
+	if c := harmonyConfig(&rousev1.HarmonyCredential{}, settings); c.ReceiptUserName != "user" || c.ReceiptSecret != "token" {
+		t.Errorf("HarmonyOS: got %q", c.ReceiptUserName)
+	}
+	if c := honorConfig(&rousev1.HonorCredential{}, settings); c.ReceiptUserName != "user" || c.ReceiptSecret != "token" {
+		t.Errorf("Honor: got %q", c.ReceiptUserName)
+	}
+	if c := meizuConfig(&rousev1.MeizuCredential{}, settings, address); c.ReceiptURL != address || c.ReceiptSecret != "token" {
+		t.Errorf("Meizu: got %q", c.ReceiptURL)
+	}
+	if c := vivoConfig(&rousev1.VivoCredential{}, settings, address); c.ReceiptURL != address || c.CallbackID != "7" {
+		t.Errorf("vivo: got %q, %q", c.ReceiptURL, c.CallbackID)
+	}
+	if c := vivoConfig(&rousev1.VivoCredential{}, &rousev1.ReceiptSettings{CallbackId: "7"}, ""); c.CallbackID != "" {
+		t.Errorf("vivo without receipts: got %q", c.CallbackID)
+	}
+	long := "https://push.example.com/" + strings.Repeat("x", 256)
+	for name, c := range map[string]*rousev1.Credential{
+		"xiaomi": {Vendor: &rousev1.Credential_Xiaomi{Xiaomi: &rousev1.XiaomiCredential{AppSecret: "s", PackageName: "p"}}},
+		"oppo":   {Vendor: &rousev1.Credential_Oppo{Oppo: &rousev1.OppoCredential{AppKey: "k", MasterSecret: "s"}}},
+		"vivo":   {Vendor: &rousev1.Credential_Vivo{Vivo: &rousev1.VivoCredential{AppId: "1", AppKey: "k", AppSecret: "s"}}},
+		"meizu":  {Vendor: &rousev1.Credential_Meizu{Meizu: &rousev1.MeizuCredential{AppId: "1", AppSecret: "s"}}},
+	} {
+		if err := checkCredential(c, long); err != nil {
+			t.Errorf("%s without receipts: %v", name, err)
+		}
+		c.Receipts = &rousev1.ReceiptSettings{Enabled: true, Secret: "token"}
+		if err := checkCredential(c, address); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := checkCredential(c, long); err == nil || !strings.Contains(err.Error(), "receipts: address") {
+			t.Errorf("%s: an address that is too long: %v", name, err)
+		}
+		if vendorOf(c, address).receipts == nil {
+			t.Errorf("%s: reads no receipts", name)
 		}
 	}
 }

@@ -65,6 +65,12 @@ type Config struct {
 	// BadgeClass is the class of the app's first page, such as
 	// "com.example.MainActivity"; empty = no badges.
 	BadgeClass string
+	// ReceiptUserName and ReceiptSecret are user name and key of the console's
+	// receipt configuration, at most 512 bytes each; without the key receipts
+	// are taken unsigned. The key is secret.
+	ReceiptUserName, ReceiptSecret string
+	// ReceiptHeader is the name of the signature's header; empty = Huawei's.
+	ReceiptHeader string
 	// TestMessages marks pushes as tests: 1000 a day.
 	TestMessages bool
 	// TitleUnits and BodyUnits bound the texts in UTF-16 units, 1..4096;
@@ -109,6 +115,9 @@ func (c Config) parse() (Config, error) {
 		{"click_action", c.ClickAction, false},
 		{"click_intent", c.ClickIntent, false},
 		{"badge_class", c.BadgeClass, false},
+		{"receipts.user_name", c.ReceiptUserName, false},
+		{"receipts.secret", c.ReceiptSecret, false},
+		{"receipts: header", c.ReceiptHeader, false},
 	} {
 		if f.need && f.value == "" {
 			return c, fmt.Errorf("honor: %s: missing; copy it from the Honor developer console", f.name)

@@ -85,6 +85,10 @@ type Config struct {
 	BadgeClass string
 	// ReceiptID names a receipt configuration of AppGallery Connect; empty = the app's.
 	ReceiptID string
+	// ReceiptUserName and ReceiptSecret are user name and key of the receipt
+	// configuration, at most 512 bytes each; without the key receipts are taken
+	// unsigned. The key is secret.
+	ReceiptUserName, ReceiptSecret string
 	// TestMessages marks pushes as tests: few a day, without the daily bound.
 	TestMessages bool
 
@@ -129,6 +133,8 @@ func (c Config) parse() (parsed, error) {
 		{"click_intent", &p.ClickIntent, ""},
 		{"badge_class", &p.BadgeClass, ""},
 		{"receipt_id", &p.ReceiptID, ""},
+		{"receipts.user_name", &p.ReceiptUserName, ""},
+		{"receipts.secret", &p.ReceiptSecret, ""},
 	} {
 		if len(*f.value) > maxFieldBytes {
 			return p, fmt.Errorf("huawei: %s: %d bytes, want at most %d", f.name, len(*f.value), maxFieldBytes)

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/rouse-im/rouse/vendors/callback"
 	"github.com/rouse-im/rouse/vendors/courier"
 )
 
@@ -16,6 +17,7 @@ const (
 	maxAppID           = 32
 	maxSecret          = 256
 	maxActivity        = 256
+	maxReceiptURL      = 128 // extra.callback
 	maxMaxInFlight     = 1000
 	defaultMaxInFlight = 32
 
@@ -32,6 +34,12 @@ type Config struct {
 	// Activity is the full name of the Android class that a tap opens, at most
 	// 256 bytes; empty = the app's start.
 	Activity string
+	// ReceiptURL is the address that Meizu is asked to report to, "https://…",
+	// at most 128 bytes; the console must know it. Empty = it is not asked.
+	ReceiptURL string
+	// ReceiptSecret is the access token that the console has for that address,
+	// at most 256 bytes. Meizu proves its receipts by it. Secret.
+	ReceiptSecret string
 	// Endpoint is another origin than that of mainland China,
 	// "https://host:port"; empty = https://server-api-push.meizu.com.
 	Endpoint string
@@ -55,6 +63,15 @@ func (c Config) Validate() error {
 	}
 	if len(c.Activity) > maxActivity || !visible(c.Activity) {
 		return fmt.Errorf("meizu: activity: want a full class name of at most %d bytes", maxActivity)
+	}
+	if err := callback.CheckAddress(c.ReceiptURL, maxReceiptURL); err != nil {
+		return fmt.Errorf("meizu: receipts: address: %w", err)
+	}
+	if len(c.ReceiptSecret) > maxSecret {
+		return fmt.Errorf("meizu: receipts.secret: %d bytes, want at most %d", len(c.ReceiptSecret), maxSecret)
+	}
+	if c.ReceiptURL != "" && c.ReceiptSecret == "" {
+		return errors.New("meizu: receipts.secret: missing; copy the access token of the receipt address from the console")
 	}
 	if _, err := origin(c.Endpoint); err != nil {
 		return fmt.Errorf("meizu: endpoint: %w", err)

@@ -43,6 +43,14 @@ type message struct {
 	Click   click   `json:"clickTypeInfo"`
 	Keep    keep    `json:"pushTimeInfo"`
 	Advance advance `json:"advanceInfo"`
+	Extra   *extra  `json:"extra,omitempty"`
+}
+
+// extra asks for receipts. Param has a bound of 64 bytes.
+type extra struct {
+	Address string `json:"callback"`
+	Param   string `json:"callback.param"`
+	Types   int    `json:"callback.type"`
 }
 
 type bar struct {
@@ -105,6 +113,9 @@ func (c *Config) compose(n *vendors.Notification, now time.Time) (messageJSON, c
 	m.Advance = advance{Type: notificationType{Vibrate: 1, Lights: 1}, Key: notifyKey(n.CollapseID)}
 	if n.Sound != "" {
 		m.Advance.Type.Sound = 1
+	}
+	if c.ReceiptURL != "" {
+		m.Extra = &extra{c.ReceiptURL, n.PushID, receiptDelivered + receiptClicked}
 	}
 	return string(encode(m)), ""
 }

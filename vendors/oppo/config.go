@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rouse-im/rouse/vendors/callback"
 	"github.com/rouse-im/rouse/vendors/courier"
 )
 
@@ -25,6 +26,7 @@ const (
 	maxCategoryBytes   = 32
 	maxActivityBytes   = 500 // click_action_activity
 	maxTemplateBytes   = 64
+	maxReceiptURL      = 200 // call_back_url
 	maxMaxInFlight     = 1000
 	defaultMaxInFlight = 128
 )
@@ -67,6 +69,10 @@ type Config struct {
 	TemplateTitle, TemplateContent string
 	// TemplateObjects sends the variables as JSON objects instead of JSON text.
 	TemplateObjects bool
+
+	// ReceiptURL is the address that OPPO is asked to report to, "https://…", at
+	// most 200 bytes; empty = it is not asked.
+	ReceiptURL string
 
 	// Endpoint is another origin than OPPO's for devices of mainland China,
 	// "https://host:port"; empty = OPPO's.
@@ -135,6 +141,9 @@ func (c Config) filled() (Config, error) {
 	}
 	if c.NotifyLevel != 0 && !private(c.Category) {
 		return c, errors.New("oppo: notify_level: needs a category of communication and service; change category or leave the level out")
+	}
+	if err := callback.CheckAddress(c.ReceiptURL, maxReceiptURL); err != nil {
+		return c, fmt.Errorf("oppo: receipts: address: %w", err)
 	}
 	return c.reachable()
 }

@@ -94,6 +94,9 @@ type notification struct {
 	NotifyID   uint32 `json:"notify_id,omitempty"`
 	BadgeType  *int   `json:"badge_operation_type,omitempty"`
 	BadgeCount *int   `json:"badge_message_count,omitempty"`
+
+	CallbackURL       string `json:"call_back_url,omitempty"`
+	CallbackParameter string `json:"call_back_parameter,omitempty"`
 }
 
 // style is what the credential says about messages.
@@ -104,6 +107,7 @@ type style struct {
 	activity                         string
 	template, titleName, contentName string
 	objects                          bool
+	receiptURL                       string
 }
 
 // compose maps a push to the JSON of a notification; the second result is the
@@ -143,6 +147,9 @@ func (s *style) compose(n *vendors.Notification, now time.Time) (json.RawMessage
 	if n.Badge >= 0 {
 		set, count := badgeSet, n.Badge // OPPO shows "99+" beyond 99
 		out.BadgeType, out.BadgeCount = &set, &count
+	}
+	if s.receiptURL != "" {
+		out.CallbackURL, out.CallbackParameter = s.receiptURL, n.PushID
 	}
 	if s.template != "" && out.Category == s.category {
 		s.fill(&out)

@@ -68,6 +68,7 @@ func New(c Config) (*Sender, error) {
 			category: c.Category, system: c.SystemCategory, marketing: c.MarketingCategory,
 			level: c.NotifyLevel, activity: c.Activity,
 			template: c.TemplateID, titleName: c.TemplateTitle, contentName: c.TemplateContent, objects: c.TemplateObjects,
+			receiptURL: c.ReceiptURL,
 		},
 		client: client, auth: auth,
 	}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/rouse-im/rouse/vendors/callback"
 	"github.com/rouse-im/rouse/vendors/courier"
 )
 
@@ -19,6 +20,8 @@ const (
 	maxKeyBytes        = 128
 	maxCategoryBytes   = 32
 	maxIntentBytes     = 1024 // skipContent
+	maxReceiptURL      = 128  // extra.callback (10305)
+	maxCallbackID      = 64
 	maxMaxInFlight     = 1000
 	defaultMaxInFlight = 128
 )
@@ -57,6 +60,13 @@ type Config struct {
 	// TestMode sends test messages, to the console's test devices only: the
 	// one way while vivo reviews the app.
 	TestMode bool
+
+	// ReceiptURL is the address that vivo is asked to report to, "https://…", at
+	// most 128 bytes; empty = it is not asked.
+	ReceiptURL string
+	// CallbackID names an address that is registered in vivo's console, to be
+	// used instead of ReceiptURL; at most 64 visible ASCII characters, empty = none.
+	CallbackID string
 
 	// Endpoint is another origin than vivo's, "https://host:port"; empty = vivo's.
 	Endpoint string
@@ -110,6 +120,12 @@ func (c Config) filled() (Config, error) {
 	}
 	if len(c.Intent) > maxIntentBytes || c.Intent != "" && !strings.HasPrefix(c.Intent, "intent:") {
 		return c, fmt.Errorf(`vivo: intent: want at most %d bytes that begin with "intent:"`, maxIntentBytes)
+	}
+	if err := callback.CheckAddress(c.ReceiptURL, maxReceiptURL); err != nil && c.CallbackID == "" {
+		return c, fmt.Errorf("vivo: receipts: address: %w, or register the address in vivo's console and set callback_id", err)
+	}
+	if c.CallbackID != "" && !visible(c.CallbackID, maxCallbackID) {
+		return c, fmt.Errorf("vivo: receipts.callback_id: want at most %d visible ASCII characters, as the console shows it", maxCallbackID)
 	}
 	return c.reachable()
 }

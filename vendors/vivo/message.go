@@ -71,6 +71,15 @@ type message struct {
 	NotifyID       uint32            `json:"notifyId,omitempty"`
 	AddBadge       bool              `json:"addBadge,omitempty"`
 	SendOnline     bool              `json:"sendOnline,omitempty"`
+	Extra          *extra            `json:"extra,omitempty"`
+}
+
+// extra asks for receipts; ID names an address of the console. Param has a
+// bound of 64 bytes (192 in newer documents).
+type extra struct {
+	Address string `json:"callback,omitempty"`
+	ID      string `json:"callback.id,omitempty"`
+	Param   string `json:"callback.param"`
 }
 
 // style is what the credential says about messages.
@@ -82,6 +91,7 @@ type style struct {
 	addBadge                    bool
 	ruler                       ruler
 	pushMode                    int
+	receipts                    extra
 }
 
 // compose maps a push to a message without a target; the second result is the
@@ -96,6 +106,10 @@ func (s *style) compose(n *vendors.Notification, now time.Time) (message, string
 		RequestID: n.PushID, PushMode: s.pushMode,
 		NotifyID: notifyID(n.CollapseID),
 		AddBadge: s.addBadge && n.Badge > 0,
+	}
+	if asked := s.receipts; asked != (extra{}) {
+		asked.Param = n.PushID
+		m.Extra = &asked
 	}
 	if n.Sound != "" {
 		m.NotifyType = notifyRing

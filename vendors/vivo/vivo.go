@@ -63,8 +63,12 @@ func New(c Config) (*Sender, error) {
 			app:      json.Number(c.AppID),
 			category: c.Category, system: c.SystemCategory, marketing: c.MarketingCategory, operational: c.Operational,
 			intent: c.Intent, addBadge: c.AddBadge, ruler: ruler{wide: c.WideText},
+			receipts: extra{Address: c.ReceiptURL, ID: c.CallbackID},
 		},
 		origin: c.Endpoint, client: client, auth: auth,
+	}
+	if c.CallbackID != "" {
+		s.style.receipts.Address = ""
 	}
 	if c.TestMode {
 		s.style.pushMode = 1

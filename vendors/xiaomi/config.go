@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/callback"
 	"github.com/rouse-im/rouse/vendors/courier"
 )
 
@@ -23,6 +24,7 @@ const (
 	maxParamName       = 32
 	maxParams          = 9 // variables of a template (private message templates, pId=2314)
 	maxIntent          = 512
+	maxReceiptURL      = 256 // ours; Xiaomi has a bound (65037) and does not tell it
 	maxMaxInFlight     = 1000
 	defaultMaxInFlight = 128
 
@@ -46,6 +48,9 @@ type Config struct {
 	// EscapePayload percent-encodes the payload once more than the form does,
 	// for apps that decode it themselves.
 	EscapePayload bool
+	// ReceiptURL is the address that Xiaomi is asked to report to, "https://…", at
+	// most 256 bytes; empty = it is not asked.
+	ReceiptURL string
 	// Endpoint is another origin than that of mainland China,
 	// "https://host:port"; empty = https://api.xmpush.xiaomi.com. The overseas
 	// origins are not confirmed by Xiaomi's open pages; see the console.
@@ -100,6 +105,9 @@ func (c Config) Validate() error {
 		if err := named.route.validate(); err != nil {
 			return fmt.Errorf("xiaomi: %s.%w", named.name, err)
 		}
+	}
+	if err := callback.CheckAddress(c.ReceiptURL, maxReceiptURL); err != nil {
+		return fmt.Errorf("xiaomi: receipts: address: %w", err)
 	}
 	if _, err := origin(c.Endpoint); err != nil {
 		return fmt.Errorf("xiaomi: endpoint: %w", err)

@@ -152,6 +152,9 @@ func (c *Config) extras(n *vendors.Notification) map[string]string {
 	if c.IntentURI != "" {
 		extras["notify_effect"], extras["intent_uri"] = "2", c.IntentURI
 	}
+	if c.ReceiptURL != "" {
+		extras["callback"], extras["callback.param"], extras["callback.type"] = c.ReceiptURL, n.PushID, receiptTypes
+	}
 	return extras
 }
 
