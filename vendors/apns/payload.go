@@ -4,12 +4,11 @@ import (
 	"maps"
 	"strings"
 	"time"
-	"unicode/utf8"
 
-	"github.com/rivo/uniseg"
 	"github.com/sideshow/apns2"
 
 	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/cut"
 )
 
 // Limits of the payload in bytes ("Sending notification requests to APNs").
@@ -22,7 +21,6 @@ const (
 	apsKey        = "aps"
 	apsKeyRenamed = "data.aps"
 	imageKey      = "image"
-	ellipsis      = "…"
 )
 
 // aps is Apple's part of the payload.
@@ -89,7 +87,8 @@ func fit(n *vendors.Notification, limit int) ([]byte, bool) {
 	var payload []byte
 	for _, part := range []*string{nil, &text.Body, &text.Subtitle, &text.Title} {
 		if part != nil && *part != "" {
-			*part = cut(*part, escapedLen(*part)-(len(payload)-limit))
+			valid := strings.ToValidUTF8(*part, "\uFFFD")
+			*part = cut.Text(valid, cut.Limit{In: cut.HTML, Most: cut.HTML(valid) - (len(payload) - limit)})
 		}
 		a.Alert = nil
 		if *text != (alert{}) {
@@ -119,41 +118,4 @@ func peersOf(n *vendors.Notification) map[string]string {
 		delete(peers, apsKey)
 	}
 	return peers
-}
-
-// cut shortens text to at most limit bytes of JSON, the ellipsis included,
-// between two characters as people see them; empty when none fits.
-func cut(text string, limit int) string {
-	limit -= len(ellipsis)
-	kept, used, rest, state := 0, 0, text, -1
-	for rest != "" {
-		var cluster string
-		cluster, rest, _, state = uniseg.FirstGraphemeClusterInString(rest, state)
-		if used += escapedLen(cluster); used > limit {
-			break
-		}
-		kept += len(cluster)
-	}
-	if kept == 0 {
-		return ""
-	}
-	return strings.TrimRight(text[:kept], " \n") + ellipsis
-}
-
-// escapedLen is the length of s inside a JSON string.
-func escapedLen(s string) int {
-	length := 0
-	for i, r := range s {
-		switch {
-		case r == '"' || r == '\\' || r == '\n' || r == '\r' || r == '\t' || r == '\b' || r == '\f':
-			length += 2
-		case r < ' ' || r == '<' || r == '>' || r == '&' || r == '\u2028' || r == '\u2029':
-			length += 6
-		case r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD"):
-			length += 6
-		default:
-			length += utf8.RuneLen(r)
-		}
-	}
-	return length
 }

@@ -6,7 +6,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-	"unicode/utf8"
 
 	"github.com/sideshow/apns2"
 	"pgregory.net/rapid"
@@ -66,37 +65,6 @@ func TestFitAlwaysFits(t *testing.T) {
 			t.Fatalf("%d bytes became %d: %v", len(payload), len(wire), err)
 		}
 	})
-}
-
-func TestEscapedLen(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		s := rapid.OneOf(rapid.String(), rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) })).Draw(t, "s")
-		raw, err := json.Marshal(s)
-		if err != nil || escapedLen(s) != len(raw)-2 {
-			t.Fatalf("%q: %d, encoding/json says %d: %v", s, escapedLen(s), len(raw)-2, err)
-		}
-	})
-}
-
-func TestCut(t *testing.T) {
-	for _, tt := range []struct {
-		text  string
-		limit int
-		want  string
-	}{
-		{"hello", 5, "he…"},
-		{"hello", 3, ""},
-		{"hello", -7, ""},
-		{"你好世界", 9, "你好…"},
-		{"你好世界", 8, "你…"},
-		{"ab 👨‍👩‍👧‍👦", 20, "ab…"},
-		{"👨‍👩‍👧‍👦👨‍👩‍👧‍👦", 28, "👨‍👩‍👧‍👦…"},
-		{"a<b", 7, "a…"},
-	} {
-		if got := cut(tt.text, tt.limit); got != tt.want || !utf8.ValidString(got) {
-			t.Errorf("%q within %d: %q, want %q", tt.text, tt.limit, got, tt.want)
-		}
-	}
 }
 
 func TestVoIP(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/cut"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -95,7 +96,7 @@ func TestFitCutsBetweenCharacters(t *testing.T) {
 			t.Fatal("does not fit")
 		}
 		body := m.APNS.Payload.Aps.Alert.Body
-		if kept := strings.TrimSuffix(body, ellipsis); kept == body || strings.ReplaceAll(kept, family, "") != "" {
+		if kept := strings.TrimSuffix(body, cut.Ellipsis); kept == body || strings.ReplaceAll(kept, family, "") != "" {
 			t.Errorf("cut within a character: ends in %q", body[max(0, len(body)-40):])
 		}
 		if size := payload(m); size > maxPayload || size < maxPayload-2*len(family)-8 && !s.dataOnly {

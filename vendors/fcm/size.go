@@ -6,9 +6,8 @@ import (
 	"time"
 
 	"firebase.google.com/go/v4/messaging"
-	"github.com/rivo/uniseg"
-
 	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/cut"
 )
 
 const (
@@ -16,8 +15,7 @@ const (
 	// and APNs's for what FCM hands on.
 	maxPayload = 4096
 	// apnsOwn is kept free for the keys that FCM adds to an APNs payload.
-	apnsOwn  = 256
-	ellipsis = "…"
+	apnsOwn = 256
 )
 
 // fit maps a push within maxPayload: it cuts the body, then the title, no more
@@ -29,14 +27,14 @@ func (s style) fit(n *vendors.Notification, now time.Time) (*messaging.Message, 
 	}
 	short := *n
 	for _, text := range []*string{&short.Body, &short.Title} {
-		full, ends := *text, characters(*text)
+		full, ends := *text, cut.Ends(*text, maxPayload)
 		tooLong := sort.Search(len(ends), func(i int) bool {
-			*text = full[:ends[i]] + ellipsis
+			*text = full[:ends[i]] + cut.Ellipsis
 			return payload(s.compose(&short, now)) > maxPayload
 		})
 		*text = ""
 		if tooLong > 0 {
-			*text = full[:ends[tooLong-1]] + ellipsis
+			*text = full[:ends[tooLong-1]] + cut.Ellipsis
 		}
 		if m = s.compose(&short, now); payload(m) <= maxPayload {
 			return m, true
@@ -65,19 +63,4 @@ func jsonBytes(v any) int {
 		return maxPayload + 1 // what cannot be encoded does not fit
 	}
 	return len(raw)
-}
-
-// characters lists where the characters of text end, as people see them, up to
-// maxPayload bytes and without the last one.
-func characters(text string) []int {
-	var ends []int
-	end, rest, state := 0, text[:min(len(text), maxPayload)], -1
-	for rest != "" {
-		var cluster string
-		cluster, rest, _, state = uniseg.FirstGraphemeClusterInString(rest, state)
-		if end += len(cluster); rest != "" { // the last may go on behind maxPayload
-			ends = append(ends, end)
-		}
-	}
-	return ends
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/courier"
+	"github.com/rouse-im/rouse/vendors/cut"
 )
 
 const (
@@ -74,15 +76,15 @@ type badge struct {
 func (c *Config) fit(n *vendors.Notification, tokens []string, now time.Time) ([]byte, bool) {
 	b := c.compose(n, now)
 	b.Notification.Title, b.Notification.Body, b.Token = noText, noText, []string{}
-	left := maxPayload - len(encode(b))
+	left := maxPayload - len(courier.JSON(b))
 	if left < 0 {
 		return nil, false
 	}
-	b.Notification.Title = orNoText(cut(n.Title, left+len(noText), c.TitleUnits))
-	left -= room(b.Notification.Title) - len(noText)
-	b.Notification.Body = orNoText(cut(n.Body, left+len(noText), c.BodyUnits))
+	b.Notification.Title = orNoText(cut.Text(n.Title, cut.Limit{In: cut.JSON, Most: left + len(noText)}, cut.Limit{In: cut.UTF16, Most: c.TitleUnits}))
+	left -= cut.JSON(b.Notification.Title) - len(noText)
+	b.Notification.Body = orNoText(cut.Text(n.Body, cut.Limit{In: cut.JSON, Most: left + len(noText)}, cut.Limit{In: cut.UTF16, Most: c.BodyUnits}))
 	b.Token = tokens
-	return encode(b), true
+	return courier.JSON(b), true
 }
 
 func orNoText(text string) string {
@@ -104,7 +106,7 @@ func (c *Config) compose(n *vendors.Notification, now time.Time) *body {
 		},
 	}}
 	if len(n.Data) > 0 {
-		b.Data = string(encode(n.Data))
+		b.Data = string(courier.JSON(n.Data))
 	}
 	if b.Android.Notification.Importance == normal {
 		b.Notification.Image = n.ImageURL

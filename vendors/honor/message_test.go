@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/cut"
 	"github.com/rouse-im/rouse/vendors/fake"
 )
 
@@ -111,7 +112,7 @@ func TestTextUnits(t *testing.T) {
 		n.Title, n.Body = strings.Repeat("你", 41), strings.Repeat("👨‍👩‍👧‍👦", 100)
 		got := r.took(t, n)
 		if got.Title != strings.Repeat("你", 39)+"…" || got.Body != strings.Repeat("👨‍👩‍👧‍👦", 23)+"…" {
-			t.Errorf("title of %d and body of %d units on the wire", units(got.Title), units(got.Body))
+			t.Errorf("title of %d and body of %d units on the wire", cut.UTF16(got.Title), cut.UTF16(got.Body))
 		}
 		n.Title, n.Body = strings.Repeat("你", 40), strings.Repeat("😀", 128)
 		if got = r.took(t, n); got.Title != n.Title || got.Body != n.Body {

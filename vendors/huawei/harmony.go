@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/courier"
 )
 
 type harmonyBody struct {
@@ -77,7 +78,7 @@ func writeHarmony(p *parsed, n *vendors.Notification, title, body string, tokens
 		id := notifyID(n.CollapseID)
 		m.NotifyID = &id
 	}
-	return encode(b)
+	return courier.JSON(b)
 }
 
 // notifyID hashes a collapse id to 0..2147483647: equal ids replace each other.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/courier"
 )
 
 type hmsBody struct {
@@ -90,7 +91,7 @@ func writeHMS(p *parsed, n *vendors.Notification, title, body string, tokens []s
 	}
 	m := hmsMessage{Notification: hmsText{title, body, n.ImageURL}, Android: a, Token: tokens}
 	if len(n.Data) > 0 {
-		m.Data = string(encode(n.Data))
+		m.Data = string(courier.JSON(n.Data))
 	}
-	return encode(hmsBody{m})
+	return courier.JSON(hmsBody{m})
 }

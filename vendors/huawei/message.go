@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/cut"
 )
 
 const (
@@ -36,9 +37,9 @@ func (p *parsed) fit(w writer, n *vendors.Notification, tokens []string, now tim
 	if left < 0 {
 		return nil, false
 	}
-	title := cut(n.Title, left+len(noText))
-	left -= room(orNoText(title)) - len(noText)
-	body := cut(n.Body, left+len(noText))
+	title := cut.Text(n.Title, cut.Limit{In: cut.JSON, Most: left + len(noText)})
+	left -= cut.JSON(orNoText(title)) - len(noText)
+	body := cut.Text(n.Body, cut.Limit{In: cut.JSON, Most: left + len(noText)})
 	return w(p, n, orNoText(title), orNoText(body), tokens, now), true
 }
 

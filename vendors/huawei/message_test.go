@@ -200,23 +200,3 @@ func TestOnlyAlerts(t *testing.T) {
 		}
 	})
 }
-
-func TestCut(t *testing.T) {
-	for _, c := range []struct {
-		text string
-		most int
-		want string
-	}{
-		{"hello", 5, "hello"},
-		{"hello!", 5, "he…"},
-		{"hello!", 2, ""},
-		{"", 0, ""},
-		{"👨‍👩‍👧‍👦👨‍👩‍👧‍👦", 49, "👨‍👩‍👧‍👦…"},
-		{"\"\"\"\"", 7, "\"\"…"}, // each takes two bytes
-		{"e\u0301e\u0301e\u0301", 6, "e\u0301…"},
-	} {
-		if got := cut(c.text, c.most); got != c.want {
-			t.Errorf("cut(%q, %d) = %q, want %q", c.text, c.most, got, c.want)
-		}
-	}
-}

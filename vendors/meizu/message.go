@@ -1,7 +1,6 @@
 package meizu
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -9,6 +8,8 @@ import (
 	"time"
 
 	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/courier"
+	"github.com/rouse-im/rouse/vendors/cut"
 )
 
 // keyPush is the parameters' key of the push id.
@@ -89,21 +90,21 @@ func (c *Config) compose(n *vendors.Notification, now time.Time) (messageJSON, c
 		return "", codeNoBadge
 	}
 	m := message{Bar: bar{MsgType: msgType(n)}, Keep: keepUntil(n.Expires, now)}
-	m.Bar.Title, m.Bar.Content = cut(n.Title, maxTitle), cut(n.Body, maxContent)
+	m.Bar.Title, m.Bar.Content = fit(n.Title, maxTitle), fit(n.Body, maxContent)
 	// Meizu wants both; the one stands in for the other.
-	if blank(m.Bar.Title) {
-		m.Bar.Title = cut(n.Body, maxTitle)
+	if cut.Blank(m.Bar.Title) {
+		m.Bar.Title = fit(n.Body, maxTitle)
 	}
-	if blank(m.Bar.Content) {
+	if cut.Blank(m.Bar.Content) {
 		m.Bar.Content = m.Bar.Title
 	}
-	if blank(m.Bar.Title) {
+	if cut.Blank(m.Bar.Title) {
 		return "", codeNoText
 	}
 	data := make(map[string]string, len(n.Data)+1)
 	maps.Copy(data, n.Data)
 	data[keyPush] = n.PushID
-	m.Click = click{Type: clickApp, Parameters: encode(data)}
+	m.Click = click{Type: clickApp, Parameters: courier.JSON(data)}
 	if len(m.Click.Parameters) > maxParameters {
 		return "", codeTooBig
 	}
@@ -117,7 +118,7 @@ func (c *Config) compose(n *vendors.Notification, now time.Time) (messageJSON, c
 	if c.ReceiptURL != "" {
 		m.Extra = &extra{c.ReceiptURL, n.PushID, receiptDelivered + receiptClicked}
 	}
-	return string(encode(m)), ""
+	return string(courier.JSON(m)), ""
 }
 
 // msgType is private for all but marketing; the category "public" or "private"
@@ -156,13 +157,6 @@ func notifyKey(collapse string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:6])
 }
 
-// encode writes JSON without escaping <, > and &, which would only be longer.
-func encode(v any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if e.Encode(v) != nil {
-		return nil // strings, numbers and encoded JSON always encode
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+func fit(text string, most int) string {
+	return cut.Text(text, cut.Limit{In: cut.UTF16, Most: most})
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/cut"
 	"github.com/rouse-im/rouse/vendors/fake"
 	"github.com/rouse-im/rouse/vendors/vendortest"
 )
@@ -50,7 +51,7 @@ func readBack(p fake.MeizuPush) vendortest.Push {
 		ID: p.PushID, Title: p.Title, Body: p.Content, Data: maps.Clone(p.Parameters),
 		// The limits are several: Bytes is how much of the parameters' is used,
 		// or would be if the content's limit were as many bytes.
-		Bytes: max(p.ParametersBytes, length(p.Content)*maxParameters/maxContent),
+		Bytes: max(p.ParametersBytes, cut.UTF16(p.Content)*maxParameters/maxContent),
 	}
 	if p.Content == p.Title { // stands in for a missing one
 		seen.Body = ""

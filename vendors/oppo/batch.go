@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/courier"
 )
 
 const (
@@ -64,7 +65,7 @@ type batchCall struct {
 
 func (s *Sender) calls(tokens []string, shown json.RawMessage) []*batchCall {
 	var calls []*batchCall
-	size := len(url.QueryEscape(string(encode(address("", shown))))) + 256
+	size := len(url.QueryEscape(string(courier.JSON(address("", shown))))) + 256
 	most := max(min(maxBatch, maxBatchBytes/size), 1)
 	for i, token := range tokens {
 		via := s.routeOf(token)
@@ -83,7 +84,7 @@ func (s *Sender) calls(tokens []string, shown json.RawMessage) []*batchCall {
 // the order of the answer is not promised. The first mention of a token
 // counts; one without any has the answer's own code.
 func (c *batchCall) make(ctx context.Context, main bool) (func(token string) vendors.Result, error) {
-	a, err := c.via.call(ctx, unicastBatch, url.Values{"messages": {string(encode(c.messages))}})
+	a, err := c.via.call(ctx, unicastBatch, url.Values{"messages": {string(courier.JSON(c.messages))}})
 	if err != nil {
 		return nil, err
 	}

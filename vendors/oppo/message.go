@@ -1,15 +1,14 @@
 package oppo
 
 import (
-	"bytes"
 	"encoding/json"
-	"hash/fnv"
 	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/courier"
+	"github.com/rouse-im/rouse/vendors/cut"
 )
 
 // Limits in code points (OPPO PUSH server API, "Notification message").
@@ -120,9 +119,9 @@ func (s *style) compose(n *vendors.Notification, now time.Time) (json.RawMessage
 		AppMessageID: n.PushID,
 		ChannelID:    s.channel,
 		Category:     s.categoryOf(n.Class),
-		SubTitle:     cut(n.Subtitle, maxSubtitle),
+		SubTitle:     fit(n.Subtitle, maxSubtitle),
 		ClickType:    clickLaunch,
-		NotifyID:     notifyID(n.CollapseID),
+		NotifyID:     vendors.NotifyID(n.CollapseID),
 	}
 	if !out.write(n.Title, n.Body) {
 		return nil, codeNoText
@@ -154,7 +153,7 @@ func (s *style) compose(n *vendors.Notification, now time.Time) (json.RawMessage
 	if s.template != "" && out.Category == s.category {
 		s.fill(&out)
 	}
-	return encode(out), ""
+	return courier.JSON(out), ""
 }
 
 // urgent classes use the category and the level of chat messages.
@@ -179,28 +178,31 @@ func named(category string) bool {
 // write sets title and content. OPPO wants both: the one that is missing gets
 // the other's text. The long-text style is for what the standard one cannot hold.
 func (out *notification) write(title, body string) bool {
-	if blank(title) {
+	if cut.Blank(title) {
 		title = body
 	}
-	if blank(body) {
+	if cut.Blank(body) {
 		body = title
 	}
-	if blank(title) {
+	if cut.Blank(title) {
 		return false
 	}
-	out.Style, out.Title, out.Content = styleStandard, cut(title, maxTitle), cut(body, maxLong)
+	out.Style, out.Title, out.Content = styleStandard, fit(title, maxTitle), fit(body, maxLong)
 	if utf8.RuneCountInString(out.Content) > maxShort {
 		out.Style = styleLong
 	}
 	return true
 }
 
-func blank(s string) bool { return strings.TrimSpace(s) == "" }
+// fit counts as OPPO does: "Chinese and English characters and emoji each count as one".
+func fit(text string, most int) string {
+	return cut.Text(text, cut.Limit{In: cut.Runes, Most: most})
+}
 
 // carry sets the data that a click hands to the app.
 func (out *notification) carry(data map[string]string) bool {
 	if len(data) > 0 {
-		out.Parameters = string(encode(data))
+		out.Parameters = string(courier.JSON(data))
 	}
 	return utf8.RuneCountInString(out.Parameters) <= maxParameters
 }
@@ -216,29 +218,8 @@ func (s *style) fill(out *notification) {
 		if s.objects {
 			return object
 		}
-		return string(encode(object))
+		return string(courier.JSON(object))
 	}
 	out.TitleParameters = variable(s.titleName, out.Title)
 	out.ContentParameters = variable(s.contentName, out.Content)
-}
-
-// notifyID is 1..2^31-1 for a collapse id, by which the device replaces what
-// it shows; 0 for none.
-func notifyID(collapse string) uint32 {
-	if collapse == "" {
-		return 0
-	}
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(collapse))
-	sum := h.Sum64()
-	return max(uint32(sum>>32^sum)&(1<<31-1), 1)
-}
-
-// encode is JSON that leaves <, > and & alone: OPPO counts characters.
-func encode(v any) json.RawMessage {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	_ = e.Encode(v) // strings, numbers and maps of strings always encode
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }

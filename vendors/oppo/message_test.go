@@ -6,7 +6,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -104,29 +103,6 @@ func TestClasses(t *testing.T) {
 				if strings.Contains(got, part) {
 					t.Errorf("%s is in %s", part, got)
 				}
-			}
-		})
-	}
-}
-
-func TestTexts(t *testing.T) {
-	family := "👨‍👩‍👧‍👦" // seven code points
-	for _, c := range []struct {
-		name, text string
-		most       int
-		want       string
-	}{
-		{"short", "你好", 2, "你好"},
-		{"code points, not bytes", strings.Repeat("界", 50), 50, strings.Repeat("界", 50)},
-		{"one too many", strings.Repeat("界", 51), 50, strings.Repeat("界", 49) + "…"},
-		{"whole characters", "abcd" + family + "x", 10, "abcd…"},
-		{"a character that just fits", "abc" + family + "x", 11, "abc" + family + "x"},
-		{"one endless character", "a" + strings.Repeat("\u0301", 99), 50, "…"},
-		{"not UTF-8", "a\xffb", 50, "a\uFFFDb"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			if got := cut(c.text, c.most); got != c.want || utf8.RuneCountInString(got) > c.most {
-				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
 	}

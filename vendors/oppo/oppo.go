@@ -93,7 +93,7 @@ func (s *Sender) Send(ctx context.Context, n *vendors.Notification) (vendors.Res
 	if refusal != "" {
 		return vendors.Result{Outcome: vendors.Rejected, Code: refusal}, nil
 	}
-	form := url.Values{"message": {string(encode(address(n.Token, shown)))}}
+	form := url.Values{"message": {string(courier.JSON(address(n.Token, shown)))}}
 	a, err := s.routeOf(n.Token).call(ctx, unicast, form)
 	if err != nil {
 		return vendors.Result{}, err

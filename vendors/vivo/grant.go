@@ -41,7 +41,7 @@ func (k key) grant(ctx context.Context, client *courier.Client, origin string) (
 	for last := false; ; last = true {
 		now := time.Now()
 		timestamp := strconv.FormatInt(now.UnixMilli(), 10)
-		got, err := client.Post(ctx, origin+"/message/auth", jsonHeader, encode(struct {
+		got, err := client.Post(ctx, origin+"/message/auth", jsonHeader, courier.JSON(struct {
 			AppID     json.Number `json:"appId"`
 			AppKey    string      `json:"appKey"`
 			Timestamp json.Number `json:"timestamp"`

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/courier"
 )
 
 const (
@@ -37,7 +38,7 @@ func (s *Sender) SendBatch(ctx context.Context, n *vendors.Notification, tokens 
 	}
 	for try := 1; ; try++ {
 		m.RequestID = n.PushID + "-" + strconv.Itoa(try)
-		saved, err := s.call(ctx, pathSave, encode(m))
+		saved, err := s.call(ctx, pathSave, courier.JSON(m))
 		if err != nil {
 			return nil, err
 		}
@@ -49,7 +50,7 @@ func (s *Sender) SendBatch(ctx context.Context, n *vendors.Notification, tokens 
 		if whole.Outcome != vendors.Accepted || saved.task == "" {
 			return same(notTaken(whole), tokens), nil
 		}
-		pushed, err := s.call(ctx, pathList, encode(list{s.style.app, tokens, saved.task, n.PushID, s.style.pushMode}))
+		pushed, err := s.call(ctx, pathList, courier.JSON(list{s.style.app, tokens, saved.task, n.PushID, s.style.pushMode}))
 		if err != nil {
 			return nil, err
 		}

@@ -1,19 +1,18 @@
 package vivo
 
 import (
-	"bytes"
 	"encoding/json"
-	"hash/fnv"
 	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/courier"
+	"github.com/rouse-im/rouse/vendors/cut"
 )
 
 // Limits (vivo PUSH-UPS-API, "Single push", 2025). Texts are in characters as
-// ruler counts them, the custom map in code points of keys and values.
+// the ruler of style counts them, the custom map in code points of keys and values.
 const (
 	maxTitle       = 40
 	maxContent     = 100
@@ -89,7 +88,7 @@ type style struct {
 	operational                 bool
 	intent                      string
 	addBadge                    bool
-	ruler                       ruler
+	ruler                       cut.Ruler
 	pushMode                    int
 	receipts                    extra
 }
@@ -104,7 +103,7 @@ func (s *style) compose(n *vendors.Notification, now time.Time) (message, string
 		AppID:      s.app,
 		NotifyType: notifySilent, SkipType: skipHome, NetworkType: -1,
 		RequestID: n.PushID, PushMode: s.pushMode,
-		NotifyID: notifyID(n.CollapseID),
+		NotifyID: vendors.NotifyID(n.CollapseID),
 		AddBadge: s.addBadge && n.Badge > 0,
 	}
 	if asked := s.receipts; asked != (extra{}) {
@@ -163,24 +162,22 @@ func (s *style) blames(n *vendors.Notification) bool {
 
 // write sets title and content. vivo wants both: the one that is missing gets
 // the other's text.
-func (m *message) write(title, body string, r ruler) bool {
-	if blank(title) {
+func (m *message) write(title, body string, r cut.Ruler) bool {
+	if cut.Blank(title) {
 		title = body
 	}
-	if blank(body) {
+	if cut.Blank(body) {
 		body = title
 	}
-	m.Title, m.Content = r.cut(title, maxTitle), r.cut(body, maxContent)
-	return !blank(title)
+	m.Title, m.Content = cut.Text(title, cut.Limit{In: r, Most: maxTitle}), cut.Text(body, cut.Limit{In: r, Most: maxContent})
+	return !cut.Blank(title)
 }
-
-func blank(s string) bool { return strings.TrimSpace(s) == "" }
 
 // carry sets the data that the app's SDK hands over.
 func (m *message) carry(data map[string]string) bool {
 	m.Custom = data
 	if len(data) > maxCustomPairs {
-		m.Custom = map[string]string{keyData: string(encode(data))}
+		m.Custom = map[string]string{keyData: string(courier.JSON(data))}
 	}
 	size := 0
 	for key, value := range m.Custom {
@@ -194,25 +191,4 @@ func (m *message) carry(data map[string]string) bool {
 func (m *message) keep(left time.Duration) {
 	m.SendOnline = left < minTTL
 	m.TimeToLive = int(min(max(left, minTTL), maxTTL) / time.Second)
-}
-
-// notifyID is 1..2^31-1 for a collapse id, by which the device replaces what
-// it shows; 0 for none.
-func notifyID(collapse string) uint32 {
-	if collapse == "" {
-		return 0
-	}
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(collapse))
-	sum := h.Sum64()
-	return max(uint32(sum>>32^sum)&(1<<31-1), 1)
-}
-
-// encode is JSON that leaves <, > and & alone: vivo counts characters.
-func encode(v any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	_ = e.Encode(v) // strings, numbers and maps of strings always encode
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }

@@ -86,32 +86,6 @@ func TestClasses(t *testing.T) {
 	}
 }
 
-func TestTexts(t *testing.T) {
-	family := "👨‍👩‍👧‍👦" // seven code points, twice that when wide
-	for _, c := range []struct {
-		name, text string
-		most       int
-		want, wide string
-	}{
-		{"short", "abc", 3, "abc", "abc"},
-		{"Chinese", "你好你好", 4, "你好你好", "你…"},
-		{"Latin letters", "éèü", 3, "éèü", "éèü"},
-		{"one too many", "abcde", 4, "abc…", "ab…"},
-		{"whole characters", "abcd" + family + "x", 10, "abcd…", "abcd…"},
-		{"one endless character", "a" + strings.Repeat("\u0301", 99), 50, "…", "…"},
-		{"not UTF-8", "a\xffb", 4, "a\uFFFDb", "a\uFFFDb"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			for wide, want := range map[bool]string{false: c.want, true: c.wide} {
-				r := ruler{wide}
-				if got := r.cut(c.text, c.most); got != want || r.width(got) > c.most {
-					t.Errorf("wide %t: got %q, want %q", wide, got, want)
-				}
-			}
-		})
-	}
-}
-
 func TestPushesThatCannotBe(t *testing.T) {
 	s := testStyle(t, nil)
 	data := map[string]string{}

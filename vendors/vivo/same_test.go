@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/courier"
 	"github.com/rouse-im/rouse/vendors/vendortest"
 )
 
@@ -18,7 +19,7 @@ func TestSame(t *testing.T) {
 		defer s.Close()
 		vendortest.CheckSame(t, "NEWS", s.Same, func(n *vendors.Notification) string {
 			m, refusal := s.style.compose(n, vendortest.SameNow)
-			return string(encode(m)) + refusal
+			return string(courier.JSON(m)) + refusal
 		})
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/rouse-im/rouse/vendors"
 	"github.com/rouse-im/rouse/vendors/bearer"
 	"github.com/rouse-im/rouse/vendors/courier"
+	"github.com/rouse-im/rouse/vendors/cut"
 )
 
 const (
@@ -62,13 +63,16 @@ func New(c Config) (*Sender, error) {
 		style: style{
 			app:      json.Number(c.AppID),
 			category: c.Category, system: c.SystemCategory, marketing: c.MarketingCategory, operational: c.Operational,
-			intent: c.Intent, addBadge: c.AddBadge, ruler: ruler{wide: c.WideText},
+			intent: c.Intent, addBadge: c.AddBadge, ruler: cut.Runes,
 			receipts: extra{Address: c.ReceiptURL, ID: c.CallbackID},
 		},
 		origin: c.Endpoint, client: client, auth: auth,
 	}
 	if c.CallbackID != "" {
 		s.style.receipts.Address = ""
+	}
+	if c.WideText {
+		s.style.ruler = cut.Wide
 	}
 	if c.TestMode {
 		s.style.pushMode = 1
@@ -95,7 +99,7 @@ func (s *Sender) Send(ctx context.Context, n *vendors.Notification) (vendors.Res
 }
 
 func (s *Sender) one(ctx context.Context, m message, main bool) (vendors.Result, error) {
-	a, err := s.call(ctx, pathSend, encode(m))
+	a, err := s.call(ctx, pathSend, courier.JSON(m))
 	if err != nil {
 		return vendors.Result{}, err
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/cut"
 )
 
 // keyPush is the payload's key of the push id.
@@ -50,15 +51,15 @@ func (c *Config) compose(n *vendors.Notification, now time.Time) (form url.Value
 	if n.Channel == vendors.ChannelBadge {
 		return nil, codeNoBadge
 	}
-	title, description := cut(n.Title, maxTitle), cut(n.Body, maxDescription)
+	title, description := fit(n.Title, maxTitle), fit(n.Body, maxDescription)
 	// Xiaomi wants both; the one stands in for the other.
-	if blank(title) {
-		title = cut(n.Body, maxTitle)
+	if cut.Blank(title) {
+		title = fit(n.Body, maxTitle)
 	}
-	if blank(description) {
+	if cut.Blank(description) {
 		description = title
 	}
-	if blank(title) {
+	if cut.Blank(title) {
 		return nil, codeNoText
 	}
 	payload := payloadOf(n)
@@ -81,15 +82,13 @@ func (c *Config) compose(n *vendors.Notification, now time.Time) (form url.Value
 	size := 0
 	for key, value := range c.extras(n) {
 		form.Set("extra."+key, value)
-		size += length(key) + length(value)
+		size += cut.UTF16(key) + cut.UTF16(value)
 	}
 	if size > maxExtra {
 		return nil, codeTooBig
 	}
 	return form, ""
 }
-
-func blank(text string) bool { return strings.TrimSpace(text) == "" }
 
 // payloadOf is what the app gets: the data and the push id, as a JSON object.
 func payloadOf(n *vendors.Notification) string {
@@ -172,7 +171,7 @@ func (r Route) params(n *vendors.Notification) string {
 		case "body":
 			text = n.Body
 		}
-		values[name] = cut(plain(text), maxParam)
+		values[name] = fit(plain(text), maxParam)
 	}
 	raw, err := json.Marshal(values)
 	if err != nil {

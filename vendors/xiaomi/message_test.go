@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/cut"
 	"github.com/rouse-im/rouse/vendors/fake"
 )
 
@@ -87,11 +88,11 @@ func TestTemplate(t *testing.T) {
 		})
 		for body, want := range map[string]string{
 			"hi":                      "hi",
-			"👍🏽":                      ellipsis,
+			"👍🏽":                      cut.Ellipsis,
 			"a👨‍👩‍👧‍👦b❤️":             "ab",
-			"":                        ellipsis,
+			"":                        cut.Ellipsis,
 			"\xff\U0003FFFD!":         "!",
-			strings.Repeat("你好", 100): strings.Repeat("你好", 63) + "你" + ellipsis,
+			strings.Repeat("你好", 100): strings.Repeat("你好", 63) + "你" + cut.Ellipsis,
 		} {
 			n := r.push()
 			n.Body, n.Category = body, "im" // the named channel brings its template

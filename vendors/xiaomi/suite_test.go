@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/cut"
 	"github.com/rouse-im/rouse/vendors/fake"
 	"github.com/rouse-im/rouse/vendors/vendortest"
 )
@@ -52,7 +53,7 @@ func readBack(p fake.XiaomiPush) vendortest.Push {
 		Expires: p.Expires.Truncate(time.Second),
 		// The limits are several: Bytes is how much of the payload's is used,
 		// or would be if the description's limit were as many bytes.
-		Bytes: max(len(p.Payload), length(p.Description)*maxPayload/maxDescription),
+		Bytes: max(len(p.Payload), cut.UTF16(p.Description)*maxPayload/maxDescription),
 	}
 	if p.Description == p.Title { // stands in for a missing one
 		seen.Body = ""
