@@ -11,7 +11,7 @@ import (
 )
 
 type benchVerb struct {
-	Workload []string `arg:"" optional:"" help:"What to measure: push, latency, intake, scale, memory, activation. All by default."`
+	Workload []string `arg:"" optional:"" help:"What to measure: push, latency, coalesce, limit, delay, hang, intake, scale, memory, activation. All by default."`
 	Full     bool     `help:"Measure with a million users: 4 GiB of memory and of disk in the directory for temporary files, and some minutes."`
 	JSON     bool     `name:"json" help:"Write the report as JSON."`
 	Write    string   `help:"Refresh the table in this document, like docs/benchmarks.md." placeholder:"FILE"`
@@ -21,7 +21,7 @@ type benchVerb struct {
 
 // Help teaches by example.
 func (*benchVerb) Help() string {
-	return `Engine, fake APNs and the bare apns2 loop that the engine is compared with run in processes of their own, over loopback, on a store in the directory for temporary files ($TMPDIR), which should be on the disk of interest. What is measured and what should be reached is in docs/benchmarks.md.
+	return `Engine, fake vendors and the bare apns2 loop that the engine is compared with run in processes of their own, over loopback, on a store in the directory for temporary files ($TMPDIR), which should be on the disk of interest. What is measured and what should be reached is in docs/benchmarks.md.
 
 Examples:
 

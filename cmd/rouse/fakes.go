@@ -18,7 +18,7 @@ type serveFakesVerb struct {
 	Listen  string        `help:"Loopback address of the first fake; the others take the ports after it. Port 0: free ports." default:"127.0.0.1:7710" placeholder:"ADDRESS"`
 	Dir     string        `help:"Where the certificate of their authority and the credentials are written." default:"rouse-fakes" placeholder:"DIR"`
 	Latency time.Duration `help:"How much later the vendors answer." placeholder:"50ms"`
-	Fault   []string      `help:"Failure of a vendor for the next pushes: VENDOR=FAULT[:TIMES]; without TIMES for ever. VENDOR is like apns, fcm or huawei; FAULT is 429, 429-device, 500, cut or expired, as far as the vendor has it. May be given several times." placeholder:"FAULT" sep:"none"`
+	Fault   []string      `help:"Failure of a vendor for the next pushes: VENDOR=FAULT[:TIMES]; without TIMES for ever. VENDOR is like apns, fcm or huawei; FAULT is 429, 429-device, 500, cut, hang or expired, as far as the vendor has it. May be given several times." placeholder:"FAULT" sep:"none"`
 }
 
 // Help teaches by example.

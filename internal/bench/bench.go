@@ -13,6 +13,7 @@ import (
 	"io"
 	"os/exec"
 	"slices"
+	"time"
 )
 
 // Config of a run.
@@ -38,14 +39,21 @@ type Size struct {
 	Active     int // of them, in a round
 	InMemory   int // users that are active at a time
 	Activation int // users activated one by one
+	Group      int // users of the group that a message goes to
+
+	PerSecond int           // messages in the workload hang
+	Quiet     time.Duration // of steady load
+	Hang      time.Duration // of a vendor
+	Limit     time.Duration // above a vendor's limit
 }
 
-// Usual is the size that takes about two minutes, Full the one of the stated
-// goals, which wants 4 GiB of memory and of disk.
+// Usual is the size that takes about four minutes, Full the one of the stated
+// goals, which takes about six, 4 GiB of memory and of disk.
 func Usual() Size {
 	return Size{
 		Rounds: 3, Users: 10_000, Pushes: 20_000, Events: 100_000,
 		Few: 10_000, Many: 200_000, Active: 10_000, InMemory: 200_000, Activation: 10_000,
+		Group: 20_000, PerSecond: 600, Quiet: 5 * time.Second, Hang: 20 * time.Second, Limit: 10 * time.Second,
 	}
 }
 
@@ -53,6 +61,7 @@ func Usual() Size {
 func Full() Size {
 	s := Usual()
 	s.Rounds, s.Pushes, s.Many, s.InMemory, s.Activation = 5, 50_000, 1_000_000, 1_000_000, 100_000
+	s.Quiet, s.Hang, s.Limit = 10*time.Second, time.Minute, 20*time.Second
 	return s
 }
 
@@ -67,6 +76,10 @@ func Workloads() []Workload {
 	return []Workload{
 		{"push", "messages to an APNs without latency, against a bare apns2 loop", pushes},
 		{"latency", "messages to an APNs that answers after 50 ms", slowPushes},
+		{"coalesce", "a message to a large group through Huawei, many tokens in a call against one", groups},
+		{"limit", "more messages than a vendor takes, which refuses what is above its limit", limits},
+		{"delay", "the time from the IM node to the vendor, at 2,000 messages/s", delays},
+		{"hang", "the same to all vendors, while one of them does not answer", hang},
 		{"intake", "presence events, against raw synced Pebble batches", intake},
 		{"scale", "the same events on a small and on a large store", scale},
 		{"memory", "bytes of a user in memory", memory},

@@ -137,6 +137,10 @@ func Child(role string, in io.Reader, out io.Writer) error {
 		actor = &engine{}
 	case "fake":
 		actor = &vendor{}
+	case "huawei":
+		actor = &huawei{}
+	case "vendors":
+		actor = &all{}
 	case "bare":
 		actor = &bare{}
 	default:

@@ -75,19 +75,25 @@ func (n *node) caller(ctx context.Context) context.Context {
 
 // credential makes or replaces the way to the fake; streams 0 = the default.
 func (n *node) credential(ctx context.Context, v Vendor, streams int) error {
-	_, err := rousev1.NewAdminServiceClient(n.conn).PutCredential(n.caller(ctx), &rousev1.PutCredentialRequest{AppId: appID, Credential: &rousev1.Credential{
+	return n.put(ctx, &rousev1.Credential{
 		Name: notifier, Vendor: &rousev1.Credential_Apns{Apns: &rousev1.ApnsCredential{
 			BundleId: bundle, AuthKeyPem: string(v.Key), KeyId: keyID, TeamId: team, Endpoint: v.URL, CaPem: string(v.CA),
 			StreamsPerConnection: uint32(streams),
 		}},
-	}})
+	})
+}
+
+// put makes or replaces a credential.
+func (n *node) put(ctx context.Context, c *rousev1.Credential) error {
+	_, err := rousev1.NewAdminServiceClient(n.conn).PutCredential(n.caller(ctx), &rousev1.PutCredentialRequest{AppId: appID, Credential: c})
 	return err
 }
 
 const bindCallers = 64
 
-// bind gives users 0 to users-1 one phone each, with a token.
-func (n *node) bind(ctx context.Context, users int) error {
+// bind gives users 0 to users-1 one phone each, with a token: user i is reached
+// by the credential i modulo their number.
+func (n *node) bind(ctx context.Context, users int, credentials ...string) error {
 	ctx, cancel := context.WithCancelCause(n.caller(ctx))
 	defer cancel(nil)
 	devices := rousev1.NewDeviceServiceClient(n.conn)
@@ -96,8 +102,9 @@ func (n *node) bind(ctx context.Context, users int) error {
 	for range bindCallers {
 		work.Go(func() {
 			for i := int(next.Add(1)) - 1; i < users && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
+				to := credentials[i%len(credentials)]
 				_, err := devices.BindToken(ctx, &rousev1.BindTokenRequest{
-					UserId: userID(i), DeviceId: deviceID(i, 0), Notifier: notifier, Token: deviceToken(i),
+					UserId: userID(i), DeviceId: deviceID(i, 0), Notifier: to, Token: tokenOf(to, i),
 					Device: &rousev1.DeviceInfo{Platform: rousev1.Platform_PLATFORM_IOS, AppPackage: bundle, Locale: "en"},
 				})
 				if err != nil {

@@ -65,7 +65,7 @@ func (r *runner) startRig(ctx context.Context) (_ *rig, err error) {
 		return g, err
 	}
 	r.say("  binding %d tokens", g.users)
-	if err := g.node.bind(ctx, g.users); err != nil {
+	if err := g.node.bind(ctx, g.users, notifier); err != nil {
 		return g, err
 	}
 	// Connections, pools and caches are warm in all rounds that count.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rouse-im/rouse/actors/user"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/internal/demo"
 	"github.com/rouse-im/rouse/storage"
 )
 
@@ -24,6 +25,14 @@ func userID(n int) string { return fmt.Sprintf("user-%08d", n) }
 func deviceID(n, device int) string { return fmt.Sprintf("device-%08d-%d", n, device) }
 
 func deviceToken(n int) string { return fmt.Sprintf("%064x", n) }
+
+// tokenOf is as long as the credential's vendor wants it: OPPO half as long.
+func tokenOf(credential string, n int) string {
+	if credential == demo.OPPO {
+		return fmt.Sprintf("%032x", n)
+	}
+	return deviceToken(n)
+}
 
 // record is a user with three devices as the engine stores one: a phone with a
 // binding, a tablet with one, and a desktop.

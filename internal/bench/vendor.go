@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"time"
@@ -28,11 +29,7 @@ type Vendor struct {
 
 // Start listens.
 func (v *vendor) Start(_ Nothing, to *Vendor) error {
-	ca, err := fake.NewCA()
-	if err != nil {
-		return err
-	}
-	cert, err := ca.Server("127.0.0.1")
+	ca, cert, err := authority()
 	if err != nil {
 		return err
 	}
@@ -49,6 +46,16 @@ func (v *vendor) Start(_ Nothing, to *Vendor) error {
 	go v.serve(l)
 	*to = Vendor{URL: fake.URL(l), CA: ca.PEM(), Key: key}
 	return nil
+}
+
+// authority makes one, and what a fake on loopback needs of it.
+func authority() (*fake.CA, tls.Certificate, error) {
+	ca, err := fake.NewCA()
+	if err != nil {
+		return nil, tls.Certificate{}, err
+	}
+	cert, err := ca.Server("127.0.0.1")
+	return ca, cert, err
 }
 
 // serve ends with the fake: pushes that are not answered say the rest.
@@ -72,17 +79,22 @@ func (v *vendor) Stats(_ Nothing, s *fake.APNsStats) error {
 var errAwait = errors.New("the pushes did not come")
 
 // Await answers when so many pushes were taken since the start.
-func (v *vendor) Await(accepted int64, at *time.Time) error {
+func (v *vendor) Await(accepted int64, at *time.Time) (err error) {
+	*at, err = await(func() bool { return v.apns.Stats().Accepted >= accepted })
+	return err
+}
+
+// await returns the time when done was first seen, looking each millisecond.
+func await(done func() bool) (time.Time, error) {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for last := time.Now().Add(awaitMost); ; {
 		now := <-tick.C
-		if v.apns.Stats().Accepted >= accepted {
-			*at = now
-			return nil
+		if done() {
+			return now, nil
 		}
 		if now.After(last) {
-			return errAwait
+			return now, errAwait
 		}
 	}
 }

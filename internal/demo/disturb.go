@@ -16,6 +16,7 @@ const (
 	HotDevice  = "429-device" // one device gets too much
 	Down       = "500"
 	Unanswered = "cut"     // takes the push, and closes the connection instead of answering
+	Silent     = "hang"    // does not take the push and never answers
 	Expired    = "expired" // all access tokens given so far end, once
 )
 
@@ -38,14 +39,18 @@ func (v *Vendors) Disturb(d Disturbance) error {
 	if d.RetryAfter >= time.Second {
 		wait = fmt.Sprint(int(d.RetryAfter / time.Second))
 	}
-	f := fake.Fault{Kind: fake.Cut}
+	var f fake.Fault
 	switch own, ok := s.faults[d.Fault]; {
 	case d.Fault == Expired && s.expire != nil:
 		s.expire()
 		return nil
 	case ok:
 		f = own(wait)
-	case d.Fault != Unanswered:
+	case d.Fault == Unanswered:
+		f.Kind = fake.Cut
+	case d.Fault == Silent:
+		f.Kind = fake.Hang
+	default:
 		return fmt.Errorf("%s has no fault %q; known are %s", d.Vendor, d.Fault, strings.Join(s.known(), ", "))
 	}
 	f.Times = d.Times
@@ -55,7 +60,7 @@ func (v *Vendors) Disturb(d Disturbance) error {
 
 // known lists the faults of a vendor.
 func (s *station) known() []string {
-	all := append(slices.Sorted(maps.Keys(s.faults)), Unanswered)
+	all := append(slices.Sorted(maps.Keys(s.faults)), Unanswered, Silent)
 	if s.expire != nil {
 		all = append(all, Expired)
 	}

@@ -1,0 +1,182 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/internal/demo"
+)
+
+// steady sends so many messages at an even rate, to the users in turn. The load
+// does not wait for answers: a message that the engine takes late is late for its
+// vendor too.
+func (n *node) steady(ctx context.Context, perSecond, count, users int) error {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	start := time.Now()
+	return n.send(ctx, count, func(i int) *rousev1.Event {
+		due := start.Add(time.Duration(i) * time.Second / time.Duration(perSecond))
+		for time.Now().Before(due) {
+			<-tick.C
+		}
+		m := message(0, i, i%users)
+		m.GetMessage().MessageId = timed(i, time.Now())
+		return m
+	})
+}
+
+// messagesIn is how many come at a rate in a time.
+func messagesIn(perSecond float64, length time.Duration) int {
+	return int(perSecond * length.Seconds())
+}
+
+// ward is an engine with the fakes of all vendors.
+type ward struct {
+	*runner
+	node  *node
+	fakes *child
+	names []string // of the credentials, to which the users are bound in turn
+	users int
+}
+
+// usersOfVendor of each credential: none gets two messages within a second.
+const usersOfVendor = 200
+
+// startWard has the credentials of one vendor, or of all when it is empty.
+func (r *runner) startWard(ctx context.Context, only string) (_ *ward, err error) {
+	w := &ward{runner: r}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.stop())
+		}
+	}()
+	if w.fakes, err = r.spawn(ctx, "vendors"); err != nil {
+		return w, err
+	}
+	var texts [][]byte
+	if err := w.fakes.call("Start", Nothing{}, &texts); err != nil {
+		return w, err
+	}
+	credentials, err := readCredentials(texts)
+	if err != nil {
+		return w, err
+	}
+	if w.node, err = r.startNode(ctx, 0); err != nil {
+		return w, err
+	}
+	for _, c := range credentials {
+		if c.GetName() == demo.IOSVoIP || only != "" && demo.VendorOf(c.GetName()) != only {
+			continue
+		}
+		if err := w.node.put(ctx, c); err != nil {
+			return w, err
+		}
+		w.names = append(w.names, c.GetName())
+	}
+	w.users = min(r.Size.Users, usersOfVendor*len(w.names))
+	r.say("  binding %d tokens of %d vendors", w.users, len(w.names))
+	if err := w.node.bind(ctx, w.users, w.names...); err != nil {
+		return w, err
+	}
+	// Connections and access tokens are there in all that counts.
+	_, err = w.times(ctx, r.Size.PerSecond, max(r.Size.Quiet/4, time.Second/10), "")
+	return w, err
+}
+
+func (w *ward) stop() error {
+	var errs []error
+	if w.node != nil {
+		errs = append(errs, w.node.stop())
+	}
+	if w.fakes != nil {
+		errs = append(errs, w.fakes.stop())
+	}
+	return errors.Join(errs...)
+}
+
+// times sends at an even rate and answers how long the pushes took, without those
+// of one vendor, which may never come.
+func (w *ward) times(ctx context.Context, perSecond int, length time.Duration, but string) ([]time.Duration, error) {
+	count, want := messagesIn(float64(perSecond), length), Want{But: but}
+	for i := range count {
+		if demo.VendorOf(w.names[i%w.users%len(w.names)]) != but {
+			want.Count++
+		}
+	}
+	if err := w.node.steady(ctx, perSecond, count, w.users); err != nil {
+		return nil, err
+	}
+	t := Times{}
+	err := w.fakes.call("Times", want, &t)
+	return t.but(but), err
+}
+
+// delays: how long a push takes to the vendor at a moderate rate.
+func delays(ctx context.Context, r *runner) (err error) {
+	w, err := r.startWard(ctx, demo.APNs)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.stop()) }()
+	if err := r.record(w.node.child, "delay"); err != nil {
+		return err
+	}
+	const perSecond = 2000
+	var p50, p99, rate []float64
+	for range r.Size.Rounds {
+		start := time.Now()
+		times, err := w.times(ctx, perSecond, r.Size.Quiet, "")
+		if err != nil {
+			return err
+		}
+		rate = append(rate, float64(len(times))/time.Since(start).Seconds())
+		p50, p99 = append(p50, millis(percentile(times, 50))), append(p99, millis(percentile(times, 99)))
+	}
+	r.median("delay", "messages", rate, "/s", nil)
+	r.median("delay", "p50 from the IM node to the vendor", p50, "ms", atMost(2))
+	r.median("delay", "p99 from the IM node to the vendor", p99, "ms", atMost(5))
+	return nil
+}
+
+func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// hang: what the others notice when one vendor does not answer any more. The
+// quiet time comes half before and half after.
+func hang(ctx context.Context, r *runner) (err error) {
+	w, err := r.startWard(ctx, "")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.stop()) }()
+	if err := r.record(w.node.child, "hang"); err != nil {
+		return err
+	}
+	const hung = demo.Huawei
+	r.say("  %v quiet, %v in which %s does not answer, %v quiet", r.Size.Quiet, r.Size.Hang, demo.Name(hung), r.Size.Quiet)
+	quiet, err := w.times(ctx, r.Size.PerSecond, r.Size.Quiet, hung)
+	if err != nil {
+		return err
+	}
+	if err := w.fakes.call("Hang", hung, &Nothing{}); err != nil {
+		return err
+	}
+	during, err := w.times(ctx, r.Size.PerSecond, r.Size.Hang, hung)
+	if err = errors.Join(err, w.fakes.call("Heal", hung, &Nothing{})); err != nil {
+		return err
+	}
+	again, err := w.times(ctx, r.Size.PerSecond, r.Size.Quiet, hung)
+	if err != nil {
+		return err
+	}
+	quiet = append(quiet, again...)
+	q99, h99 := millis(percentile(quiet, 99)), millis(percentile(during, 99))
+	r.add("hang", fmt.Sprintf("%d messages/s, all vendors but %s, quiet: p50", r.Size.PerSecond, demo.Name(hung)), millis(percentile(quiet, 50)), "ms", nil)
+	r.add("hang", "quiet: p99", q99, "ms", nil)
+	r.add("hang", fmt.Sprintf("%s hangs for %v: p50 of the others", demo.Name(hung), r.Size.Hang), millis(percentile(during, 50)), "ms", nil)
+	r.add("hang", fmt.Sprintf("%s hangs for %v: p99 of the others", demo.Name(hung), r.Size.Hang), h99, "ms", nil)
+	r.add("hang", "p99, hanging ÷ quiet", h99/q99, "", atMost(2))
+	return nil
+}

@@ -1,0 +1,89 @@
+package bench
+
+import (
+	"errors"
+	"net"
+	"sync/atomic"
+	"time"
+
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/vendors/fake"
+)
+
+const (
+	huaweiApp, huaweiSecret = "100000001", "bench-secret"
+	hms                     = "hms"
+	// flowControl is Huawei's code for too many tokens in a second.
+	flowControl = "80300020"
+	// unlimited is more tokens per second than any machine sends.
+	unlimited = 1 << 30
+)
+
+// huawei is the role of the fake Push Kit (HMS). It keeps counters only.
+type huawei struct {
+	process
+	fake *fake.Huawei
+	last atomic.Int64 // unix ns of the last push taken
+}
+
+// Start listens; beyond perSecond tokens it answers that it is too much.
+func (h *huawei) Start(perSecond int, to *Vendor) error {
+	ca, cert, err := authority()
+	if err != nil {
+		return err
+	}
+	l, err := fake.Listen("127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	h.fake = fake.NewHuawei(fake.HuaweiOptions{
+		Cert: cert, AnyDevice: true, MaxDevices: 1, KeepPerDevice: 1, PerSecond: perSecond,
+		OnPush: func(p fake.HuaweiPush) { h.last.Store(p.At.UnixNano()) },
+	})
+	h.fake.AddApp(huaweiApp, huaweiSecret)
+	go h.serve(l)
+	*to = Vendor{URL: fake.URL(l), CA: ca.PEM()}
+	return nil
+}
+
+// serve ends with the fake: pushes that are not answered say the rest.
+func (h *huawei) serve(l net.Listener) { _ = h.fake.Serve(l) }
+
+// Delay makes every answer as late as given.
+func (h *huawei) Delay(d time.Duration, _ *Nothing) error {
+	h.fake.Faults.Clear()
+	if d > 0 {
+		h.fake.Faults.Script(fake.Fault{Kind: fake.Slow, Delay: d})
+	}
+	return nil
+}
+
+// Stats answers the counts so far.
+func (h *huawei) Stats(_ Nothing, s *fake.HuaweiStats) error {
+	*s = h.fake.Stats()
+	return nil
+}
+
+// Await answers when the last of so many pushes since the start was taken.
+func (h *huawei) Await(accepted int64, at *time.Time) error {
+	_, err := await(func() bool { return h.fake.Stats().Accepted >= accepted })
+	*at = time.Unix(0, h.last.Load())
+	return err
+}
+
+func (h *huawei) close() error {
+	if h.fake == nil {
+		return nil
+	}
+	return errors.Join(h.fake.Close(), h.closeProfile())
+}
+
+// hmsCredential is the way to the fake; perSecond 0 = none is known.
+func hmsCredential(v *Vendor, coalesce bool, perSecond int) *rousev1.Credential {
+	return &rousev1.Credential{
+		Name: hms, Coalesce: coalesce, RatePerSecond: uint32(perSecond),
+		Vendor: &rousev1.Credential_Huawei{Huawei: &rousev1.HuaweiCredential{
+			AppId: huaweiApp, AppSecret: huaweiSecret, Endpoint: v.URL, AuthEndpoint: v.URL, CaPem: string(v.CA),
+		}},
+	}
+}
