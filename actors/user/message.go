@@ -12,33 +12,22 @@ const (
 	maxCount   = 9999 // badges and counts stop here
 )
 
-// decideMessage runs the decision procedure: gates of the message, the offline
-// count, the devices by presence and policy, bindings, credentials, badge.
+// decideMessage judges a message that was not decided before and takes room
+// for its pushes.
 func (s *State) decideMessage(c Message, e *Env) Decision {
-	if c.Seen || s.pending(c.GetMessageId()) != nil {
+	if s.repeats(c) {
 		return Decision{Reply: answer(rousev1.ItemStatus_ITEM_STATUS_DUPLICATE)}
 	}
 	if len(s.Pending) >= MaxPending {
 		return refuse(rousev1.ErrorCode_ERROR_CODE_OVERLOADED, true, "the user has too many messages with pushes not ended; send the same item again later")
 	}
-	p := &Pending{Message: c.GetMessageId(), DecidedAt: e.Now.UnixMilli(), Expires: expires(c.MessageEvent, e).UnixMilli()}
+	p, raise := s.judge(c, e)
 	dec := Decision{Reply: answer(accepted), Touched: []*Pending{p}}
-	raise := s.counts(c.MessageEvent, e)
-
-	if reason := gate(c.MessageEvent, e); reason != 0 {
-		s.suppressAll(p, reason)
-	} else {
-		s.route(p, c.MessageEvent, e, raise)
-	}
 	if !s.placeInLanes(p, e) {
 		return refuse(rousev1.ErrorCode_ERROR_CODE_OVERLOADED, true, "the vendor's lane is full; send the same item again later")
 	}
 	for i := range p.Verdicts {
-		v := &p.Verdicts[i]
-		if v.Stage == StageEnded {
-			v.EndedAt = p.DecidedAt
-		}
-		if v.Stage == StageLane {
+		if p.Verdicts[i].Stage == StageLane {
 			dec.Send = append(dec.Send, Push{Pending: p, Verdict: i})
 		}
 	}
@@ -54,8 +43,57 @@ func (s *State) decideMessage(c Message, e *Env) Decision {
 	return dec
 }
 
-// gate tells why a message wakes nobody, whoever is online; 0 = it may.
+func (s *State) repeats(c Message) bool { return c.Seen || s.pending(c.GetMessageId()) != nil }
+
+// judge runs the decision procedure: gates of the message, the offline count,
+// the recipient, the sender's off switch, and each device. It gives every
+// device its verdict, and names those whose count rises. It changes and takes
+// nothing.
+func (s *State) judge(c Message, e *Env) (p *Pending, raise []int) {
+	m := c.MessageEvent
+	e.Trail.look(stepRepeat, 0, "", yes("decided_before", s.repeats(c)))
+	p = &Pending{Message: m.GetMessageId(), DecidedAt: e.Now.UnixMilli(), Expires: expires(m, e).UnixMilli()}
+	raise = s.counts(m, e)
+	reason := gate(m, e)
+	if reason == 0 {
+		e.Trail.look(stepCount, 0, "", yes("counts", !uncounted(m, e)), num("devices_raised", len(raise)))
+		reason = s.recipient(m, e)
+	}
+	if reason != 0 {
+		s.suppressAll(p, reason)
+	} else {
+		s.route(p, m, e, raise)
+	}
+	for i := range p.Verdicts {
+		if v := &p.Verdicts[i]; v.Stage == StageEnded {
+			v.EndedAt = p.DecidedAt
+		}
+	}
+	return p, raise
+}
+
+// gate tells why a message wakes nobody, whoever he is; 0 = it may.
 func gate(m *rousev1.MessageEvent, e *Env) rousev1.Reason {
+	t := e.Trail
+	if r := t.look(stepConversation, venue(m, e), "", enum("type", rousev1.ConversationType_name, m.GetConversationType()),
+		yes("online_only", m.GetOnlineOnly()), yes("own", m.GetSender() == e.Me)); r != 0 {
+		return r
+	}
+	if r := t.look(stepKind, kindGate(m, e), "", enum("kind", rousev1.MessageKind_name, m.GetKind()), yes("push_all_kinds", e.App.AllKinds)); r != 0 {
+		return r
+	}
+	if r := t.look(stepGroupSize, sizeGate(m, e), "", num("group_size", m.GetGroupSize()), num("group_limit", e.App.GroupLimit)); r != 0 {
+		return r
+	}
+	age, left := e.Now.Sub(sentAt(m, e.Now)), expires(m, e).Sub(e.Now)
+	var r rousev1.Reason
+	if age > MaxAge || left <= 0 {
+		r = rousev1.Reason_REASON_MESSAGE_EXPIRED
+	}
+	return t.look(stepAge, r, "", num("age_s", int64(age/time.Second)), num("left_s", int64(left/time.Second)))
+}
+
+func venue(m *rousev1.MessageEvent, e *Env) rousev1.Reason {
 	switch {
 	case m.GetConversationType() == rousev1.ConversationType_CONVERSATION_TYPE_ROOM:
 		return rousev1.Reason_REASON_CHAT_ROOM
@@ -63,16 +101,42 @@ func gate(m *rousev1.MessageEvent, e *Env) rousev1.Reason {
 		return rousev1.Reason_REASON_ONLINE_ONLY
 	case m.GetSender() == e.Me:
 		return rousev1.Reason_REASON_SENDER_DEVICE
-	case !chat(m) && !e.App.AllKinds:
-		return rousev1.Reason_REASON_KIND_NOT_PUSHED
-	case m.GetConversationType() == rousev1.ConversationType_CONVERSATION_TYPE_GROUP && m.GetGroupSize() > e.App.GroupLimit:
-		return rousev1.Reason_REASON_GROUP_TOO_LARGE
-	case e.Now.Sub(sentAt(m, e.Now)) > MaxAge, !expires(m, e).After(e.Now):
-		return rousev1.Reason_REASON_MESSAGE_EXPIRED
-	case m.GetIgnorePush():
-		return rousev1.Reason_REASON_IGNORED_BY_SENDER
 	}
 	return 0
+}
+
+func kindGate(m *rousev1.MessageEvent, e *Env) rousev1.Reason {
+	if !chat(m) && !e.App.AllKinds {
+		return rousev1.Reason_REASON_KIND_NOT_PUSHED
+	}
+	return 0
+}
+
+func sizeGate(m *rousev1.MessageEvent, e *Env) rousev1.Reason {
+	if inGroup(m) && m.GetGroupSize() > e.App.GroupLimit {
+		return rousev1.Reason_REASON_GROUP_TOO_LARGE
+	}
+	return 0
+}
+
+// recipient tells why the user is not woken, wherever he is; 0 = he may be. An
+// unknown user comes before the sender's off switch: nothing can be said of him.
+func (s *State) recipient(m *rousev1.MessageEvent, e *Env) rousev1.Reason {
+	var r rousev1.Reason
+	if !s.Known {
+		r = rousev1.Reason_REASON_NO_USER
+	}
+	if e.Trail.look(stepUser, r, "", yes("known", s.Known), num("devices", len(s.Devices))) != 0 {
+		return r
+	}
+	if m.GetIgnorePush() {
+		r = rousev1.Reason_REASON_IGNORED_BY_SENDER
+	}
+	return e.Trail.look(stepIgnore, r, "", yes("ignore_push", m.GetIgnorePush()))
+}
+
+func inGroup(m *rousev1.MessageEvent) bool {
+	return m.GetConversationType() == rousev1.ConversationType_CONVERSATION_TYPE_GROUP
 }
 
 func chat(m *rousev1.MessageEvent) bool {
@@ -98,8 +162,7 @@ func expires(m *rousev1.MessageEvent, e *Env) time.Time {
 // does not reach now. The badge means offline messages, so a message that is
 // stored but not pushed (ignored, expired, group too large) counts too.
 func (s *State) counts(m *rousev1.MessageEvent, e *Env) []int {
-	if m.GetNoCount() || m.GetOnlineOnly() || m.GetSender() == e.Me ||
-		m.GetConversationType() == rousev1.ConversationType_CONVERSATION_TYPE_ROOM || (!chat(m) && !e.App.AllKinds) {
+	if uncounted(m, e) {
 		return nil
 	}
 	var raise []int
@@ -109,6 +172,12 @@ func (s *State) counts(m *rousev1.MessageEvent, e *Env) []int {
 		}
 	}
 	return raise
+}
+
+// uncounted messages are not kept for devices that are offline, or the sender
+// does not want them counted.
+func uncounted(m *rousev1.MessageEvent, e *Env) bool {
+	return m.GetNoCount() || venue(m, e) != 0 || kindGate(m, e) != 0
 }
 
 func (s *State) suppressAll(p *Pending, r rousev1.Reason) {

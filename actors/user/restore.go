@@ -97,8 +97,21 @@ func (a *Actor) query(c actor.Context, cmd proto.Message, done func(actors.Reply
 		} else {
 			r.Response = &rousev1.ListOutcomesResponse{Outcomes: out}
 		}
+	case *rousev1.ExplainRequest:
+		r = a.explain(t, cmd.GetMessage())
 	}
 	a.reply(c, done, r)
+}
+
+// explain decides a message without any of the consequences.
+func (a *Actor) explain(t *turn, m *rousev1.MessageEvent) actors.Reply {
+	seen, err := a.seen(m.GetMessageId(), t.env.Now)
+	if err != nil {
+		return internal("the store cannot be read")
+	}
+	t.trail.reset()
+	t.env.Trail = &t.trail
+	return actors.Reply{Status: accepted, Response: t.state.Explain(Message{MessageEvent: m, Seen: seen}, &t.env)}
 }
 
 const defaultOutcomes = 50 // messages that ListOutcomes tells when not asked for a number

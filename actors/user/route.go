@@ -1,7 +1,9 @@
 package user
 
 import (
+	"cmp"
 	"slices"
+	"time"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 )
@@ -9,43 +11,68 @@ import (
 // route gives each device its verdict. raise are the devices whose count the
 // message raises: their badge is one higher.
 func (s *State) route(p *Pending, m *rousev1.MessageEvent, e *Env, raise []int) {
-	if !s.Known {
-		p.Verdicts = []Verdict{{Status: suppressed, Reason: rousev1.Reason_REASON_NO_USER, Badge: -1}}
-		return
-	}
+	stop, delay := s.policy(e)
+	e.Trail.look(stepPolicy, 0, s.policyRule(), enum("policy", rousev1.MultiDevicePolicy_name, s.effective(e).Kind),
+		yes("stops_offline_devices", stop), yes("delays", delay))
 	if len(s.Devices) == 0 {
 		p.Verdicts = []Verdict{{Status: suppressed, Reason: rousev1.Reason_REASON_NO_BINDING, Badge: -1}}
 		return
 	}
-	stop, delay := s.policy(e)
 	p.Verdicts = make([]Verdict, 0, len(s.Devices))
 	for i := range s.Devices {
-		d := &s.Devices[i]
-		reason := d.unreachable(e, stop)
-		if reason == 0 && filtered(m.GetFilter().GetAcceptDeviceIds(), m.GetFilter().GetIgnoreDeviceIds(), d.ID) {
-			reason = rousev1.Reason_REASON_DEVICE_FILTERED
-		}
-		var chosen []*Binding
-		if reason == 0 {
-			chosen, reason = d.choose(m, e)
-		}
-		if reason != 0 {
-			p.Verdicts = append(p.Verdicts, Verdict{Device: d.ID, Status: suppressed, Reason: reason, Badge: -1})
-			continue
-		}
-		badge := d.badge(m, e, slices.Contains(raise, i))
-		for _, b := range chosen {
-			v := Verdict{
-				Device: d.ID, Notifier: b.Notifier, Status: isPending, Reason: rousev1.Reason_REASON_QUEUED,
-				Stage: StageLane, VoIP: e.App.Notifiers[b.Notifier].VoIP, Badge: badge,
-			}
-			if delay {
-				v.Stage, v.Reason = StageDelayed, rousev1.Reason_REASON_DELAYED
-				p.Due = e.Now.Add(s.effective(e).Delay).UnixMilli()
-			}
-			p.Verdicts = append(p.Verdicts, v)
-		}
+		s.routeTo(p, &s.Devices[i], m, e, stop, delay, slices.Contains(raise, i))
 	}
+}
+
+// routeTo gives one device its verdict, or one for each of its bindings if the
+// app wants all of them.
+func (s *State) routeTo(p *Pending, d *Device, m *rousev1.MessageEvent, e *Env, stop, delay, raised bool) {
+	t := e.Trail
+	reason := t.lookAt(d.ID, stepPresence, d.unreachable(e, stop), "",
+		enum("state", rousev1.SessionState_name, d.State), yes("online", d.online(e)), num("bindings", len(d.Bindings)))
+	if reason == 0 {
+		reason = t.lookAt(d.ID, stepFilter, d.filter(m), "")
+	}
+	var chosen []*Binding
+	if reason == 0 {
+		chosen, reason = d.choose(m, e)
+	}
+	if reason != 0 {
+		p.Verdicts = append(p.Verdicts, Verdict{Device: d.ID, Status: suppressed, Reason: reason, Badge: -1})
+		return
+	}
+	badge := d.badge(m, e, raised)
+	t.lookAt(d.ID, stepBadge, 0, badgeRule(m, e), num("badge", badge), num("count", d.Count))
+	t.lookAt(d.ID, stepLifetime, 0, ttlRule(m), num("left_s", (p.Expires-p.DecidedAt)/1000))
+	if delay {
+		t.wait(d.ID, rousev1.DecisionStep_DECISION_STEP_LANE, rousev1.Reason_REASON_DELAYED, "away delay", num("delay_s", int64(s.effective(e).Delay/time.Second)))
+	}
+	for _, b := range chosen {
+		v := Verdict{
+			Device: d.ID, Notifier: b.Notifier, Status: isPending, Reason: rousev1.Reason_REASON_QUEUED,
+			Stage: StageLane, VoIP: e.App.Notifiers[b.Notifier].VoIP, Badge: badge,
+		}
+		if delay {
+			v.Stage, v.Reason = StageDelayed, rousev1.Reason_REASON_DELAYED
+			p.Due = e.Now.Add(s.effective(e).Delay).UnixMilli()
+		}
+		p.Verdicts = append(p.Verdicts, v)
+	}
+}
+
+// policyRule names the level whose policy holds.
+func (s *State) policyRule() string {
+	if s.Policy.Kind != 0 {
+		return "user policy"
+	}
+	return "app policy"
+}
+
+func ttlRule(m *rousev1.MessageEvent) string {
+	if m.GetTtl() != nil {
+		return "message ttl"
+	}
+	return "app default_ttl"
 }
 
 func (s *State) effective(e *Env) Policy {
@@ -95,35 +122,52 @@ func (d *Device) unreachable(e *Env, stop bool) rousev1.Reason {
 	return 0
 }
 
+// filter tells that the message does not want this device, or none of its
+// bindings. Ignore beats accept.
+func (d *Device) filter(m *rousev1.MessageEvent) rousev1.Reason {
+	f := m.GetFilter()
+	if f == nil {
+		return 0
+	}
+	if filtered(f.GetAcceptDeviceIds(), f.GetIgnoreDeviceIds(), d.ID) || !slices.ContainsFunc(d.Bindings, func(b Binding) bool { return wanted(m, &b) }) {
+		return rousev1.Reason_REASON_DEVICE_FILTERED
+	}
+	return 0
+}
+
+func wanted(m *rousev1.MessageEvent, b *Binding) bool {
+	return !filtered(m.GetFilter().GetAcceptNotifiers(), m.GetFilter().GetIgnoreNotifiers(), b.Notifier)
+}
+
 // choose picks the bindings to push through: for a call the VoIP ones if there
 // are any, else the others; of these the newest whose credential can be used,
 // or all if the app wants that. The reason is of the newest when none can.
 func (d *Device) choose(m *rousev1.MessageEvent, e *Env) ([]*Binding, rousev1.Reason) {
 	var voip, alert []*Binding
-	accept, ignore := m.GetFilter().GetAcceptNotifiers(), m.GetFilter().GetIgnoreNotifiers()
 	for i := range d.Bindings {
 		b := &d.Bindings[i]
 		switch {
-		case filtered(accept, ignore, b.Notifier):
+		case !wanted(m, b):
 		case e.App.Notifiers[b.Notifier].VoIP:
 			voip = append(voip, b)
 		default:
 			alert = append(alert, b)
 		}
 	}
-	if len(voip)+len(alert) == 0 {
-		return nil, rousev1.Reason_REASON_DEVICE_FILTERED
-	}
 	list := alert
 	if m.GetClass() == rousev1.MessageClass_MESSAGE_CLASS_CALL && len(voip) > 0 {
 		list = voip
 	}
+	var none rousev1.Reason
 	if len(list) == 0 {
-		return nil, rousev1.Reason_REASON_NO_BINDING // PushKit tokens take calls only
+		none = rousev1.Reason_REASON_NO_BINDING // PushKit tokens take calls only
 	}
-	slices.SortStableFunc(list, func(a, b *Binding) int { return int(b.BoundAt - a.BoundAt) })
+	if e.Trail.lookAt(d.ID, stepBinding, none, "", enum("class", rousev1.MessageClass_name, m.GetClass()), num("alert", len(alert)), num("voip", len(voip))) != 0 {
+		return nil, none
+	}
+	slices.SortStableFunc(list, func(a, b *Binding) int { return cmp.Compare(b.BoundAt, a.BoundAt) })
 	var why rousev1.Reason
-	usable := list[:0:0]
+	newest, usable := list[0], list[:0]
 	for _, b := range list {
 		if r := e.App.gate(b.Notifier); r == 0 {
 			usable = append(usable, b)
@@ -132,12 +176,13 @@ func (d *Device) choose(m *rousev1.MessageEvent, e *Env) ([]*Binding, rousev1.Re
 		}
 	}
 	if len(usable) == 0 {
-		return nil, why
+		return nil, e.Trail.lookAt(d.ID, stepCredential, why, "", text("newest", newest.Notifier))
 	}
-	if e.App.AllBindings {
-		return usable, 0
+	if !e.App.AllBindings {
+		usable = usable[:1]
 	}
-	return usable[:1], 0
+	e.Trail.lookAt(d.ID, stepCredential, 0, "", text("notifier", usable[0].Notifier), num("pushes", len(usable)))
+	return usable, 0
 }
 
 func (a *App) gate(notifier string) rousev1.Reason {
@@ -169,4 +214,15 @@ func (d *Device) badge(m *rousev1.MessageEvent, e *Env, raised bool) int32 {
 		return int32(d.Count) + 1
 	}
 	return int32(d.Count)
+}
+
+// badgeRule names what the badge comes from.
+func badgeRule(m *rousev1.MessageEvent, e *Env) string {
+	switch {
+	case m.Badge != nil:
+		return "message badge"
+	case e.App.NoBadge:
+		return "app badge_mode"
+	}
+	return "offline count"
 }

@@ -24,6 +24,7 @@ type turn struct {
 	actor *Actor
 	taken []*lane.Lane // places taken by Room
 	page  page
+	trail Trail
 }
 
 var turns = sync.Pool{New: func() any {
@@ -70,7 +71,7 @@ func (a *Actor) onEnvelope(c actor.Context, m *actors.Envelope) {
 		a.step(c, Presence{PresenceEvent: cmd, Node: m.Node}, m.Done)
 	case *rousev1.BindTokenRequest:
 		a.step(c, a.sealed(cmd), m.Done)
-	case *rousev1.ListDevicesRequest, *rousev1.GetOfflineCountRequest, *rousev1.ListOutcomesRequest:
+	case *rousev1.ListDevicesRequest, *rousev1.GetOfflineCountRequest, *rousev1.ListOutcomesRequest, *rousev1.ExplainRequest:
 		a.query(c, cmd, m.Done)
 	default:
 		a.step(c, cmd, m.Done)
@@ -163,7 +164,7 @@ func (a *Actor) load(t *turn, app *App) bool {
 }
 
 func (a *Actor) release(t *turn) {
-	t.actor, t.env.App, t.state.Pending = nil, nil, nil
+	t.actor, t.env.App, t.env.Trail, t.state.Pending = nil, nil, nil, nil
 	clear(t.taken)
 	t.taken = t.taken[:0]
 	t.page.reset() // not empty after a panic

@@ -98,6 +98,8 @@ type Env struct {
 	App *App
 	// Live tells whether the run of an IM node holds its lease.
 	Live func(node string, incarnation uint64) bool
+	// Trail keeps the steps of the decision; nil = they are not wanted.
+	Trail *Trail
 	// Room takes a place in the lane of a notifier; false = full. Places taken
 	// by a decision that is then refused are given back by the shell.
 	Room func(notifier string) bool
