@@ -84,6 +84,7 @@ var interfaces = map[string][]string{
 	"mailbox.Rejecter":    {"actors", "actors/lane"},
 	"vendors.Sender":      {"vendors/apns", "vendors/fcm"},
 	"vendors.BatchSender": {"vendors/huawei", "vendors/xiaomi"},
+	"vendors.Validator":   {"vendors/apns", "vendors/honor"},
 }
 
 // checkInterfaces wants two real implementations for every exported interface:

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/reply"
 )
 
 const (
@@ -40,13 +41,19 @@ type exchangeKey struct{}
 
 // over makes the request on conn and takes the answer in whole; an error means
 // that there is none.
-func (x *exchange) over(conn http.RoundTripper, r *http.Request, now time.Time) error {
+func (x *exchange) over(conn http.RoundTripper, r *http.Request, now time.Time) (err error) {
+	var header http.Header
+	var body []byte
+	if log := reply.From(r.Context()); log != nil {
+		log.Hide(x.bearer)
+		defer func() { log.Note(r.URL, now, x.status, header, body, err) }()
+	}
 	res, err := conn.RoundTrip(r)
 	if err != nil {
 		return err
 	}
 	defer res.Body.Close()
-	var body []byte
+	header = res.Header
 	if res.Body != http.NoBody { // which an accepted push has
 		if body, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer)); err != nil {
 			return err
@@ -140,8 +147,10 @@ func (c *courier) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func (c *courier) ask(r *http.Request, x *exchange) error {
+	begun := time.Now()
 	lease, err := c.pool.acquire(r.Context())
 	if err != nil {
+		reply.From(r.Context()).Note(r.URL, begun, 0, nil, nil, err)
 		return err
 	}
 	defer lease.release()

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/rouse-im/rouse/vendors/reply"
 )
 
 // Times of a bearer's life.
@@ -62,8 +64,16 @@ func New(grant func(context.Context) (Bearer, error)) *Cache {
 	return b
 }
 
-// Get returns a valid bearer; it waits only when there is none.
+// Get returns a valid bearer; it waits only when there is none. A grant that it
+// starts has the values of ctx, but goes on when ctx ends. A reply.Log in ctx
+// learns the bearer as a secret.
 func (b *Cache) Get(ctx context.Context) (string, error) {
+	value, err := b.get(ctx)
+	reply.From(ctx).Hide(value)
+	return value, err
+}
+
+func (b *Cache) get(ctx context.Context) (string, error) {
 	b.mu.Lock()
 	now := time.Now()
 	if b.current.Value != "" && now.Before(b.current.Expiry.Add(-expirySlack)) {
@@ -74,7 +84,7 @@ func (b *Cache) Get(ctx context.Context) (string, error) {
 		defer b.mu.Unlock()
 		return "", b.failed
 	}
-	f := b.startLocked()
+	f := b.startLocked(ctx)
 	b.mu.Unlock()
 	select {
 	case <-f.done:
@@ -104,7 +114,7 @@ func (b *Cache) Close() {
 	b.grants.Wait()
 }
 
-func (b *Cache) startLocked() *flight {
+func (b *Cache) startLocked(ctx context.Context) *flight {
 	if b.flight != nil {
 		return b.flight
 	}
@@ -115,13 +125,15 @@ func (b *Cache) startLocked() *flight {
 		return f
 	}
 	b.flight = f
-	b.grants.Go(func() { b.fly(f) })
+	ctx = context.WithoutCancel(ctx)
+	b.grants.Go(func() { b.fly(ctx, f) })
 	return f
 }
 
-func (b *Cache) fly(f *flight) {
-	ctx, cancel := context.WithTimeout(b.life, grantTimeout)
+func (b *Cache) fly(ctx context.Context, f *flight) {
+	ctx, cancel := context.WithTimeout(ctx, grantTimeout)
 	defer cancel()
+	defer context.AfterFunc(b.life, cancel)()
 	f.bearer, f.err = b.grant(ctx)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -146,7 +158,7 @@ func (b *Cache) refreshLocked(pause time.Duration) {
 		b.ahead = time.AfterFunc(pause, func() {
 			b.mu.Lock()
 			defer b.mu.Unlock()
-			b.startLocked()
+			b.startLocked(b.life)
 		})
 		return
 	}

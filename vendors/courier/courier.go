@@ -14,6 +14,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/rouse-im/rouse/vendors/reply"
 )
 
 const (
@@ -129,7 +131,7 @@ func (c *Client) MaxInFlight() int { return cap(c.slots) }
 
 // Post makes one request and reads its answer. It waits for a free slot. The
 // error says that there is no answer and does not show the address, which may
-// hold a token.
+// hold a token. A reply.Log in ctx gets the answer.
 func (c *Client) Post(ctx context.Context, address string, header http.Header, body []byte) (Answer, error) {
 	select {
 	case c.slots <- struct{}{}:
@@ -158,7 +160,10 @@ func (c *Client) Post(ctx context.Context, address string, header http.Header, b
 	return a, err
 }
 
-func (c *Client) ask(r *http.Request) (Answer, error) {
+func (c *Client) ask(r *http.Request) (a Answer, err error) {
+	if log := reply.From(r.Context()); log != nil {
+		defer func(started time.Time) { log.Note(r.URL, started, a.Status, a.Header, a.Body, err) }(time.Now())
+	}
 	res, err := c.http.Do(r)
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err

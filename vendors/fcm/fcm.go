@@ -111,6 +111,13 @@ func (s *Sender) MaxInFlight() int { return cap(s.slots) }
 // Send makes one request, and a second one only if the first was refused for
 // its bearer (401 UNAUTHENTICATED). A body that is too long is cut.
 func (s *Sender) Send(ctx context.Context, n *vendors.Notification) (vendors.Result, error) {
+	return s.ask(ctx, n, s.client.Send)
+}
+
+// method is one of the SDK's two ways to post a message: to send it or not.
+type method func(context.Context, *messaging.Message) (string, error)
+
+func (s *Sender) ask(ctx context.Context, n *vendors.Notification, post method) (vendors.Result, error) {
 	message, ok := s.style.fit(n, time.Now())
 	if !ok {
 		return vendors.Result{Outcome: vendors.Rejected, Code: codeTooBig}, nil
@@ -121,13 +128,13 @@ func (s *Sender) Send(ctx context.Context, n *vendors.Notification) (vendors.Res
 	select {
 	case via := <-s.slots:
 		defer func() { s.slots <- via }()
-		return s.deliver(ctx, message, via)
+		return s.deliver(ctx, message, via, post)
 	case <-ctx.Done():
 		return vendors.Result{}, s.noAnswer(ctx.Err())
 	}
 }
 
-func (s *Sender) deliver(ctx context.Context, m *messaging.Message, via http.RoundTripper) (vendors.Result, error) {
+func (s *Sender) deliver(ctx context.Context, m *messaging.Message, via http.RoundTripper, post method) (vendors.Result, error) {
 	for last := false; ; last = true {
 		value, err := s.bearers.Get(ctx)
 		if refused, ok := errors.AsType[*refusedError](err); ok {
@@ -138,7 +145,7 @@ func (s *Sender) deliver(ctx context.Context, m *messaging.Message, via http.Rou
 		}
 		x := &exchange{via: via, bearer: value}
 		// The SDK's own verdict is left aside: x holds the whole answer.
-		_, err = s.client.Send(context.WithValue(ctx, exchangeKey{}, x), m)
+		_, err = post(context.WithValue(ctx, exchangeKey{}, x), m)
 		switch {
 		case !x.asked && ctx.Err() != nil:
 			return vendors.Result{}, s.noAnswer(ctx.Err())

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/rouse-im/rouse/vendors/reply"
 )
 
 const (
@@ -97,7 +99,10 @@ func (c *connection) Close() error {
 }
 
 // ask makes one request and reads its whole answer. Redirects are answers.
-func ask(via http.RoundTripper, r *http.Request) (answer, error) {
+func ask(via http.RoundTripper, r *http.Request) (a answer, err error) {
+	if log := reply.From(r.Context()); log != nil {
+		defer func(started time.Time) { log.Note(r.URL, started, a.status, a.header, a.body, err) }(time.Now())
+	}
 	res, err := via.RoundTrip(r)
 	if err != nil {
 		return answer{}, err

@@ -105,10 +105,14 @@ func (s *Sender) SendBatch(ctx context.Context, n *vendors.Notification, tokens 
 	if !ok {
 		return refuse(vendors.Result{Outcome: vendors.Rejected, Code: codeTooBig}), nil
 	}
+	return s.deliver(ctx, body, tokens)
+}
+
+func (s *Sender) deliver(ctx context.Context, body []byte, tokens []string) ([]vendors.Result, error) {
 	for last := false; ; last = true {
 		value, err := s.bearers.Get(ctx)
 		if refused, ok := errors.AsType[*refusedError](err); ok {
-			return refuse(refused.result), nil
+			return (&verdict{call: refused.result}).of(tokens), nil
 		}
 		if err != nil {
 			return nil, fmt.Errorf("huawei: access token: %w", err)

@@ -39,6 +39,8 @@ var cases = []testCase{
 	{"bound of pushes in flight", 0, testBound},
 	{"close", 0, testClose},
 
+	{"a credential is validated", 0, testValidate},
+	{"replies are kept without secrets", 0, testReplies},
 	{"expired bearer is renewed once", 0, testRenew},
 	{"bearers over three hours", 0, testBearers},
 }

@@ -16,6 +16,8 @@ import (
 const (
 	codeBadToken = "bad_regids"
 	codeChannel  = "27001"
+	codeNoTarget = "20301"
+	codeNoDevice = "65003"
 	codeTooBig   = "rouse:MESSAGE_TOO_BIG"
 	codeNoText   = "rouse:NO_TEXT"
 	codeNoBadge  = "rouse:NO_BADGE_PUSH"
