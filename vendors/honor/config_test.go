@@ -14,6 +14,7 @@ func TestConfig(t *testing.T) {
 		"client_id":         func(c *Config) { c.ClientID = "" },
 		"client_secret":     func(c *Config) { c.ClientSecret = strings.Repeat("s3cr3t", 100) },
 		"click_intent":      func(c *Config) { c.ClickAction, c.ClickIntent = "a", "b" },
+		"receipts.secret":   func(c *Config) { c.ReceiptSecret = strings.Repeat("s3cr3t", 100) },
 		"badge":             func(c *Config) { c.Badge = 7 },
 		"system_importance": func(c *Config) { c.SystemImportance = "HIGH" },
 		"title_units":       func(c *Config) { c.TitleUnits = -1 },

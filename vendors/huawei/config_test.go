@@ -11,6 +11,8 @@ func TestConfig(t *testing.T) {
 		"app_id":                           func(c *Config) { c.AppID = "a/b" },
 		"app_secret":                       func(c *Config) { c.AppSecret = "" },
 		"api":                              func(c *Config) { c.API = 7 },
+		"receipts.secret":                  func(c *Config) { c.ReceiptSecret = strings.Repeat("s3cr3t", 100) },
+		"receipts.user_name":               func(c *Config) { c.ReceiptUserName = strings.Repeat("x", maxFieldBytes+1) },
 		"badge":                            func(c *Config) { c.Badge = 7 },
 		"im_category":                      func(c *Config) { c.IMCategory = strings.Repeat("x", maxFieldBytes+1) },
 		"click_intent":                     func(c *Config) { c.ClickAction, c.ClickIntent = "a", "b" },

@@ -15,6 +15,10 @@ func TestConfigValidate(t *testing.T) {
 	}{
 		{"", func(*Config) {}},
 		{"", func(c *Config) { c.Endpoint, c.CAPEM, c.MaxInFlight, c.Activity = "", nil, 1000, "com.example.Chat" }},
+		{"", func(c *Config) { c.ReceiptURL, c.ReceiptSecret = "https://a.test/"+strings.Repeat("x", 113), "t" }},
+		{"receipts: address", func(c *Config) { c.ReceiptURL, c.ReceiptSecret = "https://a.test/"+strings.Repeat("x", 114), "t" }},
+		{"receipts.secret", func(c *Config) { c.ReceiptURL = "https://a.test/" }},
+		{"receipts.secret", func(c *Config) { c.ReceiptSecret = strings.Repeat("s", 257) }},
 		{"app_id", func(c *Config) { c.AppID = "" }},
 		{"app_id", func(c *Config) { c.AppID = "12a" }},
 		{"app_id", func(c *Config) { c.AppID = strings.Repeat("1", 33) }},

@@ -21,6 +21,7 @@ func TestValidate(t *testing.T) {
 		"template_title":    func(c *Config) { c.TemplateTitle = strings.Repeat("a", 65) },
 		"endpoint":          func(c *Config) { c.Endpoint = "http://plain.test" },
 		"overseas_endpoint": func(c *Config) { c.OverseasEndpoint = "https://a.test/path" },
+		"receipts: address": func(c *Config) { c.ReceiptURL = "https://a.test/" + strings.Repeat("x", 186) },
 		"ca_pem":            func(c *Config) { c.CAPEM = []byte("no pem") },
 		"max_in_flight":     func(c *Config) { c.MaxInFlight = 1001 },
 	} {

@@ -10,18 +10,20 @@ func TestValidate(t *testing.T) {
 		t.Fatal(err)
 	}
 	for field, change := range map[string]func(*Config){
-		"app_id":             func(c *Config) { c.AppID = "0100" },
-		"app_id: want":       func(c *Config) { c.AppID = "" },
-		"app_key":            func(c *Config) { c.AppKey = "" },
-		"app_secret":         func(c *Config) { c.AppSecret = "hidden secret" },
-		"category":           func(c *Config) { c.Category = "im" },
-		"system_category":    func(c *Config) { c.SystemCategory = strings.Repeat("A", 33) },
-		"marketing_category": func(c *Config) { c.MarketingCategory = "IM" },
-		"intent":             func(c *Config) { c.Intent = "https://page.test" },
-		"intent: want":       func(c *Config) { c.Intent = "intent:" + strings.Repeat("a", 1024) },
-		"endpoint":           func(c *Config) { c.Endpoint = "http://plain.test" },
-		"ca_pem":             func(c *Config) { c.CAPEM = []byte("no pem") },
-		"max_in_flight":      func(c *Config) { c.MaxInFlight = -1 },
+		"app_id":               func(c *Config) { c.AppID = "0100" },
+		"app_id: want":         func(c *Config) { c.AppID = "" },
+		"app_key":              func(c *Config) { c.AppKey = "" },
+		"app_secret":           func(c *Config) { c.AppSecret = "hidden secret" },
+		"category":             func(c *Config) { c.Category = "im" },
+		"system_category":      func(c *Config) { c.SystemCategory = strings.Repeat("A", 33) },
+		"marketing_category":   func(c *Config) { c.MarketingCategory = "IM" },
+		"intent":               func(c *Config) { c.Intent = "https://page.test" },
+		"intent: want":         func(c *Config) { c.Intent = "intent:" + strings.Repeat("a", 1024) },
+		"receipts: address":    func(c *Config) { c.ReceiptURL = "https://a.test/" + strings.Repeat("x", 114) },
+		"receipts.callback_id": func(c *Config) { c.CallbackID = strings.Repeat("7", 65) },
+		"endpoint":             func(c *Config) { c.Endpoint = "http://plain.test" },
+		"ca_pem":               func(c *Config) { c.CAPEM = []byte("no pem") },
+		"max_in_flight":        func(c *Config) { c.MaxInFlight = -1 },
 	} {
 		c := testConfig()
 		change(&c)

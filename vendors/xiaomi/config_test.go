@@ -22,6 +22,9 @@ func TestConfigValidate(t *testing.T) {
 	}{
 		{"", func(*Config) {}},
 		{"", func(c *Config) { c.Endpoint, c.CAPEM, c.MaxInFlight, c.Path = "", nil, 1000, "/v2/message/regid" }},
+		{"", func(c *Config) { c.ReceiptURL = "https://a.test/" + strings.Repeat("x", 241) }},
+		{"receipts: address", func(c *Config) { c.ReceiptURL = "https://a.test/" + strings.Repeat("x", 242) }},
+		{"receipts: address", func(c *Config) { c.ReceiptURL = "http://a.test/" }},
 		{"", func(c *Config) { c.IM = template(map[string]string{"x": "body", "y": "data.from"}) }},
 		{"", func(c *Config) { c.IntentURI = "intent:#Intent;component=a/.B;end" }},
 		{"app_secret", func(c *Config) { c.AppSecret = "" }},
