@@ -13,7 +13,7 @@
 //	r shard day(u16 unix day) app 0 user 0 msg  outcome record, expired a day at a time
 //	t shard sum(16 bytes)                       owner of a push token
 //	x shard kind(u8) sum(16 bytes)              intent towards another shard, until acknowledged
-//	c 0 kind(u8) part 0 part 0 ...              catalogue: apps, credentials, API keys, leases
+//	c 0 kind(u8) part 0 part 0 ...              catalogue: apps, credentials, API keys, leases, quotas
 //
 // Names hold no control characters, so app, user and msg stand in the key as
 // they are. To stay injective for any input the builders write byte 0 as 1 1

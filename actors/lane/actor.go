@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"cmp"
 	"runtime/debug"
 	"time"
 
@@ -46,6 +47,8 @@ func (a *shell) Receive(c actor.Context) {
 		a.replace(m, now)
 	case removeLane:
 		a.state.remove(now)
+	case granted:
+		a.granted(&m, now)
 	case drainLane:
 		a.state.drain()
 	case abortSends:
@@ -59,7 +62,7 @@ func (a *shell) Receive(c actor.Context) {
 	a.arm(a.state.settle(now), now)
 	a.carryOut()
 	a.retire()
-	a.report()
+	a.report(now)
 	if a.state.mode != running && a.state.flight.n == 0 && len(a.retired) == 0 {
 		c.Stop(c.Self())
 	}
@@ -77,6 +80,7 @@ func (a *shell) carryOut() {
 			a.lane.sys.Root.Send(end.d.To, end.e)
 		}
 	}
+	a.account()
 	a.lane.reserved.Add(int64(-e.releases))
 	if e.retries > 0 {
 		a.metrics.retries.Add(float64(e.retries))
@@ -104,6 +108,11 @@ func (a *shell) replace(m *replaceSender, now time.Time) {
 		return
 	}
 	a.retired = append(a.retired, a.state.flight)
+	m.o.Quota.Account = cmp.Or(m.o.Quota.Account, a.state.o.Quota.Account)
+	if m.o.Quota.Account != a.state.o.Quota.Account {
+		a.leave(func() {})
+		a.state.quota = newDaily(m.o.Quota, now)
+	}
 	a.state.replace(m.o, m.f, now)
 }
 
@@ -134,20 +143,23 @@ func (a *shell) stopped() {
 		a.timer.Stop()
 	}
 	a.abort()
+	left := make(chan struct{})
+	a.leave(func() { close(left) })
 	go func() {
 		a.state.flight.close()
+		<-left
 		close(a.lane.done)
 	}()
 }
 
 // report publishes the state for Stats and logs when the breaker changed.
-func (a *shell) report() {
+func (a *shell) report(now time.Time) {
 	s := a.state
 	stats := Stats{
 		App: a.lane.App, Notifier: a.lane.Notifier, Queued: s.queue.counts,
 		InFlight: s.flight.n, MaxInFlight: s.flight.max,
 		Breaker: s.breaker.state(), Obstacle: s.breaker.why.reason, Code: s.breaker.why.code,
-		ProbeAt: s.breaker.until, PausedUntil: s.pace.until,
+		ProbeAt: s.breaker.until, PausedUntil: s.pace.until, Quotas: s.quota.stats(now),
 	}
 	for _, f := range a.retired {
 		stats.InFlight += f.n

@@ -48,6 +48,9 @@ func (s *state) learnAll(p *push, now time.Time) {
 // verdict acts on what the vendor said of a push; pause is the request's backoff.
 func (s *state) verdict(p *push, pause time.Duration, now time.Time) {
 	res := &p.answer.res
+	if unused(res) {
+		s.quota.refused(classOf[p.level], p.sentAt)
+	}
 	switch res.Outcome {
 	case vendors.Accepted, vendors.TokenReplaced:
 		e := s.end(p, rousev1.OutcomeStatus_OUTCOME_STATUS_ACCEPTED, obstacle{rousev1.Reason_REASON_DELIVERED_TO_VENDOR, res.Code}, now)
@@ -74,6 +77,19 @@ func (s *state) verdict(p *push, pause time.Duration, now time.Time) {
 	}
 }
 
+// unused tells that the vendor said it did not take the push, so that it is not of
+// the day's quota. Dead tokens and refused payloads may count at some vendors.
+func unused(res *vendors.Result) bool {
+	switch res.Outcome {
+	case vendors.Throttled, vendors.QuotaExhausted, vendors.CredentialBad:
+		return true
+	case vendors.Transient:
+		return res.Code != codeResults
+	case vendors.Accepted, vendors.TokenReplaced, vendors.TokenInvalid, vendors.Rejected:
+	}
+	return false
+}
+
 // learn draws from the answer to one push what it says about the whole lane.
 func (s *state) learn(p *push, probe bool, now time.Time) {
 	res := &p.answer.res
@@ -81,17 +97,16 @@ func (s *state) learn(p *push, probe bool, now time.Time) {
 	case vendors.Accepted, vendors.TokenReplaced, vendors.TokenInvalid, vendors.Rejected:
 		s.pace.succeed(p.sentAt)
 		s.breaker.succeed(probe)
+		if res.Outcome == vendors.Accepted || res.Outcome == vendors.TokenReplaced {
+			s.quota.taken(classOf[p.level], p.sentAt, now)
+		}
 	case vendors.Throttled:
 		if res.Scope != vendors.ScopeDevice {
 			s.pace.throttle(p.sentAt, res.RetryAfter, obstacle{rousev1.Reason_REASON_VENDOR_THROTTLED, res.Code}, now)
 		}
 		s.breaker.succeed(probe)
 	case vendors.QuotaExhausted:
-		end := now.Add(clampRetryAfter(res.RetryAfter, quotaPause, quotaPauseMax))
-		if end.After(s.queue.paused[p.level]) {
-			s.queue.paused[p.level] = end
-			s.queue.quota[p.level] = obstacle{rousev1.Reason_REASON_VENDOR_QUOTA, res.Code}
-		}
+		s.quota.exhaust(classOf[p.level], res.RetryAfter, res.Code, now)
 		s.breaker.succeed(probe)
 	case vendors.CredentialBad:
 		s.breaker.refuse(probe, obstacle{rousev1.Reason_REASON_CREDENTIAL_REJECTED, res.Code}, now)

@@ -55,9 +55,11 @@ func (s *state) join(p *push, now time.Time) {
 	if s.flight.batch < 2 || !p.social() || p.probe || s.queue.ready.len() == 0 {
 		return
 	}
+	// What the quota has room for; a probe of a used-up one goes alone.
+	most := min(s.flight.batch, s.quota.more(classOf[p.level], now)+1)
 	tokens := map[string]bool{p.d.N.Token: true}
 	var passed []*binding
-	for len(tokens) < s.flight.batch && len(passed) < maxPassed {
+	for len(tokens) < most && len(passed) < maxPassed {
 		q := s.queue.next(now)
 		if q == nil {
 			break
@@ -91,10 +93,10 @@ func lessons(p *push) [4]*push {
 			if res.Scope == vendors.ScopeDevice {
 				worked = q
 			} else {
-				slow = longest(slow, q, 0)
+				slow = longest(slow, q)
 			}
 		case vendors.QuotaExhausted:
-			spent = longest(spent, q, quotaPause)
+			spent = longest(spent, q)
 		case vendors.CredentialBad:
 			refused = q
 		case vendors.Transient:
@@ -109,11 +111,9 @@ func lessons(p *push) [4]*push {
 	return [...]*push{worked, slow, spent, refused}
 }
 
-// longest is the one whose answer asks for the longer pause, standard if it does
-// not say; p may be nil.
-func longest(p, q *push, standard time.Duration) *push {
-	asks := func(p *push) time.Duration { return clampRetryAfter(p.answer.res.RetryAfter, standard, quotaPauseMax) }
-	if p == nil || asks(q) > asks(p) {
+// longest is the one whose answer asks for the longer pause; p may be nil.
+func longest(p, q *push) *push {
+	if p == nil || q.answer.res.RetryAfter > p.answer.res.RetryAfter {
 		return q
 	}
 	return p

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rouse-im/rouse/actors/mailbox"
+	"github.com/rouse-im/rouse/internal/quota"
 	"github.com/rouse-im/rouse/vendors"
 )
 
@@ -80,6 +81,9 @@ func (d *Directory) Put(app, notifier string, s vendors.Sender, o Options) {
 }
 
 func (d *Directory) spawn(app, notifier string, o Options, f *flight) *Lane {
+	if o.Quota.Account == nil {
+		o.Quota.Account = new(quota.Account)
+	}
 	l := &Lane{
 		App: app, Notifier: notifier, sys: d.sys, done: make(chan struct{}),
 		log:   d.log.With("app", app, "notifier", notifier),
@@ -87,10 +91,13 @@ func (d *Directory) spawn(app, notifier string, o Options, f *flight) *Lane {
 	}
 	l.limit.Store(int64(o.QueueLimit))
 	a := &shell{lane: l, metrics: d.metrics.of(l), state: newState(o, f)}
+	a.state.quota = newDaily(o.Quota, time.Now())
+	l.stats.Quotas = a.state.quota.stats(time.Now())
 	l.pid = d.sys.Root.SpawnPrefix(actor.PropsFromProducer(
 		func() actor.Actor { return a },
 		actor.WithMailbox(mailbox.Producer(mailboxBound)),
 	), "lane")
+	l.post(sendDue{}) // it shall wake at the vendor's midnight
 	return l
 }
 

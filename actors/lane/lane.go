@@ -9,6 +9,8 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/internal/quota"
+	"github.com/rouse-im/rouse/vendors"
 )
 
 // Lane is the way to one credential's actor. Its methods may be called from
@@ -47,6 +49,23 @@ type Stats struct {
 	ProbeAt, PausedUntil time.Time
 	// PerSecond is the rate in force; 0 = unlimited.
 	PerSecond float64
+	// Quotas of the day by class: call, IM, system, marketing.
+	Quotas [quota.Classes]QuotaUse
+}
+
+// QuotaUse is how the quota of a class stands.
+type QuotaUse struct {
+	Class vendors.Class
+	// Used of the day, blocks that a crash lost among it; Limit 0 = no bound.
+	Used, Limit uint64
+	// ResetsAt is the vendor's next midnight.
+	ResetsAt time.Time
+	// ExhaustedUntil is when pushes go again, zero = they go. Reason is
+	// NOTIFIER_OUT_OF_QUOTA for the bound, VENDOR_QUOTA for the vendor's word with
+	// its code.
+	ExhaustedUntil time.Time
+	Reason         rousev1.Reason
+	Code           string
 }
 
 // Breaker is the state of a lane's breaker.
@@ -124,6 +143,11 @@ type (
 		o Options
 		f *flight
 	}
+	granted struct {
+		account *quota.Account
+		b       block
+		err     error
+	}
 	removeLane struct{}
 	drainLane  struct{}
 	abortSends struct{}
@@ -134,6 +158,7 @@ func (withdraw) Owed()       {}
 func (landed) Owed()         {}
 func (sendDue) Owed()        {}
 func (*replaceSender) Owed() {}
+func (granted) Owed()        {}
 func (removeLane) Owed()     {}
 func (drainLane) Owed()      {}
 func (abortSends) Owed()     {}
@@ -162,6 +187,9 @@ func (m enter) Reject() {
 
 // Reject closes a sender that came after its lane had stopped.
 func (m *replaceSender) Reject() { m.f.close() }
+
+// Reject gives a block back that came after its lane had stopped.
+func (m granted) Reject() { m.account.Return(int(m.b.class), m.b.n, m.b.end, func() {}) }
 
 // Nothing is left to do for the others after the stop.
 

@@ -1,6 +1,8 @@
 package lane
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
@@ -11,7 +13,8 @@ import (
 // the lane is removed. outcome is one of accepted, token_invalid, token_replaced,
 // throttled, quota_exhausted, transient, rejected, credential_bad, unknown,
 // no_answer, timeout, panic. status and reason are the names of the enums of the
-// public contract. level is call, im, badge, system or marketing.
+// public contract. level is call, im, badge, system or marketing; class the same
+// without badge.
 type metrics struct {
 	answers *prometheus.CounterVec   // app, notifier, outcome
 	latency *prometheus.HistogramVec // app, notifier
@@ -26,6 +29,12 @@ var (
 	flyingDesc  = prometheus.NewDesc("rouse_lane_in_flight", "Requests that wait for the vendor's answer.", laneLabels, nil)
 	reservDesc  = prometheus.NewDesc("rouse_lane_reserved", "Pushes admitted and not yet ended.", laneLabels, nil)
 	breakerDesc = prometheus.NewDesc("rouse_lane_breaker", "Breaker: 0 closed, 1 open, 2 probing.", laneLabels, nil)
+
+	classNames  = [classes]string{"call", "im", "system", "marketing"}
+	quotaLabels = append([]string{"class"}, laneLabels...)
+	usedDesc    = prometheus.NewDesc("rouse_lane_quota_used", "Pushes of the vendor's day.", quotaLabels, nil)
+	limitDesc   = prometheus.NewDesc("rouse_lane_quota_limit", "Bound of the vendor's day, of classes with one.", quotaLabels, nil)
+	spentDesc   = prometheus.NewDesc("rouse_lane_quota_exhausted", "1 while the class waits for its quota to be renewed.", quotaLabels, nil)
 )
 
 func newMetrics() *metrics {
@@ -59,7 +68,7 @@ func (d *Directory) Describe(c chan<- *prometheus.Desc) {
 	for _, v := range d.metrics.vectors() {
 		v.Describe(c)
 	}
-	for _, desc := range []*prometheus.Desc{queuedDesc, flyingDesc, reservDesc, breakerDesc} {
+	for _, desc := range []*prometheus.Desc{queuedDesc, flyingDesc, reservDesc, breakerDesc, usedDesc, limitDesc, spentDesc} {
 		c <- desc
 	}
 }
@@ -72,6 +81,7 @@ func (d *Directory) Collect(c chan<- prometheus.Metric) {
 	gauge := func(desc *prometheus.Desc, v int, labels ...string) {
 		c <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(v), labels...)
 	}
+	now := time.Now()
 	for _, l := range d.All() {
 		s := l.Stats()
 		for i, n := range s.Queued {
@@ -80,7 +90,21 @@ func (d *Directory) Collect(c chan<- prometheus.Metric) {
 		gauge(flyingDesc, s.InFlight, l.App, l.Notifier)
 		gauge(reservDesc, s.Reserved, l.App, l.Notifier)
 		gauge(breakerDesc, int(s.Breaker), l.App, l.Notifier)
+		for class, q := range s.Quotas {
+			gauge(usedDesc, int(q.Used), classNames[class], l.App, l.Notifier)
+			gauge(spentDesc, btoi(now.Before(q.ExhaustedUntil)), classNames[class], l.App, l.Notifier)
+			if q.Limit > 0 {
+				gauge(limitDesc, int(q.Limit), classNames[class], l.App, l.Notifier)
+			}
+		}
 	}
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func (m *metrics) vectors() []prometheus.Collector {

@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/internal/quota"
 	"github.com/rouse-im/rouse/vendors"
 )
 
@@ -27,13 +29,73 @@ type rig struct {
 	reserved int
 	paused   [levels]time.Time // quota, as the vendor said it
 	until    time.Time         // throttled, as the vendor said it
+
+	// Quota: blocks are answered at once, or by commit when the disk is slow.
+	account  quota.Account
+	slowDisk bool
+	blocks   []block
+	counted  [classes]map[attempt]bool // of today, by the vendor's count
+	day      time.Time                 // today's end
+}
+
+type attempt struct {
+	p *push
+	n int
 }
 
 func newRig(t rapid.TB, o Options, maxInFlight int) *rig {
 	o = o.withDefaults()
-	return &rig{
+	r := &rig{
 		t: t, o: o, s: newState(o, &flight{max: maxInFlight}),
 		now: time.Unix(1e9, 0), ended: map[string]*Ended{}, entered: map[*push]time.Time{},
+	}
+	r.turnDay()
+	return r
+}
+
+// turnDay begins the vendor's count anew at its midnight.
+func (r *rig) turnDay() {
+	if r.now.Before(r.day) {
+		return
+	}
+	r.day = midnight(r.now, r.o.Quota.Zone)
+	for c := range r.counted {
+		r.counted[c] = map[attempt]bool{}
+	}
+}
+
+// commit makes the oldest block durable, or lets its write fail.
+func (r *rig) commit(fails bool) {
+	b, err := r.blocks[0], error(nil)
+	r.blocks = r.blocks[1:]
+	if fails {
+		b.n, err = 0, errors.New("disk")
+	} else {
+		r.account.Take(int(b.class), b.n, b.limit, b.end, r.now, func(n uint64, _ error) { b.n = n })
+	}
+	r.s.quota.granted(b, err, r.now)
+	r.settle()
+}
+
+// keepAccount carries out what the state decided about blocks.
+func (r *rig) keepAccount() {
+	q := &r.s.quota
+	r.blocks = append(r.blocks, q.takes...)
+	for _, b := range q.returns {
+		r.account.Return(int(b.class), b.n, b.end, func() {})
+	}
+	q.blockEffects.reset()
+	for len(r.blocks) > 0 && !r.slowDisk {
+		r.commit(false)
+	}
+}
+
+// count notes a push that goes out as used.
+func (r *rig) count(p *push) {
+	c := classOf[p.level]
+	r.counted[c][attempt{p, p.attempts}] = true
+	if limit := r.o.Quota.Limits[c]; limit > 0 && uint64(len(r.counted[c])) > limit {
+		r.t.Fatalf("%s is push %d of its class today, at most %d may be", p.d.PushID, len(r.counted[c]), limit)
 	}
 }
 
@@ -91,6 +153,9 @@ func (r *rig) answerEach(i int, draw func() answer) *push {
 	for q := range p.all() {
 		q.answer = draw()
 		q.answer.kind = p.answer.kind
+		if q.answer.kind == answered && unused(&q.answer.res) {
+			delete(r.counted[classOf[q.level]], attempt{q, q.attempts})
+		}
 		if fresh {
 			r.hear(q)
 		}
@@ -106,9 +171,11 @@ func (r *rig) hear(p *push) {
 	switch {
 	case p.answer.kind != answered:
 	case res.Outcome == vendors.QuotaExhausted:
-		end := r.now.Add(clampRetryAfter(res.RetryAfter, quotaPause, quotaPauseMax))
-		if end.After(r.paused[p.level]) {
-			r.paused[p.level] = end
+		end := r.now.Add(clampRetryAfter(res.RetryAfter, r.s.quota.end.Sub(r.now), quotaPauseMax))
+		for l := range r.paused {
+			if classOf[l] == classOf[p.level] && end.After(r.paused[l]) {
+				r.paused[l] = end
+			}
 		}
 	case res.Outcome == vendors.Throttled && res.Scope == vendors.ScopeCredential && res.RetryAfter > 0:
 		if end := r.now.Add(min(res.RetryAfter, retryAfterMax)); end.After(r.until) {
@@ -118,7 +185,7 @@ func (r *rig) hear(p *push) {
 }
 
 func (r *rig) replace(maxInFlight int) {
-	r.paused, r.until = [levels]time.Time{}, time.Time{}
+	r.until = time.Time{}
 	r.s.replace(r.o, &flight{max: maxInFlight, batch: r.s.flight.batch, same: r.s.flight.same}, r.now)
 	r.settle()
 }
@@ -129,6 +196,7 @@ func (r *rig) advance(d time.Duration) {
 }
 
 func (r *rig) settle() {
+	r.turnDay()
 	r.due = r.s.settle(r.now)
 	for _, end := range r.s.ends {
 		id := end.d.PushID
@@ -146,6 +214,7 @@ func (r *rig) settle() {
 	r.reserved -= r.s.releases
 	r.s.effects.reset()
 	r.check()
+	r.keepAccount()
 }
 
 // checkRequest looks at the pushes that go out now in one request.
@@ -180,14 +249,16 @@ func (r *rig) checkSend(p *push) {
 			break
 		}
 		sameStream := (q.level == levelCall) == (p.level == levelCall)
-		if q.d.Order == p.d.Order && sameStream && !r.now.Before(r.paused[q.level]) {
+		steppedAside := r.now.Before(r.paused[q.level]) || r.now.Before(r.s.queue.paused[q.level])
+		if q.d.Order == p.d.Order && sameStream && !steppedAside {
 			r.t.Fatalf("%s sent before the older %s of the same binding", p.d.PushID, q.d.PushID)
 		}
 	}
+	r.count(p)
 	if !r.now.Before(p.d.N.Expires) {
 		r.t.Fatalf("%s sent after it expired", p.d.PushID)
 	}
-	if r.now.Before(r.paused[p.level]) || r.now.Before(r.until) {
+	if r.now.Before(r.paused[p.level]) && r.o.Quota.Probe == 0 || r.now.Before(r.until) {
 		r.t.Fatalf("%s sent within a pause that the vendor asked for", p.d.PushID)
 	}
 }
@@ -200,7 +271,8 @@ func (r *rig) checkWaits() {
 	}
 	for _, p := range r.live {
 		waits := r.now.Sub(r.entered[p])
-		if p.inFlight || p.attempts > 0 || p.b.inFlight != nil || r.now.Before(p.b.hold) || r.now.Before(r.paused[p.level]) || r.now.Before(r.until) {
+		if p.inFlight || p.attempts > 0 || p.b.inFlight != nil || r.now.Before(p.b.hold) || r.now.Before(r.paused[p.level]) || r.now.Before(r.until) ||
+			r.now.Before(r.s.queue.paused[p.level]) {
 			continue
 		}
 		may := time.Duration(0)
@@ -288,12 +360,13 @@ var (
 		vendors.Accepted, vendors.Accepted, vendors.Accepted, vendors.TokenInvalid, vendors.TokenReplaced, vendors.Throttled,
 		vendors.QuotaExhausted, vendors.Transient, vendors.Transient, vendors.Rejected, vendors.CredentialBad, 0, 99,
 	})
-	kinds    = rapid.SampledFrom([]answerKind{answered, answered, answered, answered, unanswered, timedOut, panicked})
-	classes  = rapid.SampledFrom([]vendors.Class{vendors.ClassCall, vendors.ClassIM, vendors.ClassIM, vendors.ClassSystem, vendors.ClassMarketing})
-	channels = rapid.SampledFrom([]vendors.Channel{vendors.ChannelAlert, vendors.ChannelAlert, vendors.ChannelVoIP, vendors.ChannelBadge})
-	orders   = rapid.SampledFrom([]uint64{1, 2, 3, 4, 5, 6})
-	few      = rapid.SampledFrom([]int{1, 2, 3, 4})
-	rates    = rapid.SampledFrom([]float64{0, 0.5, 10, 500, 3000})
+	kinds     = rapid.SampledFrom([]answerKind{answered, answered, answered, answered, unanswered, timedOut, panicked})
+	someClass = rapid.SampledFrom([]vendors.Class{vendors.ClassCall, vendors.ClassIM, vendors.ClassIM, vendors.ClassSystem, vendors.ClassMarketing})
+	channels  = rapid.SampledFrom([]vendors.Channel{vendors.ChannelAlert, vendors.ChannelAlert, vendors.ChannelVoIP, vendors.ChannelBadge})
+	orders    = rapid.SampledFrom([]uint64{1, 2, 3, 4, 5, 6})
+	limits    = rapid.SampledFrom([]uint64{0, 0, 1, 3, 5, 250})
+	few       = rapid.SampledFrom([]int{1, 2, 3, 4})
+	rates     = rapid.SampledFrom([]float64{0, 0.5, 10, 500, 3000})
 )
 
 func drawAnswer(t *rapid.T) answer {
@@ -309,12 +382,18 @@ func drawAnswer(t *rapid.T) answer {
 func TestLaneKeepsItsPromises(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := Options{BreakerFailures: few.Draw(t, "failures"), PerSecond: rates.Draw(t, "rate"), Burst: few.Draw(t, "burst")}
+		o.Quota.Zone = time.FixedZone("soon midnight", 22*3600+12*60+50) // in 30 s
+		for c := range o.Quota.Limits {
+			o.Quota.Limits[c] = limits.Draw(t, "limit")
+		}
 		r := newRig(t, o, few.Draw(t, "max")).coalesce(few.Draw(t, "batch"))
+		r.slowDisk = rapid.Bool().Draw(t, "slow disk")
 		commands := r.commands()
 		for range 12 {
 			t.Repeat(commands)
 			r.replace(few.Draw(t, "max"))
 		}
+		r.slowDisk = false
 		r.finish()
 		r.checkRate()
 	})
@@ -323,7 +402,7 @@ func TestLaneKeepsItsPromises(t *testing.T) {
 func (r *rig) commands() map[string]func(*rapid.T) {
 	next := 0
 	dispatch := func(t *rapid.T) {
-		n := r.notification(classes.Draw(t, "class"), ttls.Draw(t, "ttl"))
+		n := r.notification(someClass.Draw(t, "class"), ttls.Draw(t, "ttl"))
 		n.Channel = channels.Draw(t, "channel")
 		n.CollapseID = rapid.SampledFrom([]string{"", "", "x", "y"}).Draw(t, "collapse")
 		n.Title = rapid.SampledFrom([]string{"", "", "x"}).Draw(t, "title")
@@ -354,6 +433,11 @@ func (r *rig) commands() map[string]func(*rapid.T) {
 		"due": func(t *rapid.T) {
 			if r.due.After(r.now) {
 				r.advance(r.due.Sub(r.now))
+			}
+		},
+		"commit": func(t *rapid.T) {
+			if len(r.blocks) > 0 {
+				r.commit(rapid.IntRange(0, 5).Draw(t, "fails") == 0)
 			}
 		},
 		"wait": func(t *rapid.T) { r.advance(waits.Draw(t, "d")) },

@@ -1,6 +1,10 @@
 package lane
 
-import "time"
+import (
+	"time"
+
+	"github.com/rouse-im/rouse/internal/quota"
+)
 
 // Options of one lane. A zero field takes its default.
 type Options struct {
@@ -26,6 +30,22 @@ type Options struct {
 	// CredentialPause and CredentialPauseMax are the same for a credential that
 	// the vendor refuses, where one answer opens the breaker; 30 s and 5 min.
 	CredentialPause, CredentialPauseMax time.Duration
+	// Quota bounds the pushes of a day.
+	Quota Quota
+}
+
+// Quota is what a vendor grants an account for a day, by class: call, IM, system,
+// marketing. Pushes over a bound wait for the next day.
+type Quota struct {
+	Limits [quota.Classes]uint64 // 0 = no bound
+	// Zone of the vendor's midnight; UTC by default.
+	Zone *time.Location
+	// Probe is how often one push asks whether a quota that the vendor called
+	// used up has been raised; 0 = none does before the vendor's midnight.
+	Probe time.Duration
+	// Account keeps what is used; by default the one that the lane has, in memory
+	// alone.
+	Account *quota.Account
 }
 
 const (
@@ -37,10 +57,9 @@ const (
 	// long; it doubles with each throttling in a row, up to throttlePauseMax.
 	throttlePause    = time.Second
 	throttlePauseMax = time.Minute
-	// quotaPause is the pause of a level whose quota is used up, unless the vendor
-	// says how long, which is believed up to quotaPauseMax.
-	quotaPause    = time.Hour
-	quotaPauseMax = 24 * time.Hour
+	// quotaPauseMax bounds the pause of a class whose quota is used up: a day on
+	// which clocks are set back, twice.
+	quotaPauseMax = 26 * time.Hour
 	// poisonPanics is how often a push may make its sender panic before it fails.
 	poisonPanics = 3
 )
@@ -59,6 +78,9 @@ func (o Options) withDefaults() Options {
 	orDuration(&o.BreakerPauseMax, time.Minute)
 	orDuration(&o.CredentialPause, 30*time.Second)
 	orDuration(&o.CredentialPauseMax, 5*time.Minute)
+	if o.Quota.Zone == nil {
+		o.Quota.Zone = time.UTC
+	}
 	return o
 }
 

@@ -340,7 +340,7 @@ func TestMetrics(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		reg := prometheus.NewPedanticRegistry()
 		reg.MustRegister(w.dir)
-		w.dir.Put("app", "n", &script{max: 1, do: until(time.Second, vendors.Result{Outcome: vendors.Transient})}, Options{})
+		w.dir.Put("app", "n", &script{max: 1, do: until(time.Second, vendors.Result{Outcome: vendors.Transient})}, Options{Quota: Quota{Limits: [classes]uint64{classIM: 10}}})
 		w.pushMany(w.dir.Get("app", "n"), 2, time.Hour)
 		<-time.After(time.Minute)
 		synctest.Wait()
@@ -361,6 +361,12 @@ func TestMetrics(t *testing.T) {
 			"rouse_lane_breaker app n":                                                  0,
 			"rouse_lane_ended_total REASON_DELIVERED_TO_VENDOR OUTCOME_STATUS_ACCEPTED": 3,
 		}
+		for _, class := range classNames {
+			want["rouse_lane_quota_used app "+class+" n"] = 0
+			want["rouse_lane_quota_exhausted app "+class+" n"] = 0
+		}
+		want["rouse_lane_quota_used app im n"] = 3
+		want["rouse_lane_quota_limit app im n"] = 10
 		for _, level := range levelNames {
 			want["rouse_lane_queued app "+level+" n"] = 0
 		}

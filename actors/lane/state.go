@@ -19,6 +19,7 @@ type state struct {
 	seq     uint64
 	breaker breaker
 	pace    pace
+	quota   daily
 	// lingerEnd is when the pushes that linger may go; past = none does.
 	lingerEnd time.Time
 	// flight is the sender in use; answers to another one are of the past and
@@ -63,6 +64,7 @@ type ending struct {
 func newState(o Options, f *flight) *state {
 	s := &state{o: o, pushes: map[string]*push{}, queue: newQueue(), pace: newPace(o), flight: f}
 	s.breaker.o = &s.o
+	s.quota.set(o.Quota, time.Time{})
 	return s
 }
 
@@ -116,12 +118,13 @@ func (s *state) withdraw(c *Cancel, now time.Time) {
 }
 
 // replace goes on with a new sender and new options: what the vendor said about
-// the old credential is forgotten.
+// the old credential is forgotten, but not what it said about a quota: that is
+// the account's, and the shell changes quota when the account is another one.
 func (s *state) replace(o Options, f *flight, now time.Time) {
 	s.o, s.flight = o, f
 	s.breaker = breaker{o: &s.o}
 	s.pace.configure(o, now)
-	s.queue.paused = [levels]time.Time{}
+	s.quota.set(o.Quota, now)
 	for _, b := range s.queue.bindings {
 		s.queue.rank(b, now)
 	}
@@ -171,11 +174,29 @@ func (s *state) settle(now time.Time) (due time.Time) {
 	if s.mode != running {
 		return time.Time{}
 	}
+	s.quota.roll(now)
+	s.admit(now)
 	s.queue.wake(now)
 	s.expire(now)
 	s.pump(now)
 	s.shrink()
-	return s.due(now)
+	return earlier(s.due(now), s.quota.end)
+}
+
+// admit tells the queue which levels the quota holds back.
+func (s *state) admit(now time.Time) {
+	opened := false
+	for l := range levels {
+		until, why := s.quota.closed(classOf[l], now)
+		opened = opened || now.Before(s.queue.paused[l]) && until.Before(s.queue.paused[l])
+		s.queue.paused[l], s.queue.quota[l] = until, why
+	}
+	if !opened {
+		return
+	}
+	for _, b := range s.queue.bindings {
+		s.queue.rank(b, now)
+	}
 }
 
 func (s *state) expire(now time.Time) {
@@ -207,7 +228,14 @@ func (s *state) obstacleTo(p *push, now time.Time) obstacle {
 func (s *state) pump(now time.Time) {
 	for s.flight.n < s.flight.max && s.breaker.allows(now) {
 		p := s.queue.next(now)
-		if p == nil || !s.pace.take(now) {
+		if p == nil {
+			return
+		}
+		if !s.quota.open(classOf[p.level], now) {
+			s.admit(now)
+			continue
+		}
+		if !s.pace.take(now) {
 			return
 		}
 		s.flight.n++
@@ -226,6 +254,7 @@ func (s *state) launch(p *push, now time.Time) {
 	p.flight, p.inFlight = s.flight, true
 	p.attempts++
 	p.sentAt = now
+	s.quota.spend(classOf[p.level], now)
 	p.deadline = now.Add(s.o.SendTimeout)
 	if grace := p.d.N.Expires.Add(sendGrace); grace.Before(p.deadline) {
 		p.deadline = grace

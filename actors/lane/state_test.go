@@ -271,25 +271,30 @@ func TestRepeatedDispatchOnlyRedirects(t *testing.T) {
 	}
 }
 
-func TestQuotaPausesItsLevelOnly(t *testing.T) {
+func TestQuotaPausesItsClassOnly(t *testing.T) {
 	r := newRig(t, Options{}, 10)
-	r.dispatch("news", 1, r.notification(vendors.ClassMarketing, 3*time.Hour))
-	r.dispatch("more news", 2, r.notification(vendors.ClassMarketing, 3*time.Hour))
+	r.dispatch("news", 1, r.notification(vendors.ClassMarketing, 48*time.Hour))
+	r.dispatch("more news", 2, r.notification(vendors.ClassMarketing, 48*time.Hour))
 	r.im("im", 1)
 	quota := func(after time.Duration) answer {
 		return answer{res: vendors.Result{Outcome: vendors.QuotaExhausted, RetryAfter: after}}
 	}
 	r.answer(0, quota(2*time.Hour))
-	r.wantFlying("more news im") // im passes the paused push of its binding
-	r.answer(0, quota(0))        // an hour, which is less
+	r.wantFlying("more news im")  // im passes the paused push of its binding
+	r.answer(0, quota(time.Hour)) // which is less
 	r.answer(0, accepted)
 	r.advance(2*time.Hour - 1)
 	r.wantFlying("")
 	r.advance(1)
 	r.wantFlying("news more news")
-	r.answer(0, quota(0))
-	r.replace(10)
-	r.wantFlying("more news news")
+	r.answer(0, quota(0)) // until midnight
+	r.answer(0, accepted)
+	r.replace(10) // the account is the same
+	r.wantFlying("")
+	r.advance(r.s.quota.end.Sub(r.now) - 1)
+	r.wantFlying("")
+	r.advance(1)
+	r.wantFlying("news")
 }
 
 func TestDeviceThrottleHoldsItsBindingOnly(t *testing.T) {

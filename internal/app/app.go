@@ -28,6 +28,7 @@ import (
 	"github.com/rouse-im/rouse/internal/failpoint"
 	"github.com/rouse-im/rouse/internal/gateway"
 	"github.com/rouse-im/rouse/internal/lease"
+	"github.com/rouse-im/rouse/internal/quota"
 	"github.com/rouse-im/rouse/storage"
 	"github.com/rouse-im/rouse/storage/seal"
 )
@@ -55,6 +56,7 @@ type Node struct {
 	ring    *seal.Ring
 	store   *storage.Store
 	catalog *catalog.Catalog
+	quotas  *quota.Book
 	lanes   *lane.Directory
 	shards  *shard.Set
 	gateway *gateway.Gateway
@@ -155,6 +157,9 @@ func (n *Node) startActors() (err error) {
 	}); err != nil {
 		return err
 	}
+	if n.quotas, err = quota.Open(n.store, time.Now()); err != nil {
+		return err
+	}
 	leases, err := lease.Open(n.store, n.o.Config.Lease.TTL, time.Now())
 	if err != nil {
 		return err
@@ -212,7 +217,7 @@ func (n *Node) startLanes(sys *actor.ActorSystem, apps *apps) {
 			apps.cache.Delete(c.App)
 			return
 		}
-		n.lanes.Put(c.App, c.Name, sender, laneOptions(c.Credential))
+		n.lanes.Put(c.App, c.Name, sender, laneOptions(c.App, c.Credential, n.quotas))
 		if _, was := apps.broken.LoadAndDelete(name); was {
 			apps.cache.Delete(c.App)
 		}

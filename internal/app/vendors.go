@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/rouse-im/rouse/actors/lane"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/vendors"
 	"github.com/rouse-im/rouse/vendors/apns"
@@ -92,6 +91,9 @@ func newSender(c *rousev1.Credential, receiptURL string) (vendors.Sender, error)
 
 // checkCredential says why a credential cannot be used, without a call to the vendor.
 func checkCredential(c *rousev1.Credential, receiptURL string) error {
+	if err := checkZone(c); err != nil {
+		return err
+	}
 	if v := vendorOf(c, receiptURL); v != nil {
 		return v.check()
 	}
@@ -108,16 +110,4 @@ func checkToken(c *rousev1.Credential, token string) error {
 		return fmt.Errorf("token: a token of notifier %q consists of %s", c.GetName(), v.form)
 	}
 	return nil
-}
-
-// fcmPerSecond is Google's default quota of a project, 600,000 a minute ("FCM
-// throttling and quotas", 2026), spread evenly. APNs documents no such limit.
-const fcmPerSecond = 10_000
-
-func laneOptions(c *rousev1.Credential) lane.Options {
-	o := lane.Options{PerSecond: float64(c.GetRatePerSecond()), QueueLimit: int(c.GetQueueLimit())}
-	if _, ok := c.GetVendor().(*rousev1.Credential_Fcm); ok && o.PerSecond == 0 {
-		o.PerSecond = fcmPerSecond
-	}
-	return o
 }

@@ -9,6 +9,54 @@ import (
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 )
 
+// A zone that nobody knows is refused with the field's name; the vendor's own and
+// what an operator sets are known.
+func TestQuotaZones(t *testing.T) {
+	credential := func(zone string) *rousev1.Credential {
+		return &rousev1.Credential{
+			Name: "n", DailyQuota: &rousev1.DailyQuota{TimeZone: zone},
+			Vendor: &rousev1.Credential_Meizu{Meizu: &rousev1.MeizuCredential{AppId: "1", AppSecret: "s"}},
+		}
+	}
+	for _, bad := range []string{"Mars/Olympus", "Local", "../etc/passwd"} {
+		if err := checkCredential(credential(bad), ""); err == nil || !strings.Contains(err.Error(), "daily_quota.time_zone") {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+	for zone, want := range map[string]string{"": "Asia/Shanghai", "UTC": "UTC", "America/New_York": "America/New_York"} {
+		if err := checkCredential(credential(zone), ""); err != nil {
+			t.Error(err)
+		}
+		if got := zoneOf(credential(zone)).String(); got != want {
+			t.Errorf("%q is %s, want %s", zone, got, want)
+		}
+	}
+}
+
+// Every vendor has its limits: none counts for two accounts as one.
+func TestEveryVendorHasAnAccount(t *testing.T) {
+	kinds := (&rousev1.Credential{}).ProtoReflect().Descriptor().Oneofs().ByName("vendor").Fields()
+	for i := range kinds.Len() {
+		kind := kinds.Get(i)
+		accounts := map[string]bool{}
+		for _, text := range []string{"1", "2"} {
+			c := (&rousev1.Credential{Name: "n"}).ProtoReflect()
+			v := c.NewField(kind).Message()
+			fields := v.Descriptor().Fields()
+			for j := range fields.Len() {
+				if f := fields.Get(j); f.Kind() == protoreflect.StringKind && !f.IsMap() {
+					v.Set(f, protoreflect.ValueOfString(text))
+				}
+			}
+			c.Set(kind, protoreflect.ValueOfMessage(v))
+			accounts[limitsOf(c.Interface().(*rousev1.Credential)).account] = true
+		}
+		if len(accounts) != 2 || accounts[""] {
+			t.Errorf("%s: accounts %v", kind.Name(), accounts)
+		}
+	}
+}
+
 // Every vendor that the contract offers is known here: an empty credential of
 // it is refused with the name of a field, not as unknown.
 func TestEveryVendorIsKnown(t *testing.T) {

@@ -17,7 +17,7 @@ var pure = []struct {
 	shell []string
 }{
 	{dir: "actors/user", shell: []string{"actor.go", "metrics.go", "notify.go", "restore.go", "shell.go"}},
-	{dir: "actors/lane", only: []string{"state.go", "queue.go", "breaker.go", "backoff.go", "pace.go"}},
+	{dir: "actors/lane", only: []string{"state.go", "queue.go", "breaker.go", "backoff.go", "pace.go", "quota.go", "midnight.go"}},
 }
 
 // impure imports: "p/..." means p and all below. Values that live below

@@ -1,0 +1,108 @@
+package app
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+	_ "time/tzdata" // zones must be known where the system has none
+
+	"github.com/rouse-im/rouse/actors/lane"
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/internal/quota"
+)
+
+// china is where the day of the vendors of Chinese phones begins.
+const china = "Asia/Shanghai"
+
+// fcmPerSecond is Google's default quota of a project, 600,000 a minute ("FCM
+// throttling and quotas", 2026), spread evenly. APNs documents no such limit.
+const fcmPerSecond = 10_000
+
+// limits are what a vendor documents of its bounds, and whose they are.
+type limits struct {
+	// account names the vendor's account that the credential is of.
+	account string
+	// zone of the vendor's midnight; empty = UTC.
+	zone string
+	// probe is how often a quota that the vendor called used up is asked for again
+	// before midnight. vivo cuts the quota of who does, and OPPO tells to stop for
+	// the day: there it is never.
+	probe time.Duration
+	// perSecond is the documented rate; 0 = none is.
+	perSecond float64
+}
+
+// limitsOf lists the vendors' bounds; docs/vendors has the sources.
+func limitsOf(c *rousev1.Credential) limits {
+	switch v := c.GetVendor().(type) {
+	case *rousev1.Credential_Apns:
+		return limits{account: v.Apns.GetBundleId(), probe: time.Hour}
+	case *rousev1.Credential_Fcm:
+		return limits{account: digest(v.Fcm.GetServiceAccountJson()), probe: time.Hour, perSecond: fcmPerSecond}
+	case *rousev1.Credential_Huawei:
+		return limits{account: v.Huawei.GetAppId(), zone: china, probe: time.Hour}
+	case *rousev1.Credential_Harmony:
+		account := v.Harmony.GetProjectId()
+		if account == "" {
+			account = digest(v.Harmony.GetServiceAccountJson())
+		}
+		return limits{account: account, zone: china, probe: time.Hour}
+	case *rousev1.Credential_Xiaomi:
+		return limits{account: v.Xiaomi.GetPackageName(), zone: china, probe: time.Hour}
+	case *rousev1.Credential_Oppo:
+		return limits{account: v.Oppo.GetAppKey(), zone: china}
+	case *rousev1.Credential_Honor:
+		return limits{account: v.Honor.GetAppId(), zone: china, probe: time.Hour}
+	case *rousev1.Credential_Vivo:
+		return limits{account: v.Vivo.GetAppId(), zone: china}
+	case *rousev1.Credential_Meizu:
+		return limits{account: v.Meizu.GetAppId(), zone: china, probe: time.Hour}
+	}
+	return limits{}
+}
+
+// digest names an account whose own name is inside a secret file. Another key of
+// the same account counts as another account.
+func digest(file string) string {
+	sum := sha256.Sum256([]byte(file))
+	return hex.EncodeToString(sum[:16])
+}
+
+// checkZone says why the zone of a credential's quota is not one.
+func checkZone(c *rousev1.Credential) error {
+	name := c.GetDailyQuota().GetTimeZone()
+	if _, err := time.LoadLocation(name); err != nil || name == "Local" {
+		return fmt.Errorf(`daily_quota.time_zone: %q is not an IANA time zone, such as "Asia/Shanghai"`, name)
+	}
+	return nil
+}
+
+// zoneOf is where the vendor's day of a credential begins.
+func zoneOf(c *rousev1.Credential) *time.Location {
+	name := c.GetDailyQuota().GetTimeZone()
+	if name == "" {
+		name = limitsOf(c).zone
+	}
+	zone, err := time.LoadLocation(name)
+	if err != nil { // one that was stored by a version that knew it
+		return time.UTC
+	}
+	return zone
+}
+
+// laneOptions are what an operator set, with the vendor's limits where he did not.
+func laneOptions(app string, c *rousev1.Credential, book *quota.Book) lane.Options {
+	l, q := limitsOf(c), c.GetDailyQuota()
+	o := lane.Options{
+		PerSecond: float64(c.GetRatePerSecond()), QueueLimit: int(c.GetQueueLimit()),
+		Quota: lane.Quota{
+			Limits: [quota.Classes]uint64{q.GetCall(), q.GetIm(), q.GetSystem(), q.GetMarketing()},
+			Zone:   zoneOf(c), Probe: l.probe, Account: book.Account(app, c.GetName(), l.account),
+		},
+	}
+	if o.PerSecond == 0 {
+		o.PerSecond = l.perSecond
+	}
+	return o
+}
