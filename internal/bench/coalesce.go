@@ -7,7 +7,6 @@ import (
 	"time"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
-	"github.com/rouse-im/rouse/vendors/fake"
 )
 
 // groupRecipients is the most that one message event names.
@@ -60,7 +59,7 @@ func (s *squad) stop() error {
 	return errors.Join(errs...)
 }
 
-// call is one message to the first users of the group, in as many events as it takes.
+// message is one message to the first users of the group, in as many events as it takes.
 func (s *squad) message(ctx context.Context, users int) error {
 	s.sent++
 	id := fmt.Sprintf("message-%09d", s.sent)
@@ -78,59 +77,41 @@ func (s *squad) message(ctx context.Context, users int) error {
 
 // reached is what one message to the whole group cost.
 type reached struct {
-	took
-	perRequest float64 // pushes
+	Reached
+	cpu time.Duration // of the engine's process, for one push
 }
 
-// all measures one message, from its way into the engine to the last push at the vendor.
+// all measures one message to the whole group.
 func (s *squad) all(ctx context.Context, coalesce bool) (x reached, err error) {
 	if err := s.node.put(ctx, hmsCredential(&s.vendor, coalesce, 0)); err != nil {
 		return x, err
 	}
 	// A few pushes bring the access token and the connections.
-	few := min(s.users, 4*fewStreams)
-	if err := s.await(few, func() error { return s.message(ctx, few) }, nil); err != nil {
+	if _, err := s.reach(ctx, min(s.users, 4*fewStreams)); err != nil {
 		return x, err
 	}
 	var before, after time.Duration
 	if err := s.node.call("Settled", Nothing{}, &before); err != nil {
 		return x, err
 	}
-	var requests int64
-	start := time.Now()
-	err = s.await(s.users, func() error { return s.message(ctx, s.users) }, func(a, b *fake.HuaweiStats, last time.Time) {
-		x.rate = float64(s.users) / last.Sub(start).Seconds()
-		requests = b.Requests - a.Requests
-	})
-	if err != nil {
+	if x.Reached, err = s.reach(ctx, s.users); err != nil {
 		return x, err
 	}
-	x.perRequest = float64(s.users) / float64(max(1, requests))
 	err = s.node.call("Settled", Nothing{}, &after)
 	x.cpu = (after - before) / time.Duration(s.users)
 	return x, err
 }
 
-// await does work that brings so many pushes to the vendor, and waits for them.
-func (s *squad) await(pushes int, work func() error, seen func(before, after *fake.HuaweiStats, last time.Time)) error {
-	var before, after fake.HuaweiStats
-	var last time.Time
-	if err := s.fake.call("Stats", Nothing{}, &before); err != nil {
-		return err
+// reach sends one message and waits until the vendor has a push for each user.
+func (s *squad) reach(ctx context.Context, users int) (x Reached, err error) {
+	if err := s.fake.call("Begin", Nothing{}, &Nothing{}); err != nil {
+		return x, err
 	}
-	if err := work(); err != nil {
-		return err
+	if err := s.message(ctx, users); err != nil {
+		return x, err
 	}
-	if err := s.fake.call("Await", before.Accepted+int64(pushes), &last); err != nil {
-		return err
-	}
-	if err := s.fake.call("Stats", Nothing{}, &after); err != nil {
-		return err
-	}
-	if seen != nil {
-		seen(&before, &after, last)
-	}
-	return nil
+	err = s.fake.call("Reached", users, &x)
+	return x, err
 }
 
 // groups: a message to a large group, with many tokens in a call and with one.
@@ -157,8 +138,8 @@ func groups(ctx context.Context, r *runner) (err error) {
 			if err != nil {
 				return err
 			}
-			one, many, ratio = append(one, o.rate), append(many, m.rate), append(ratio, m.rate/o.rate)
-			cpuOne, cpuMany, size = append(cpuOne, micros(o.cpu)), append(cpuMany, micros(m.cpu)), append(size, m.perRequest)
+			one, many, ratio = append(one, o.PerSecond), append(many, m.PerSecond), append(ratio, m.PerSecond/o.PerSecond)
+			cpuOne, cpuMany, size = append(cpuOne, micros(o.cpu)), append(cpuMany, micros(m.cpu)), append(size, m.PerRequest)
 		}
 		var goal *Reach
 		if latency > 0 {

@@ -3,7 +3,7 @@ package bench
 import (
 	"errors"
 	"net"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
@@ -23,7 +23,17 @@ const (
 type huawei struct {
 	process
 	fake *fake.Huawei
-	last atomic.Int64 // unix ns of the last push taken
+
+	mu    sync.Mutex
+	begun passage
+}
+
+// passage is what was taken since Begin.
+type passage struct {
+	first, last time.Time
+	lead        string // id of the first request, which began before the first push
+	led, pushes int    // pushes of it, and of all
+	requests    int64  // before
 }
 
 // Start listens; beyond perSecond tokens it answers that it is too much.
@@ -38,7 +48,7 @@ func (h *huawei) Start(perSecond int, to *Vendor) error {
 	}
 	h.fake = fake.NewHuawei(fake.HuaweiOptions{
 		Cert: cert, AnyDevice: true, MaxDevices: 1, KeepPerDevice: 1, PerSecond: perSecond,
-		OnPush: func(p fake.HuaweiPush) { h.last.Store(p.At.UnixNano()) },
+		OnPush: h.taken,
 	})
 	h.fake.AddApp(huaweiApp, huaweiSecret)
 	go h.serve(l)
@@ -64,10 +74,46 @@ func (h *huawei) Stats(_ Nothing, s *fake.HuaweiStats) error {
 	return nil
 }
 
-// Await answers when the last of so many pushes since the start was taken.
-func (h *huawei) Await(accepted int64, at *time.Time) error {
-	_, err := await(func() bool { return h.fake.Stats().Accepted >= accepted })
-	*at = time.Unix(0, h.last.Load())
+func (h *huawei) taken(p fake.HuaweiPush) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	b := &h.begun
+	if b.pushes == 0 {
+		b.first, b.lead = p.At, p.RequestID
+	}
+	if p.RequestID == b.lead {
+		b.led++
+	}
+	b.pushes++
+	b.last = p.At
+}
+
+// Begin forgets the pushes before.
+func (h *huawei) Begin(Nothing, *Nothing) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.begun = passage{requests: h.fake.Stats().Requests}
+	return nil
+}
+
+// Reached is how pushes came.
+type Reached struct {
+	PerSecond  float64 // from the first to the last; those of the first request do not count
+	PerRequest float64
+}
+
+// Reached answers when so many pushes have come since Begin.
+func (h *huawei) Reached(pushes int, x *Reached) error {
+	_, err := await(func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.begun.pushes >= pushes
+	})
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	b := &h.begun
+	x.PerSecond = float64(b.pushes-b.led) / max(b.last.Sub(b.first), time.Millisecond).Seconds()
+	x.PerRequest = float64(b.pushes) / float64(max(1, h.fake.Stats().Requests-b.requests))
 	return err
 }
 
