@@ -22,6 +22,8 @@ type Envelope struct {
 	App, User string
 	// Node owns the session that a PresenceEvent reports.
 	Node Node
+	// Stopped: the app's hook wants no push of the MessageEvent for this user.
+	Stopped bool
 	// Command is one of the rouse.v1 events and user-scoped requests.
 	Command proto.Message
 	// Done is called exactly once, after the command's effects are durable or

@@ -12,6 +12,8 @@
 //	o shard due(u64 unix ms) app 0 user 0 msg   outbox: pushes of one message not ended
 //	r shard day(u16 unix day) app 0 user 0 msg  outcome record, expired a day at a time
 //	t shard sum(16 bytes)                       owner of a push token
+//	w shard app 0 at(u64 unix ms) stage(u8) user 0 msg 0 device 0 notifier
+//	                                            event that a webhook is to be told
 //	x shard kind(u8) sum(16 bytes)              intent towards another shard, until acknowledged
 //	c 0 kind(u8) part 0 part 0 ...              catalogue: apps, credentials, API keys, leases, quotas
 //

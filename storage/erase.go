@@ -2,14 +2,17 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
 // EraseUser returns the mutations that delete a user's record, his outcomes of
-// the days fromDay..toDay (both included) and his outbox. Propose them to his
+// the days fromDay..toDay (both included), his outbox, and what webhooks are yet
+// to be told of him. Propose them to his
 // shard, in several entries if they are many, from its only writer; token
 // owners and intents are named by his record and are the caller's to delete.
-// It reads the shard's whole outbox.
+// It reads the shard's whole outbox, and all that the app's webhooks are to be
+// told of the shard.
 func (s *Store) EraseUser(app, user string, fromDay, toDay uint16) ([]Mutation, error) {
 	shard := s.ShardOf(app, user)
 	ms := []Mutation{{Op: Delete, Key: AppendUserKey(nil, shard, app, user)}}
@@ -17,21 +20,28 @@ func (s *Store) EraseUser(app, user string, fromDay, toDay uint16) ([]Mutation, 
 		ms = append(ms, UserOutcomes(shard, uint16(day), app, user).Delete())
 	}
 	var bad error
-	err := s.Scan(OutboxRange(shard), func(key, _ []byte) bool {
-		k, err := ParseOutboxKey(key)
-		if err != nil {
-			bad = err
-			return false
-		}
-		if k.App == app && k.User == user {
+	drop := func(key []byte, of string, err error) bool {
+		bad = err
+		if err == nil && of == user {
 			ms = append(ms, Mutation{Op: Delete, Key: append([]byte(nil), key...)})
 		}
-		return true
-	})
-	if err == nil {
-		err = bad
+		return err == nil
 	}
-	return ms, err
+	err := s.Scan(OutboxRange(shard), func(key, _ []byte) bool {
+		k, err := ParseOutboxKey(key)
+		if err == nil && k.App != app {
+			return true
+		}
+		return drop(key, k.User, err)
+	})
+	if err = errors.Join(err, bad); err != nil {
+		return ms, err
+	}
+	err = s.Scan(TellingRange(shard, app), func(key, _ []byte) bool {
+		k, err := ParseTellingKey(key)
+		return drop(key, k.User, err)
+	})
+	return ms, errors.Join(err, bad)
 }
 
 // Compact rewrites the tables that hold what the committed mutations deleted,

@@ -13,11 +13,12 @@ const (
 	familyOutcome   = 'r'
 	familyToken     = 't'
 	familyIntent    = 'x'
+	familyTelling   = 'w'
 	familyCatalogue = 'c'
 )
 
 // shardFamilies are the families that a user shard owns, in key order.
-const shardFamilies = "ortux"
+const shardFamilies = "ortuwx"
 
 const headBytes = 3 // family letter and shard
 
@@ -40,6 +41,13 @@ func AppendOutcomeKey(dst []byte, k OutcomeKey) []byte {
 	dst = appendHead(dst, familyOutcome, k.Shard)
 	dst = binary.BigEndian.AppendUint16(dst, k.Day)
 	return appendNames(dst, k.App, k.User, k.Message)
+}
+
+// AppendTellingKey appends the key of an event that a webhook is to be told.
+func AppendTellingKey(dst []byte, k TellingKey) []byte {
+	dst = appendNames(appendHead(dst, familyTelling, k.Shard), k.App)
+	dst = binary.BigEndian.AppendUint64(append(dst, 0), k.AtMilli)
+	return appendNames(append(dst, k.Stage), k.User, k.Message, k.Device, k.Notifier)
 }
 
 // AppendTokenKey appends the key of a token's owner record.

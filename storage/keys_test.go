@@ -28,6 +28,7 @@ func TestGoldenKeys(t *testing.T) {
 	show("user escaped", AppendUserKey(nil, 1, "a\x00p", "\x01n"))
 	show("outbox", AppendOutboxKey(nil, OutboxKey{0x0102, 1_795_392_000_000, "app", "ann", "m1"}))
 	show("outcome", AppendOutcomeKey(nil, OutcomeKey{0x0102, 20780, "app", "ann", "m1"}))
+	show("telling", AppendTellingKey(nil, TellingKey{0x0102, "app", 1_795_392_000_000, 1, "ann", "m1", "phone", "apns"}))
 	show("token", AppendTokenKey(nil, 0x0102, ascending))
 	show("intent", AppendIntentKey(nil, 0x0102, 'c', ascending))
 	show("catalogue", AppendCatalogueKey(nil, 'k', "app", "credential"))
@@ -36,6 +37,7 @@ func TestGoldenKeys(t *testing.T) {
 	between("OutboxRange", OutboxRange(1))
 	between("TokenRange", TokenRange(1))
 	between("IntentRange", IntentRange(1024))
+	between("TellingRange", TellingRange(1, "app"))
 	between("OutcomeDays", OutcomeDays(1, 20780, 20781))
 	between("UserOutcomes", UserOutcomes(1, 20780, "app", "ann"))
 	between("CatalogueRange", CatalogueRange('k'))
@@ -96,6 +98,11 @@ func TestKeysRoundTripInOrder(t *testing.T) {
 		if same := a.App == b.App && a.User == b.User; UserOutcomes(r.Shard, r.Day, b.App, b.User).Contains(kr) != same {
 			t.Fatalf("outcomes of %q %q contain those of %q %q: %v", b.App, b.User, a.App, a.User, !same)
 		}
+		w := TellingKey{Shard: a.Shard, App: a.App, AtMilli: a.DueMilli, Stage: 1, User: a.User, Message: a.Message, Device: b.User, Notifier: b.Message}
+		kw := AppendTellingKey(nil, w)
+		if got, err := ParseTellingKey(kw); err != nil || got != w || TellingRange(a.Shard, b.App).Contains(kw) != (a.App == b.App) {
+			t.Fatalf("%+v came back as %+v, %v", w, got, err)
+		}
 		shard, app, user, err := ParseUserKey(AppendUserKey(nil, a.Shard, a.App, a.User))
 		if err != nil || shard != a.Shard || app != a.App || user != a.User {
 			t.Fatalf("%+v came back as %d %q %q, %v", a, shard, app, user, err)
@@ -131,7 +138,9 @@ func TestRangesHoldTheirKeys(t *testing.T) {
 		end := OutcomeKey{Shard: shard, Day: 1<<16 - 2, App: "\xff", User: "\xff", Message: "\xff"}
 		keys := [][]byte{
 			AppendOutboxKey(nil, box), AppendOutcomeKey(nil, end), AppendTokenKey(nil, shard, Sum{0xff}),
-			AppendUserKey(nil, shard, "\xff", "\xff"), AppendIntentKey(nil, shard, 0xff, Sum{0xff}),
+			AppendUserKey(nil, shard, "\xff", "\xff"),
+			AppendTellingKey(nil, TellingKey{Shard: shard, App: "\xff", AtMilli: 1<<64 - 1, Stage: 0xff, User: "\xff"}),
+			AppendIntentKey(nil, shard, 0xff, Sum{0xff}),
 		}
 		if !OutcomeDays(shard, 0, end.Day+1).Contains(keys[1]) || OutcomeDays(shard, 0, end.Day).Contains(keys[1]) {
 			t.Errorf("shard %d: day bounds are off", shard)
@@ -167,6 +176,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(AppendUserKey(nil, 1, "a\x00", "b\x01"))
 	f.Add(AppendOutboxKey(nil, OutboxKey{1, 2, "a", "b", "c"}))
 	f.Add(AppendOutcomeKey(nil, OutcomeKey{1, 2, "a", "b", "c"}))
+	f.Add(AppendTellingKey(nil, TellingKey{1, "a", 2, 3, "b", "c", "d", "e"}))
 	f.Add(AppendTokenKey(nil, 1, ascending))
 	f.Add(AppendIntentKey(nil, 1, 2, ascending))
 	f.Add(AppendCatalogueKey(nil, 1, "a", "b"))
@@ -189,6 +199,8 @@ func FuzzParse(f *testing.F) {
 		check("outbox", err, func() []byte { return AppendOutboxKey(nil, box) })
 		end, err := ParseOutcomeKey(key)
 		check("outcome", err, func() []byte { return AppendOutcomeKey(nil, end) })
+		told, err := ParseTellingKey(key)
+		check("telling", err, func() []byte { return AppendTellingKey(nil, told) })
 		shard, sum, err := ParseTokenKey(key)
 		check("token", err, func() []byte { return AppendTokenKey(nil, shard, sum) })
 		shard, kind, sum, err := ParseIntentKey(key)

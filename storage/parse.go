@@ -24,6 +24,16 @@ type OutcomeKey struct {
 	Message string
 }
 
+// TellingKey names an event that a webhook is to be told.
+type TellingKey struct {
+	Shard   uint16
+	App     string
+	AtMilli uint64 // when it happened, unix milliseconds
+	Stage   byte   // belongs to the caller
+	// What it is about; Device and Notifier may be empty.
+	User, Message, Device, Notifier string
+}
+
 // ParseUserKey undoes AppendUserKey; any other key is ErrBadKey.
 func ParseUserKey(key []byte) (shard uint16, app, user string, err error) {
 	shard, rest, ok := cutHead(key, familyUser)
@@ -57,6 +67,22 @@ func ParseOutcomeKey(key []byte) (OutcomeKey, error) {
 	return OutcomeKey{
 		Shard: shard, Day: binary.BigEndian.Uint16(rest),
 		App: names[0], User: names[1], Message: names[2],
+	}, nil
+}
+
+// ParseTellingKey undoes AppendTellingKey; any other key is ErrBadKey.
+func ParseTellingKey(key []byte) (TellingKey, error) {
+	const fixed = 8 + 1 // time and stage
+	shard, rest, ok := cutHead(key, familyTelling)
+	app, rest, found := bytes.Cut(rest, separator)
+	var first [1]string
+	var names [4]string
+	if !ok || !found || len(rest) < fixed || !cutNames(app, first[:]) || !cutNames(rest[fixed:], names[:]) {
+		return TellingKey{}, badKey("telling", key)
+	}
+	return TellingKey{
+		Shard: shard, App: first[0], AtMilli: binary.BigEndian.Uint64(rest), Stage: rest[8],
+		User: names[0], Message: names[1], Device: names[2], Notifier: names[3],
 	}, nil
 }
 

@@ -28,6 +28,13 @@ func TokenRange(shard uint16) Range { return family(familyToken, shard) }
 // IntentRange is all intents of a shard.
 func IntentRange(shard uint16) Range { return family(familyIntent, shard) }
 
+// TellingRange is what webhooks of one app are to be told, of one shard, the
+// oldest first.
+func TellingRange(shard uint16, app string) Range {
+	lo := append(appendNames(appendHead(nil, familyTelling, shard), app), 0)
+	return Range{Lo: lo, Hi: successor(lo)}
+}
+
 // OutcomeDays is the outcome records of a shard with fromDay <= day < toDay.
 func OutcomeDays(shard, fromDay, toDay uint16) Range {
 	lo := appendHead(nil, familyOutcome, shard)

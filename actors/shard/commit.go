@@ -115,6 +115,9 @@ func (a *Actor) finish(c actor.Context, steps []*user.Step) {
 			a.set.wipe(s.Mutations)
 		}
 		a.startIntents(s)
+		if s.Tells && a.o.User.Told != nil {
+			a.o.User.Told(s.App)
+		}
 		if s.Done != nil {
 			s.Done(s.Reply)
 		}

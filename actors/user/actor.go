@@ -29,7 +29,10 @@ type Deps struct {
 	// App returns nil when there is no such app.
 	App func(id string) *App
 	// Live tells whether the run of an IM node holds its lease.
-	Live   func(app, node string, incarnation uint64, now time.Time) bool
+	Live func(app, node string, incarnation uint64, now time.Time) bool
+	// Told says that events for the webhook of an app are on disk; it must not
+	// block. nil when there is nobody to tell them.
+	Told   func(app string)
 	Logger *slog.Logger
 	// Mailbox is how many commands of one user may wait; 0 = DefaultMailbox.
 	Mailbox int
@@ -97,6 +100,7 @@ type Step struct {
 	Due     time.Time
 	SetsDue bool
 	Erased  bool
+	Tells   bool // among the mutations are events for a webhook
 	Done    func(actors.Reply)
 	Reply   actors.Reply
 }

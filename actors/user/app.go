@@ -29,6 +29,7 @@ type App struct {
 	AllBindings          bool
 	NoBadge              bool
 	Notifiers            map[string]Notifier
+	Telling              Telling
 }
 
 // NewApp fills in the defaults of the settings.

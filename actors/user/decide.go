@@ -20,6 +20,8 @@ type (
 		*rousev1.MessageEvent
 		// Seen: it was decided before.
 		Seen bool
+		// Stopped: the app's hook wants no push.
+		Stopped bool
 	}
 	// Bind is a BindTokenRequest whose token was sealed.
 	Bind struct {

@@ -57,7 +57,7 @@ func (s *State) judge(c Message, e *Env) (p *Pending, raise []int) {
 	reason := gate(m, e)
 	if reason == 0 {
 		e.Trail.look(stepCount, 0, "", yes("counts", !uncounted(m, e)), num("devices_raised", len(raise)))
-		reason = s.recipient(m, e)
+		reason = s.recipient(c, e)
 	}
 	if reason != 0 {
 		s.suppressAll(p, reason)
@@ -121,7 +121,7 @@ func sizeGate(m *rousev1.MessageEvent, e *Env) rousev1.Reason {
 
 // recipient tells why the user is not woken, wherever he is; 0 = he may be. An
 // unknown user comes before the sender's off switch: nothing can be said of him.
-func (s *State) recipient(m *rousev1.MessageEvent, e *Env) rousev1.Reason {
+func (s *State) recipient(m Message, e *Env) rousev1.Reason {
 	var r rousev1.Reason
 	if !s.Known {
 		r = rousev1.Reason_REASON_NO_USER
@@ -129,10 +129,13 @@ func (s *State) recipient(m *rousev1.MessageEvent, e *Env) rousev1.Reason {
 	if e.Trail.look(stepUser, r, "", yes("known", s.Known), num("devices", len(s.Devices))) != 0 {
 		return r
 	}
-	if m.GetIgnorePush() {
+	switch {
+	case m.GetIgnorePush():
 		r = rousev1.Reason_REASON_IGNORED_BY_SENDER
+	case m.Stopped:
+		r = rousev1.Reason_REASON_STOPPED_BY_HOOK
 	}
-	return e.Trail.look(stepIgnore, r, "", yes("ignore_push", m.GetIgnorePush()))
+	return e.Trail.look(stepIgnore, r, "", yes("ignore_push", m.GetIgnorePush()), yes("stopped_by_hook", m.Stopped))
 }
 
 func inGroup(m *rousev1.MessageEvent) bool {

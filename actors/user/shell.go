@@ -66,7 +66,7 @@ func (a *Actor) onEnvelope(c actor.Context, m *actors.Envelope) {
 			m.Done(internal("the store cannot be read"))
 			return
 		}
-		a.step(c, Message{MessageEvent: cmd, Seen: seen}, m.Done)
+		a.step(c, Message{MessageEvent: cmd, Seen: seen, Stopped: m.Stopped}, m.Done)
 	case *rousev1.PresenceEvent:
 		a.step(c, Presence{PresenceEvent: cmd, Node: m.Node}, m.Done)
 	case *rousev1.BindTokenRequest:
@@ -130,8 +130,10 @@ func (a *Actor) step(c actor.Context, cmd any, done func(actors.Reply)) {
 			return
 		}
 	}
+	over := a.endings(t, cmd, &d)
 	t.state.Apply(d.Events)
 	if !d.Erase {
+		a.tellEnded(t, over, s)
 		a.persist(t, &d, s)
 	}
 	a.effects(t, &d, s)

@@ -29,6 +29,7 @@ import (
 	"github.com/rouse-im/rouse/internal/gateway"
 	"github.com/rouse-im/rouse/internal/lease"
 	"github.com/rouse-im/rouse/internal/quota"
+	"github.com/rouse-im/rouse/internal/webhook"
 	"github.com/rouse-im/rouse/storage"
 	"github.com/rouse-im/rouse/storage/seal"
 )
@@ -173,9 +174,16 @@ func (n *Node) startActors() (err error) {
 	n.later("actor system", func(context.Context) error { sys.Shutdown(); return nil })
 	apps := &apps{catalog: n.catalog}
 	n.startLanes(sys, apps)
+	teller, err := webhook.NewTeller(webhook.Options{
+		Store: n.store, Caller: webhook.NewCaller(), Hooks: apps.hooks, Apps: apps.ids, Channel: apps.channel, Logger: n.log, Metrics: n.registry,
+	})
+	if err != nil {
+		return err
+	}
+	n.later("webhooks", func(context.Context) error { teller.Close(); return nil })
 	n.shards, err = shard.Start(sys, shard.Options{
 		User: &user.Deps{
-			Store: n.store, Ring: n.ring, Lanes: n.lanes, App: apps.get, Live: leases.Live, Logger: n.log,
+			Store: n.store, Ring: n.ring, Lanes: n.lanes, App: apps.get, Live: leases.Live, Told: teller.Wake, Logger: n.log,
 			Mailbox: n.o.Config.Users.Mailbox,
 		},
 		Propose: n.store.Propose, IdleAfter: n.o.Config.Users.PassivateAfter, Mailbox: n.o.Config.Users.ShardMailbox,
@@ -191,7 +199,7 @@ func (n *Node) startActors() (err error) {
 		n.shards.Stop()
 		return err
 	})
-	return n.listen(leases)
+	return n.listen(leases, teller)
 }
 
 // receiptURL is the public address that vendors report to on the pushes of a

@@ -44,6 +44,54 @@ func (a *apps) get(id string) *user.App {
 			to.Notifiers[name] = n
 		}
 	}
+	hooks := from.Webhooks()
+	to.Telling = user.Telling{Outcomes: hooks.GetOutcomeUrl() != "", Accepted: hooks.GetAccepted(), Receipts: hooks.GetReceipts()}
 	a.cache.Store(id, &translated{from: from, to: to})
 	return to
+}
+
+// hooks are the webhooks of an app; nil when there is no such app.
+func (a *apps) hooks(id string) *rousev1.Webhooks {
+	app, ok := a.catalog.App(id)
+	if !ok {
+		return nil
+	}
+	return app.Webhooks()
+}
+
+func (a *apps) ids() (all []string) {
+	for _, app := range a.catalog.Apps() {
+		all = append(all, app.ID())
+	}
+	return all
+}
+
+// channel is the vendor of a credential in the words of Easemob's callback.
+func (a *apps) channel(app, notifier string) string {
+	from, ok := a.catalog.App(app)
+	if !ok {
+		return ""
+	}
+	c, _ := from.Credential(notifier)
+	switch c.GetVendor().(type) {
+	case *rousev1.Credential_Apns:
+		return "APNS"
+	case *rousev1.Credential_Fcm:
+		return "ANDROID"
+	case *rousev1.Credential_Huawei:
+		return "HUAWEI"
+	case *rousev1.Credential_Harmony:
+		return "HARMONY"
+	case *rousev1.Credential_Xiaomi:
+		return "XIAOMI"
+	case *rousev1.Credential_Oppo:
+		return "OPPO"
+	case *rousev1.Credential_Honor:
+		return "HONOR"
+	case *rousev1.Credential_Vivo:
+		return "VIVO"
+	case *rousev1.Credential_Meizu:
+		return "MEIZU"
+	}
+	return ""
 }

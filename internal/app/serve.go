@@ -12,12 +12,13 @@ import (
 	"github.com/rouse-im/rouse/internal/config"
 	"github.com/rouse-im/rouse/internal/gateway"
 	"github.com/rouse-im/rouse/internal/lease"
+	"github.com/rouse-im/rouse/internal/webhook"
 	"github.com/rouse-im/rouse/storage/seal"
 )
 
 var errNotReady = errors.New("the node is starting or draining")
 
-func (n *Node) listen(leases *lease.Table) error {
+func (n *Node) listen(leases *lease.Table, teller *webhook.Teller) error {
 	c := n.o.Config
 	tls, err := serverTLS(c.TLS)
 	if err != nil {
@@ -34,6 +35,7 @@ func (n *Node) listen(leases *lease.Table) error {
 	n.grpc, n.http = grpc.Addr(), http.Addr()
 	n.gateway, err = gateway.New(gateway.Options{
 		GRPC: grpc, HTTP: http, TLS: tls, Catalog: n.catalog, Leases: leases, Router: n.shards.Route,
+		BeforePush: teller.Caller.Before, CheckWebhooks: webhook.Validate, WebhooksQueued: teller.Queued,
 		Writable: n.store.Writable, CheckToken: checkToken, Registry: n.registry, Logger: n.log,
 		Ready: func() error {
 			if !n.ready.Load() {

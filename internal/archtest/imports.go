@@ -31,6 +31,7 @@ var layers = []layer{
 	{"storage", []string{"api/rouse/v1", "storage/...", "internal/failpoint"}, "storage keeps records and decides nothing"},
 	{"internal/catalog", []string{"api/rouse/v1", "storage/...", "vendors"}, "apps and credentials are read by actors and edges, and know neither"},
 	{"internal/reason", []string{"api/rouse/v1"}, "words for the contract's reasons know nothing of who says them"},
+	{"internal/webhook", []string{"api/rouse/v1", "storage", "internal/reason"}, "calls to apps read what users left in the store, and know no actor"},
 	{"internal/failpoint", nil, "a place to crash at knows nothing of who passes it"},
 	{"actors", []string{"api/rouse/v1"}, "messages between actors are plain data"},
 	{"internal/lease", []string{"api/rouse/v1", "actors", "storage/..."}, "liveness of IM nodes is a fact that actors read, and knows no actor"},

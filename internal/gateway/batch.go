@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -66,9 +67,23 @@ func (g *Gateway) submit(b *batch, app string, node actors.Node, events []*rouse
 	b.events = make([]verdict, len(events))
 	total := 0
 	refused := g.refuseAll(now)
+	var hooks []hooked
+	if refused == nil {
+		if hooks = g.askBefore(app, events, now); hooks != nil {
+			events = slices.Clone(events)
+		}
+	}
 	for i, e := range events {
 		v := &b.events[i]
-		if v.refused = refused; refused == nil {
+		v.refused = refused
+		if hooks != nil {
+			v.refused = hooks[i].refused
+			if hooks[i].event != nil {
+				e = hooks[i].event
+				events[i] = e
+			}
+		}
+		if v.refused == nil {
 			if v.refused = g.checkEvent(e, now); v.refused == nil && total+recipients(e) > maxDeliveries {
 				v.refused = g.tooWide
 			}
@@ -91,6 +106,9 @@ func (g *Gateway) submit(b *batch, app string, node actors.Node, events []*rouse
 			next++
 			d.batch = b
 			d.envelope = actors.Envelope{App: app, User: recipient(e, n), Node: node, Command: command, Done: d.done}
+			if hooks != nil {
+				d.envelope.Stopped = hooks[i].stops(d.envelope.User)
+			}
 			g.Router(&d.envelope)
 		}
 	}

@@ -42,6 +42,12 @@ type Options struct {
 	// CheckToken tells why a token cannot be one of the credential's vendor; its
 	// error does not show the token.
 	CheckToken func(c *rousev1.Credential, token string) error
+	// BeforePush asks an app's hook about a message; it ends in bounded time.
+	BeforePush func(ctx context.Context, app string, w *rousev1.Webhooks, m *rousev1.MessageEvent) (*rousev1.BeforePushAnswer, error)
+	// CheckWebhooks tells why webhooks cannot be used.
+	CheckWebhooks func(*rousev1.Webhooks) error
+	// WebhooksQueued counts the events that wait for an app's webhook.
+	WebhooksQueued func(app string) (uint64, error)
 	// Ready tells why the node cannot serve yet, or no longer.
 	Ready func() error
 	// Registry takes the metrics of the gateway, and is what /metrics shows.
@@ -60,7 +66,9 @@ type Options struct {
 func (o *Options) setDefaults() error {
 	for name, missing := range map[string]bool{
 		"GRPC": o.GRPC == nil, "HTTP": o.HTTP == nil, "Catalog": o.Catalog == nil, "Leases": o.Leases == nil, "Router": o.Router == nil,
-		"Writable": o.Writable == nil, "CheckToken": o.CheckToken == nil, "Ready": o.Ready == nil, "Registry": o.Registry == nil, "Logger": o.Logger == nil,
+		"Writable": o.Writable == nil, "CheckToken": o.CheckToken == nil,
+		"BeforePush": o.BeforePush == nil, "CheckWebhooks": o.CheckWebhooks == nil, "WebhooksQueued": o.WebhooksQueued == nil,
+		"Ready": o.Ready == nil, "Registry": o.Registry == nil, "Logger": o.Logger == nil,
 	} {
 		if missing {
 			return fmt.Errorf("gateway: option %s is missing", name)

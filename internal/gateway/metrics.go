@@ -17,6 +17,8 @@ type metrics struct {
 	items   map[rousev1.ItemStatus]prometheus.Counter
 	refused map[rousev1.ErrorCode]prometheus.Counter
 	streams prometheus.Gauge
+	// hooks counts the calls before pushes by result: answered or failed.
+	hooks *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
@@ -35,6 +37,9 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5, 30},
 		}, []string{"method"}),
 		streams: prometheus.NewGauge(prometheus.GaugeOpts{Name: "rouse_ingest_streams", Help: "Open Ingest streams."}),
+		hooks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rouse_before_push_total", Help: "Calls of apps' hooks before pushes, by result: answered or failed.",
+		}, []string{"result"}),
 		items:   make(map[rousev1.ItemStatus]prometheus.Counter),
 		refused: make(map[rousev1.ErrorCode]prometheus.Counter),
 	}
@@ -44,7 +49,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	for n := range rousev1.ErrorCode_name {
 		m.refused[rousev1.ErrorCode(n)] = refused.WithLabelValues(codeName(rousev1.ErrorCode(n)))
 	}
-	for _, c := range []prometheus.Collector{m.calls, m.seconds, m.streams, items, refused} {
+	for _, c := range []prometheus.Collector{m.calls, m.seconds, m.streams, m.hooks, items, refused} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}

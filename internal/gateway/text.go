@@ -3,6 +3,8 @@ package gateway
 import (
 	"context"
 
+	"google.golang.org/protobuf/proto"
+
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/internal/catalog"
 )
@@ -55,6 +57,13 @@ func (s *admin) PutWebhooks(ctx context.Context, r *rousev1.PutWebhooksRequest) 
 	if r.GetWebhooks().GetAllowPrivate() && who.Role != rousev1.Role_ROLE_OPERATOR {
 		return nil, refuse(rousev1.ErrorCode_ERROR_CODE_PERMISSION_DENIED, "webhooks.allow_private: only an operator key may allow private addresses")
 	}
+	hooks := proto.CloneOf(r.GetWebhooks())
+	if known, ok := s.Catalog.App(app); ok && hooks.GetSecret() == "" {
+		hooks.Secret = known.Webhooks().GetSecret()
+	}
+	if err := s.CheckWebhooks(hooks); err != nil {
+		return nil, refuse(rousev1.ErrorCode_ERROR_CODE_INVALID_ARGUMENT, "%s", err)
+	}
 	if err := s.Catalog.PutWebhooks(app, r.GetWebhooks()); err != nil {
 		return nil, err
 	}
@@ -67,5 +76,9 @@ func (s *admin) GetWebhooks(ctx context.Context, r *rousev1.GetWebhooksRequest) 
 	if err != nil {
 		return nil, err
 	}
-	return &rousev1.GetWebhooksResponse{Webhooks: catalog.Redacted(app.Webhooks())}, nil
+	queued, err := s.WebhooksQueued(app.ID())
+	if err != nil {
+		return nil, err
+	}
+	return &rousev1.GetWebhooksResponse{Webhooks: catalog.Redacted(app.Webhooks()), Queued: queued}, nil
 }

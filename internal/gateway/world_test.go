@@ -50,6 +50,8 @@ type world struct {
 	mu    sync.Mutex
 	route actors.Router
 	full  bool
+	// hook answers for the hooks of apps that have one.
+	hook func(*rousev1.MessageEvent) (*rousev1.BeforePushAnswer, error)
 }
 
 type syncBuffer struct {
@@ -108,6 +110,11 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 			return nil
 		},
 		Ready: func() error { return nil },
+		BeforePush: func(_ context.Context, _ string, _ *rousev1.Webhooks, m *rousev1.MessageEvent) (*rousev1.BeforePushAnswer, error) {
+			return w.hook(m)
+		},
+		CheckWebhooks:  func(*rousev1.Webhooks) error { return nil },
+		WebhooksQueued: func(string) (uint64, error) { return 0, nil },
 	}
 	for _, f := range change {
 		f(&o)

@@ -2380,7 +2380,7 @@ type GetWebhooksResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Without the secret.
 	Webhooks *Webhooks `protobuf:"bytes,1,opt,name=webhooks,proto3" json:"webhooks,omitempty"`
-	// Calls that wait to be made or repeated.
+	// Events that wait to be told; 100,000 = that many or more.
 	Queued        uint64 `protobuf:"varint,2,opt,name=queued,proto3" json:"queued,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -11,6 +11,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -22,6 +23,58 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// WebhookStage says what an event tells.
+type WebhookStage int32
+
+const (
+	WebhookStage_WEBHOOK_STAGE_UNSPECIFIED WebhookStage = 0
+	// The outcome of a (message, device) pair.
+	WebhookStage_WEBHOOK_STAGE_OUTCOME WebhookStage = 1
+	// A vendor's receipt, after the outcome.
+	WebhookStage_WEBHOOK_STAGE_RECEIPT WebhookStage = 2
+)
+
+// Enum value maps for WebhookStage.
+var (
+	WebhookStage_name = map[int32]string{
+		0: "WEBHOOK_STAGE_UNSPECIFIED",
+		1: "WEBHOOK_STAGE_OUTCOME",
+		2: "WEBHOOK_STAGE_RECEIPT",
+	}
+	WebhookStage_value = map[string]int32{
+		"WEBHOOK_STAGE_UNSPECIFIED": 0,
+		"WEBHOOK_STAGE_OUTCOME":     1,
+		"WEBHOOK_STAGE_RECEIPT":     2,
+	}
+)
+
+func (x WebhookStage) Enum() *WebhookStage {
+	p := new(WebhookStage)
+	*p = x
+	return p
+}
+
+func (x WebhookStage) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (WebhookStage) Descriptor() protoreflect.EnumDescriptor {
+	return file_rouse_v1_webhook_proto_enumTypes[0].Descriptor()
+}
+
+func (WebhookStage) Type() protoreflect.EnumType {
+	return &file_rouse_v1_webhook_proto_enumTypes[0]
+}
+
+func (x WebhookStage) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use WebhookStage.Descriptor instead.
+func (WebhookStage) EnumDescriptor() ([]byte, []int) {
+	return file_rouse_v1_webhook_proto_rawDescGZIP(), []int{0}
+}
 
 // Webhooks are the addresses of an app that this server calls.
 type Webhooks struct {
@@ -145,11 +198,353 @@ func (x *Webhooks) GetEasemobForm() bool {
 	return false
 }
 
+// WebhookBatch is the JSON body of a call to outcome_url. Calls are repeated
+// until one is answered with a status of 200-299 or the event is a day old, so an
+// event can come more than once; neither calls nor events are in any order.
+type WebhookBatch struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	AppId string                 `protobuf:"bytes,1,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
+	// 1-100.
+	Events        []*WebhookEvent `protobuf:"bytes,2,rep,name=events,proto3" json:"events,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WebhookBatch) Reset() {
+	*x = WebhookBatch{}
+	mi := &file_rouse_v1_webhook_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WebhookBatch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WebhookBatch) ProtoMessage() {}
+
+func (x *WebhookBatch) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_webhook_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WebhookBatch.ProtoReflect.Descriptor instead.
+func (*WebhookBatch) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_webhook_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *WebhookBatch) GetAppId() string {
+	if x != nil {
+		return x.AppId
+	}
+	return ""
+}
+
+func (x *WebhookBatch) GetEvents() []*WebhookEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+// WebhookEvent holds no text of the message and no token.
+type WebhookEvent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The same for each repetition.
+	EventId          string                 `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	Stage            WebhookStage           `protobuf:"varint,2,opt,name=stage,proto3,enum=rouse.v1.WebhookStage" json:"stage,omitempty"`
+	Outcome          *Outcome               `protobuf:"bytes,3,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	Sender           string                 `protobuf:"bytes,4,opt,name=sender,proto3" json:"sender,omitempty"`
+	ConversationType ConversationType       `protobuf:"varint,5,opt,name=conversation_type,json=conversationType,proto3,enum=rouse.v1.ConversationType" json:"conversation_type,omitempty"`
+	ConversationId   string                 `protobuf:"bytes,6,opt,name=conversation_id,json=conversationId,proto3" json:"conversation_id,omitempty"`
+	At               *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *WebhookEvent) Reset() {
+	*x = WebhookEvent{}
+	mi := &file_rouse_v1_webhook_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WebhookEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WebhookEvent) ProtoMessage() {}
+
+func (x *WebhookEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_webhook_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WebhookEvent.ProtoReflect.Descriptor instead.
+func (*WebhookEvent) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_webhook_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *WebhookEvent) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *WebhookEvent) GetStage() WebhookStage {
+	if x != nil {
+		return x.Stage
+	}
+	return WebhookStage_WEBHOOK_STAGE_UNSPECIFIED
+}
+
+func (x *WebhookEvent) GetOutcome() *Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return nil
+}
+
+func (x *WebhookEvent) GetSender() string {
+	if x != nil {
+		return x.Sender
+	}
+	return ""
+}
+
+func (x *WebhookEvent) GetConversationType() ConversationType {
+	if x != nil {
+		return x.ConversationType
+	}
+	return ConversationType_CONVERSATION_TYPE_UNSPECIFIED
+}
+
+func (x *WebhookEvent) GetConversationId() string {
+	if x != nil {
+		return x.ConversationId
+	}
+	return ""
+}
+
+func (x *WebhookEvent) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+// BeforePushCall is the JSON body of a call to before_push_url, made once for
+// each message before it is decided for its recipients.
+type BeforePushCall struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	AppId            string                 `protobuf:"bytes,1,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
+	MessageId        string                 `protobuf:"bytes,2,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
+	Sender           string                 `protobuf:"bytes,3,opt,name=sender,proto3" json:"sender,omitempty"`
+	ConversationType ConversationType       `protobuf:"varint,4,opt,name=conversation_type,json=conversationType,proto3,enum=rouse.v1.ConversationType" json:"conversation_type,omitempty"`
+	ConversationId   string                 `protobuf:"bytes,5,opt,name=conversation_id,json=conversationId,proto3" json:"conversation_id,omitempty"`
+	// Those of the event, online or not.
+	Recipients    []string     `protobuf:"bytes,6,rep,name=recipients,proto3" json:"recipients,omitempty"`
+	Kind          MessageKind  `protobuf:"varint,7,opt,name=kind,proto3,enum=rouse.v1.MessageKind" json:"kind,omitempty"`
+	Class         MessageClass `protobuf:"varint,8,opt,name=class,proto3,enum=rouse.v1.MessageClass" json:"class,omitempty"`
+	Content       *Content     `protobuf:"bytes,9,opt,name=content,proto3" json:"content,omitempty"`
+	Text          string       `protobuf:"bytes,10,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeforePushCall) Reset() {
+	*x = BeforePushCall{}
+	mi := &file_rouse_v1_webhook_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeforePushCall) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeforePushCall) ProtoMessage() {}
+
+func (x *BeforePushCall) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_webhook_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeforePushCall.ProtoReflect.Descriptor instead.
+func (*BeforePushCall) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_webhook_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *BeforePushCall) GetAppId() string {
+	if x != nil {
+		return x.AppId
+	}
+	return ""
+}
+
+func (x *BeforePushCall) GetMessageId() string {
+	if x != nil {
+		return x.MessageId
+	}
+	return ""
+}
+
+func (x *BeforePushCall) GetSender() string {
+	if x != nil {
+		return x.Sender
+	}
+	return ""
+}
+
+func (x *BeforePushCall) GetConversationType() ConversationType {
+	if x != nil {
+		return x.ConversationType
+	}
+	return ConversationType_CONVERSATION_TYPE_UNSPECIFIED
+}
+
+func (x *BeforePushCall) GetConversationId() string {
+	if x != nil {
+		return x.ConversationId
+	}
+	return ""
+}
+
+func (x *BeforePushCall) GetRecipients() []string {
+	if x != nil {
+		return x.Recipients
+	}
+	return nil
+}
+
+func (x *BeforePushCall) GetKind() MessageKind {
+	if x != nil {
+		return x.Kind
+	}
+	return MessageKind_MESSAGE_KIND_UNSPECIFIED
+}
+
+func (x *BeforePushCall) GetClass() MessageClass {
+	if x != nil {
+		return x.Class
+	}
+	return MessageClass_MESSAGE_CLASS_UNSPECIFIED
+}
+
+func (x *BeforePushCall) GetContent() *Content {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
+func (x *BeforePushCall) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+// BeforePushAnswer is what it may answer; an empty one changes nothing.
+type BeforePushAnswer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Push to nobody. The message counts as offline all the same.
+	Stop bool `protobuf:"varint,1,opt,name=stop,proto3" json:"stop,omitempty"`
+	// Do not push to these.
+	DropRecipients []string `protobuf:"bytes,2,rep,name=drop_recipients,json=dropRecipients,proto3" json:"drop_recipients,omitempty"`
+	// Shown instead.
+	Content *Content `protobuf:"bytes,3,opt,name=content,proto3" json:"content,omitempty"`
+	// The message says this instead.
+	Text          *string `protobuf:"bytes,4,opt,name=text,proto3,oneof" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeforePushAnswer) Reset() {
+	*x = BeforePushAnswer{}
+	mi := &file_rouse_v1_webhook_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeforePushAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeforePushAnswer) ProtoMessage() {}
+
+func (x *BeforePushAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_webhook_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeforePushAnswer.ProtoReflect.Descriptor instead.
+func (*BeforePushAnswer) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_webhook_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *BeforePushAnswer) GetStop() bool {
+	if x != nil {
+		return x.Stop
+	}
+	return false
+}
+
+func (x *BeforePushAnswer) GetDropRecipients() []string {
+	if x != nil {
+		return x.DropRecipients
+	}
+	return nil
+}
+
+func (x *BeforePushAnswer) GetContent() *Content {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
+func (x *BeforePushAnswer) GetText() string {
+	if x != nil && x.Text != nil {
+		return *x.Text
+	}
+	return ""
+}
+
 var File_rouse_v1_webhook_proto protoreflect.FileDescriptor
 
 const file_rouse_v1_webhook_proto_rawDesc = "" +
 	"\n" +
-	"\x16rouse/v1/webhook.proto\x12\brouse.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\x9c\x03\n" +
+	"\x16rouse/v1/webhook.proto\x12\brouse.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15rouse/v1/intake.proto\x1a\x16rouse/v1/outcome.proto\x1a\x17rouse/v1/settings.proto\"\x9c\x03\n" +
 	"\bWebhooks\x12)\n" +
 	"\voutcome_url\x18\x01 \x01(\tB\b\xbaH\x05r\x03(\x80\x04R\n" +
 	"outcomeUrl\x12\x1a\n" +
@@ -160,7 +555,43 @@ const file_rouse_v1_webhook_proto_rawDesc = "" +
 	"\x14before_push_required\x18\x06 \x01(\bR\x12beforePushRequired\x12#\n" +
 	"\x06secret\x18\a \x01(\tB\v\xbaH\x05r\x03(\x80\x01\x80\x01\x01R\x06secret\x12#\n" +
 	"\rallow_private\x18\b \x01(\bR\fallowPrivate\x12!\n" +
-	"\feasemob_form\x18\t \x01(\bR\veasemobFormB0Z.github.com/rouse-im/rouse/api/rouse/v1;rousev1b\x06proto3"
+	"\feasemob_form\x18\t \x01(\bR\veasemobForm\"U\n" +
+	"\fWebhookBatch\x12\x15\n" +
+	"\x06app_id\x18\x01 \x01(\tR\x05appId\x12.\n" +
+	"\x06events\x18\x02 \x03(\v2\x16.rouse.v1.WebhookEventR\x06events\"\xba\x02\n" +
+	"\fWebhookEvent\x12\x19\n" +
+	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12,\n" +
+	"\x05stage\x18\x02 \x01(\x0e2\x16.rouse.v1.WebhookStageR\x05stage\x12+\n" +
+	"\aoutcome\x18\x03 \x01(\v2\x11.rouse.v1.OutcomeR\aoutcome\x12\x16\n" +
+	"\x06sender\x18\x04 \x01(\tR\x06sender\x12G\n" +
+	"\x11conversation_type\x18\x05 \x01(\x0e2\x1a.rouse.v1.ConversationTypeR\x10conversationType\x12'\n" +
+	"\x0fconversation_id\x18\x06 \x01(\tR\x0econversationId\x12*\n" +
+	"\x02at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\x8a\x03\n" +
+	"\x0eBeforePushCall\x12\x15\n" +
+	"\x06app_id\x18\x01 \x01(\tR\x05appId\x12\x1d\n" +
+	"\n" +
+	"message_id\x18\x02 \x01(\tR\tmessageId\x12\x16\n" +
+	"\x06sender\x18\x03 \x01(\tR\x06sender\x12G\n" +
+	"\x11conversation_type\x18\x04 \x01(\x0e2\x1a.rouse.v1.ConversationTypeR\x10conversationType\x12'\n" +
+	"\x0fconversation_id\x18\x05 \x01(\tR\x0econversationId\x12\x1e\n" +
+	"\n" +
+	"recipients\x18\x06 \x03(\tR\n" +
+	"recipients\x12)\n" +
+	"\x04kind\x18\a \x01(\x0e2\x15.rouse.v1.MessageKindR\x04kind\x12,\n" +
+	"\x05class\x18\b \x01(\x0e2\x16.rouse.v1.MessageClassR\x05class\x12+\n" +
+	"\acontent\x18\t \x01(\v2\x11.rouse.v1.ContentR\acontent\x12\x12\n" +
+	"\x04text\x18\n" +
+	" \x01(\tR\x04text\"\x9e\x01\n" +
+	"\x10BeforePushAnswer\x12\x12\n" +
+	"\x04stop\x18\x01 \x01(\bR\x04stop\x12'\n" +
+	"\x0fdrop_recipients\x18\x02 \x03(\tR\x0edropRecipients\x12+\n" +
+	"\acontent\x18\x03 \x01(\v2\x11.rouse.v1.ContentR\acontent\x12\x17\n" +
+	"\x04text\x18\x04 \x01(\tH\x00R\x04text\x88\x01\x01B\a\n" +
+	"\x05_text*c\n" +
+	"\fWebhookStage\x12\x1d\n" +
+	"\x19WEBHOOK_STAGE_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15WEBHOOK_STAGE_OUTCOME\x10\x01\x12\x19\n" +
+	"\x15WEBHOOK_STAGE_RECEIPT\x10\x02B0Z.github.com/rouse-im/rouse/api/rouse/v1;rousev1b\x06proto3"
 
 var (
 	file_rouse_v1_webhook_proto_rawDescOnce sync.Once
@@ -174,18 +605,40 @@ func file_rouse_v1_webhook_proto_rawDescGZIP() []byte {
 	return file_rouse_v1_webhook_proto_rawDescData
 }
 
-var file_rouse_v1_webhook_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_rouse_v1_webhook_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_rouse_v1_webhook_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_rouse_v1_webhook_proto_goTypes = []any{
-	(*Webhooks)(nil),            // 0: rouse.v1.Webhooks
-	(*durationpb.Duration)(nil), // 1: google.protobuf.Duration
+	(WebhookStage)(0),             // 0: rouse.v1.WebhookStage
+	(*Webhooks)(nil),              // 1: rouse.v1.Webhooks
+	(*WebhookBatch)(nil),          // 2: rouse.v1.WebhookBatch
+	(*WebhookEvent)(nil),          // 3: rouse.v1.WebhookEvent
+	(*BeforePushCall)(nil),        // 4: rouse.v1.BeforePushCall
+	(*BeforePushAnswer)(nil),      // 5: rouse.v1.BeforePushAnswer
+	(*durationpb.Duration)(nil),   // 6: google.protobuf.Duration
+	(*Outcome)(nil),               // 7: rouse.v1.Outcome
+	(ConversationType)(0),         // 8: rouse.v1.ConversationType
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(MessageKind)(0),              // 10: rouse.v1.MessageKind
+	(MessageClass)(0),             // 11: rouse.v1.MessageClass
+	(*Content)(nil),               // 12: rouse.v1.Content
 }
 var file_rouse_v1_webhook_proto_depIdxs = []int32{
-	1, // 0: rouse.v1.Webhooks.before_push_timeout:type_name -> google.protobuf.Duration
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	6,  // 0: rouse.v1.Webhooks.before_push_timeout:type_name -> google.protobuf.Duration
+	3,  // 1: rouse.v1.WebhookBatch.events:type_name -> rouse.v1.WebhookEvent
+	0,  // 2: rouse.v1.WebhookEvent.stage:type_name -> rouse.v1.WebhookStage
+	7,  // 3: rouse.v1.WebhookEvent.outcome:type_name -> rouse.v1.Outcome
+	8,  // 4: rouse.v1.WebhookEvent.conversation_type:type_name -> rouse.v1.ConversationType
+	9,  // 5: rouse.v1.WebhookEvent.at:type_name -> google.protobuf.Timestamp
+	8,  // 6: rouse.v1.BeforePushCall.conversation_type:type_name -> rouse.v1.ConversationType
+	10, // 7: rouse.v1.BeforePushCall.kind:type_name -> rouse.v1.MessageKind
+	11, // 8: rouse.v1.BeforePushCall.class:type_name -> rouse.v1.MessageClass
+	12, // 9: rouse.v1.BeforePushCall.content:type_name -> rouse.v1.Content
+	12, // 10: rouse.v1.BeforePushAnswer.content:type_name -> rouse.v1.Content
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_rouse_v1_webhook_proto_init() }
@@ -193,18 +646,23 @@ func file_rouse_v1_webhook_proto_init() {
 	if File_rouse_v1_webhook_proto != nil {
 		return
 	}
+	file_rouse_v1_intake_proto_init()
+	file_rouse_v1_outcome_proto_init()
+	file_rouse_v1_settings_proto_init()
+	file_rouse_v1_webhook_proto_msgTypes[4].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rouse_v1_webhook_proto_rawDesc), len(file_rouse_v1_webhook_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   1,
+			NumEnums:      1,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_rouse_v1_webhook_proto_goTypes,
 		DependencyIndexes: file_rouse_v1_webhook_proto_depIdxs,
+		EnumInfos:         file_rouse_v1_webhook_proto_enumTypes,
 		MessageInfos:      file_rouse_v1_webhook_proto_msgTypes,
 	}.Build()
 	File_rouse_v1_webhook_proto = out.File
