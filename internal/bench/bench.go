@@ -42,7 +42,7 @@ type Size struct {
 	Group      int // users of the group that a message goes to
 
 	PerSecond int           // messages in the workload hang
-	Quiet     time.Duration // of steady load
+	Quiet     time.Duration // of a round of steady load
 	Hang      time.Duration // of a vendor
 	Limit     time.Duration // above a vendor's limit
 }
@@ -61,7 +61,7 @@ func Usual() Size {
 func Full() Size {
 	s := Usual()
 	s.Rounds, s.Pushes, s.Many, s.InMemory, s.Activation = 5, 50_000, 1_000_000, 1_000_000, 100_000
-	s.Quiet, s.Hang, s.Limit = 10*time.Second, time.Minute, 20*time.Second
+	s.Hang, s.Limit = time.Minute, 20*time.Second
 	return s
 }
 

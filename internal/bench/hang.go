@@ -143,8 +143,26 @@ func delays(ctx context.Context, r *runner) (err error) {
 
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// hang: what the others notice when one vendor does not answer any more. The
-// quiet time comes half before and half after.
+// phase is rounds of the workload hang, of the same length.
+type phase struct {
+	all      []time.Duration
+	p50, p99 []float64 // of each round
+}
+
+func (w *ward) phase(ctx context.Context, p *phase, length time.Duration, but string) error {
+	for range max(1, int(length/w.Size.Quiet)) {
+		times, err := w.times(ctx, w.Size.PerSecond, w.Size.Quiet, but)
+		if err != nil {
+			return err
+		}
+		p.all = append(p.all, times...)
+		p.p50, p.p99 = append(p.p50, millis(percentile(times, 50))), append(p.p99, millis(percentile(times, 99)))
+	}
+	return nil
+}
+
+// hang: what the others notice when one vendor does not answer any more. Half of
+// the quiet time comes before and half after.
 func hang(ctx context.Context, r *runner) (err error) {
 	w, err := r.startWard(ctx, "")
 	if err != nil {
@@ -155,28 +173,27 @@ func hang(ctx context.Context, r *runner) (err error) {
 		return err
 	}
 	const hung = demo.Huawei
-	r.say("  %v quiet, %v in which %s does not answer, %v quiet", r.Size.Quiet, r.Size.Hang, demo.Name(hung), r.Size.Quiet)
-	quiet, err := w.times(ctx, r.Size.PerSecond, r.Size.Quiet, hung)
-	if err != nil {
+	half := r.Size.Hang / 4
+	var quiet, hanging phase
+	r.say("  %v quiet, %v in which %s does not answer, %v quiet", half, r.Size.Hang, demo.Name(hung), half)
+	if err := w.phase(ctx, &quiet, half, hung); err != nil {
 		return err
 	}
 	if err := w.fakes.call("Hang", hung, &Nothing{}); err != nil {
 		return err
 	}
-	during, err := w.times(ctx, r.Size.PerSecond, r.Size.Hang, hung)
+	err = w.phase(ctx, &hanging, r.Size.Hang, hung)
 	if err = errors.Join(err, w.fakes.call("Heal", hung, &Nothing{})); err != nil {
 		return err
 	}
-	again, err := w.times(ctx, r.Size.PerSecond, r.Size.Quiet, hung)
-	if err != nil {
+	if err := w.phase(ctx, &quiet, half, hung); err != nil {
 		return err
 	}
-	quiet = append(quiet, again...)
-	q99, h99 := millis(percentile(quiet, 99)), millis(percentile(during, 99))
-	r.add("hang", fmt.Sprintf("%d messages/s, all vendors but %s, quiet: p50", r.Size.PerSecond, demo.Name(hung)), millis(percentile(quiet, 50)), "ms", nil)
-	r.add("hang", "quiet: p99", q99, "ms", nil)
-	r.add("hang", fmt.Sprintf("%s hangs for %v: p50 of the others", demo.Name(hung), r.Size.Hang), millis(percentile(during, 50)), "ms", nil)
-	r.add("hang", fmt.Sprintf("%s hangs for %v: p99 of the others", demo.Name(hung), r.Size.Hang), h99, "ms", nil)
-	r.add("hang", "p99, hanging ÷ quiet", h99/q99, "", atMost(2))
+	during := fmt.Sprintf("%s hangs for %v", demo.Name(hung), r.Size.Hang)
+	r.whole("hang", "quiet, all vendors but "+demo.Name(hung)+": p50", millis(percentile(quiet.all, 50)), quiet.p50, "ms")
+	r.whole("hang", during+", the others: p50", millis(percentile(hanging.all, 50)), hanging.p50, "ms")
+	r.whole("hang", "quiet, all vendors but "+demo.Name(hung)+": p99", millis(percentile(quiet.all, 99)), quiet.p99, "ms")
+	r.whole("hang", during+", the others: p99", millis(percentile(hanging.all, 99)), hanging.p99, "ms")
+	r.add("hang", "p99, hanging ÷ quiet", float64(percentile(hanging.all, 99))/float64(percentile(quiet.all, 99)), "", atMost(2))
 	return nil
 }

@@ -24,7 +24,8 @@ type Result struct {
 	Value    float64 `json:"value"`
 	Unit     string  `json:"unit"`
 	Reach    *Reach  `json:"reach,omitempty"`
-	// Spread is the lowest and the highest of the rounds that Value is the median of.
+	// Spread is the lowest and the highest of the rounds. Value is their median, or
+	// that of all of them taken together.
 	Spread *[2]float64 `json:"spread,omitempty"`
 }
 
@@ -63,12 +64,18 @@ func (r *runner) add(workload, what string, value float64, unit string, reach *R
 
 // median keeps the median of several rounds.
 func (r *runner) median(workload, what string, rounds []float64, unit string, reach *Reach) {
-	sorted := slices.Sorted(slices.Values(rounds))
 	r.keep(Result{
-		Workload: workload, What: what, Value: middle(sorted), Unit: unit, Reach: reach,
-		Spread: &[2]float64{sorted[0], sorted[len(sorted)-1]},
+		Workload: workload, What: what, Value: middle(slices.Sorted(slices.Values(rounds))), Unit: unit, Reach: reach,
+		Spread: spread(rounds),
 	})
 }
+
+// whole keeps the number of several rounds taken together.
+func (r *runner) whole(workload, what string, value float64, rounds []float64, unit string) {
+	r.keep(Result{Workload: workload, What: what, Value: value, Unit: unit, Spread: spread(rounds)})
+}
+
+func spread(rounds []float64) *[2]float64 { return &[2]float64{slices.Min(rounds), slices.Max(rounds)} }
 
 func (r *runner) keep(x Result) {
 	r.report.Results = append(r.report.Results, x)
