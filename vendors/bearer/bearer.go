@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/rouse-im/rouse/vendors/reply"
 )
 
@@ -20,6 +22,13 @@ const (
 	expirySlack  = 10 * time.Second // for clocks and requests under way
 	grantTimeout = 30 * time.Second
 	failurePause = time.Second // a failed grant answers all senders this long
+)
+
+// A vendor that calls every bearer expired must not be asked for one with each
+// push: after spareRefusals in a row, one bearer in refusalEvery is forgotten.
+const (
+	spareRefusals = 3
+	refusalEvery  = 20 * time.Second
 )
 
 // ErrClosed is what Get returns after Close.
@@ -45,6 +54,7 @@ type Cache struct {
 	current Bearer
 	flight  *flight     // nil when no grant is under way
 	ahead   *time.Timer // nil before the first bearer
+	refused *rate.Limiter
 	failed  error       // of the last grant; answers senders until the time below
 	until   time.Time
 }
@@ -59,7 +69,7 @@ type flight struct {
 // New makes a Cache. grant asks the vendor for a bearer; its error is what Get
 // returns and must hold no secret.
 func New(grant func(context.Context) (Bearer, error)) *Cache {
-	b := &Cache{grant: grant}
+	b := &Cache{grant: grant, refused: rate.NewLimiter(rate.Every(refusalEvery), spareRefusals)}
 	b.life, b.end = context.WithCancel(context.Background())
 	return b
 }
@@ -94,11 +104,12 @@ func (b *Cache) get(ctx context.Context) (string, error) {
 	}
 }
 
-// Invalidate forgets value, unless it has been replaced already.
+// Invalidate forgets value, unless it has been replaced already, or too many
+// were refused of late: then it stays in use.
 func (b *Cache) Invalidate(value string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.current.Value == value {
+	if b.current.Value == value && b.refused.AllowN(time.Now(), 1) {
 		b.current = Bearer{}
 	}
 }

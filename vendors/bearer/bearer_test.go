@@ -150,3 +150,20 @@ func TestWaitEnds(t *testing.T) {
 		}
 	})
 }
+
+// TestRefusedForGood: a vendor that refuses every bearer is asked for three,
+// and then for one in twenty seconds.
+func TestRefusedForGood(t *testing.T) {
+	bubble(t, func(t *testing.T, m *mint, b *Cache) {
+		for start := time.Now(); time.Since(start) < 10*time.Minute; <-time.After(100 * time.Millisecond) {
+			value, err := b.Get(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.Invalidate(value)
+		}
+		if got := m.calls.Load(); got < 25 || got > 4+30 {
+			t.Errorf("%d grants in ten minutes", got)
+		}
+	})
+}

@@ -18,6 +18,7 @@ type APNs struct {
 
 	opts APNsOptions
 	tls  *tls.Config
+	cert certificate
 
 	mu        sync.Mutex
 	closed    bool
@@ -75,15 +76,13 @@ func NewAPNs(o APNsOptions) *APNs {
 	if o.KeepPerDevice == 0 {
 		o.KeepPerDevice = 64
 	}
-	config := &tls.Config{
-		Certificates: []tls.Certificate{o.Cert},
-		MinVersion:   tls.VersionTLS12,
-		NextProtos:   []string{"h2"},
-	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2"}}
 	if o.ClientCAs != nil {
 		config.ClientCAs, config.ClientAuth = o.ClientCAs, tls.VerifyClientCertIfGiven
 	}
 	a := &APNs{opts: o, tls: config, conns: map[*apnsConn]struct{}{}}
+	a.cert.set(o.Cert)
+	config.GetCertificate = a.cert.get
 	a.devices.byToken = map[string]*apnsDevice{}
 	a.auth.keys = map[string]apnsKey{}
 	a.auth.bearers = map[string]*apnsBearer{}

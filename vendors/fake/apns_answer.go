@@ -16,14 +16,23 @@ func (c *apnsConn) request(s *apnsStream) error {
 	if !hit {
 		return c.answer(s)
 	}
+	if fault.Kind == Drip {
+		return c.drip(s, fault)
+	}
 	if fault.Delay <= 0 {
 		return c.fail(s, fault)
 	}
-	s.timer = time.AfterFunc(fault.Delay, func() {
+	c.later(s, fault.Delay, func() error { return c.fail(s, fault) })
+	return nil
+}
+
+// later calls f with c.mu held, unless the stream is over by then.
+func (c *apnsConn) later(s *apnsStream, d time.Duration, f func() error) {
+	s.timer = time.AfterFunc(d, func() {
 		c.mu.Lock()
 		var err error
 		if c.streams[s.id] == s {
-			err = c.fail(s, fault)
+			err = f()
 		}
 		c.mu.Unlock()
 		if err != nil {
@@ -31,6 +40,31 @@ func (c *apnsConn) request(s *apnsStream) error {
 		}
 		c.wakeWriter()
 	})
+}
+
+// drip answers with the body byte by byte.
+func (c *apnsConn) drip(s *apnsStream, f Fault) error {
+	c.lastTaken = max(c.lastTaken, s.id)
+	if err := c.begin(s, f.Status, f.Header, f.Body == ""); err != nil || f.Body == "" {
+		c.drop(s.id)
+		return err
+	}
+	c.later(s, f.Delay, func() error { return c.dripOne(s, f) })
+	return nil
+}
+
+// dripOne sends the first byte of the body, and the others in their time.
+func (c *apnsConn) dripOne(s *apnsStream, f Fault) error {
+	last := len(f.Body) == 1
+	if err := c.framer.WriteData(s.id, last, []byte(f.Body[:1])); err != nil {
+		return err
+	}
+	if last {
+		c.drop(s.id)
+		return nil
+	}
+	f.Body = f.Body[1:]
+	c.later(s, f.Delay, func() error { return c.dripOne(s, f) })
 	return nil
 }
 
@@ -119,6 +153,9 @@ func (c *apnsConn) fail(s *apnsStream, f Fault) error {
 		return errCut
 	case Abort:
 		return c.abort(s)
+	case Reset:
+		c.drop(s.id)
+		return c.framer.WriteRSTStream(s.id, http2.ErrCodeInternal)
 	case Refuse:
 		c.drop(s.id)
 		return c.framer.WriteRSTStream(s.id, http2.ErrCodeRefusedStream)
@@ -129,7 +166,7 @@ func (c *apnsConn) fail(s *apnsStream, f Fault) error {
 	case Freeze:
 		c.frozen = true
 		return nil
-	case Slow:
+	case Slow, Drip:
 	}
 	return c.answer(s)
 }

@@ -317,21 +317,25 @@ func (c *apnsConn) window(f *http2.WindowUpdateFrame) error {
 
 // respond writes an answer; the stream ends when its body is out.
 func (c *apnsConn) respond(s *apnsStream, status int, header map[string]string, body string) error {
-	c.header.Reset()
-	c.field(":status", strconv.Itoa(status))
-	for name, value := range header {
-		c.field(name, value)
-	}
-	err := c.framer.WriteHeaders(http2.HeadersFrameParam{
-		StreamID: s.id, BlockFragment: c.header.Bytes(), EndHeaders: true, EndStream: body == "",
-	})
-	if err != nil || body == "" {
+	if err := c.begin(s, status, header, body == ""); err != nil || body == "" {
 		c.drop(s.id)
 		return err
 	}
 	s.unsent = []byte(body)
 	c.unsent++
 	return c.pump(s)
+}
+
+// begin writes the header of an answer; ended: there is no body.
+func (c *apnsConn) begin(s *apnsStream, status int, header map[string]string, ended bool) error {
+	c.header.Reset()
+	c.field(":status", strconv.Itoa(status))
+	for name, value := range header {
+		c.field(name, value)
+	}
+	return c.framer.WriteHeaders(http2.HeadersFrameParam{
+		StreamID: s.id, BlockFragment: c.header.Bytes(), EndHeaders: true, EndStream: ended,
+	})
 }
 
 func (c *apnsConn) field(name, value string) {

@@ -60,6 +60,11 @@ func (ca *CA) Pool() *x509.CertPool {
 
 // Server issues a certificate for hosts, which are names or IP addresses.
 func (ca *CA) Server(hosts ...string) (tls.Certificate, error) {
+	cert, _, err := ca.issue(ca.server(hosts))
+	return cert, err
+}
+
+func (ca *CA) server(hosts []string) *x509.Certificate {
 	template := ca.template("fake server")
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	for _, host := range hosts {
@@ -69,6 +74,13 @@ func (ca *CA) Server(hosts ...string) (tls.Certificate, error) {
 		}
 		template.DNSNames = append(template.DNSNames, host)
 	}
+	return template
+}
+
+// Expired issues a certificate for hosts that held in the first half of 1999.
+func (ca *CA) Expired(hosts ...string) (tls.Certificate, error) {
+	template := ca.server(hosts)
+	template.NotAfter = time.Date(1999, 7, 1, 0, 0, 0, 0, time.UTC)
 	cert, _, err := ca.issue(template)
 	return cert, err
 }

@@ -2,6 +2,7 @@ package fake
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -32,6 +33,12 @@ const (
 	// Freeze stops the whole connection without closing it: nothing is handled
 	// or written any more, PING included. On HTTP/1.1 it is Hang.
 	Freeze
+	// Reset does not take the push and ends the request without an answer or a
+	// reason: RST_STREAM with INTERNAL_ERROR on HTTP/2, a closed connection on
+	// HTTP/1.1.
+	Reset
+	// Drip is an Answer whose body comes byte by byte, Delay before each.
+	Drip
 	// Streams sends SETTINGS with MaxStreams, then answers as usual; only
 	// the APNs fake knows it, elsewhere it is Slow.
 	Streams
@@ -40,7 +47,7 @@ const (
 // Fault is one scripted failure.
 type Fault struct {
 	Kind FaultKind
-	// Delay comes first, for every kind.
+	// Delay comes first, for every kind but Drip.
 	Delay time.Duration
 	// Status, Header and Body make up an Answer; Body is also Goaway's debug data.
 	Status int
@@ -60,6 +67,34 @@ func HTML(status int) Fault {
 		Kind: Answer, Status: status,
 		Header: map[string]string{"content-type": "text/html"},
 		Body:   "<html><head><title>Error</title></head><body><h1>upstream failed</h1></body></html>",
+	}
+}
+
+// HalfJSON is an answer that ends in the middle of its JSON.
+func HalfJSON(status int) Fault {
+	return Fault{
+		Kind: Answer, Status: status, Header: map[string]string{"content-type": "application/json"},
+		Body: `{"code":0,"result":{"ok`,
+	}
+}
+
+// GBK is a JSON answer without a code whose text is in GBK, though it says
+// UTF-8: "服务器忙" ("the server is busy").
+func GBK(status int) Fault {
+	return Fault{
+		Kind: Answer, Status: status, Header: map[string]string{"content-type": "application/json;charset=UTF-8"},
+		Body: "{\"message\":\"\xb7\xfe\xce\xf1\xc6\xf7\xc3\xa6\"}",
+	}
+}
+
+// HugeBytes is the size of the body of Huge.
+const HugeBytes = 10 << 20
+
+// Huge is an answer with a body beyond reason.
+func Huge(status int) Fault {
+	return Fault{
+		Kind: Answer, Status: status, Header: map[string]string{"content-type": "application/json"},
+		Body: strings.Repeat("x", HugeBytes),
 	}
 }
 

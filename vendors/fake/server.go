@@ -21,6 +21,7 @@ type Server struct {
 	Faults Faults
 
 	http *http.Server
+	cert certificate
 	done chan struct{}
 }
 
@@ -36,10 +37,11 @@ func NewServer(handler http.Handler, cert *tls.Certificate) *Server {
 		},
 	}
 	if cert != nil {
+		s.cert.set(*cert)
 		s.http.TLSConfig = &tls.Config{
-			Certificates: []tls.Certificate{*cert},
-			MinVersion:   tls.VersionTLS12,
-			NextProtos:   []string{"h2", "http/1.1"},
+			GetCertificate: s.cert.get,
+			MinVersion:     tls.VersionTLS12,
+			NextProtos:     []string{"h2", "http/1.1"},
 		}
 	}
 	return s
@@ -72,7 +74,7 @@ func (s *Server) Close() error {
 // the request is over. take makes the vendor accept the push without answering;
 // usual does and answers what the vendor would without the fault.
 func (s *Server) Fail(f Fault, w http.ResponseWriter, r *http.Request, take, usual func()) {
-	if !s.wait(r.Context(), f.Delay) {
+	if f.Kind != Drip && !s.wait(r.Context(), f.Delay) {
 		abort()
 	}
 	switch f.Kind {
@@ -80,12 +82,14 @@ func (s *Server) Fail(f Fault, w http.ResponseWriter, r *http.Request, take, usu
 		usual()
 		return
 	case Answer:
-		for name, value := range f.Header {
-			w.Header().Set(name, value)
-		}
-		w.WriteHeader(f.Status)
+		f.begin(w)
 		_, _ = io.WriteString(w, f.Body)
 		return
+	case Drip:
+		if s.drip(f, w, r) {
+			return
+		}
+	case Reset: // as abort does
 	case Hang, Freeze:
 		select {
 		case <-r.Context().Done():
@@ -104,6 +108,27 @@ func (s *Server) Fail(f Fault, w http.ResponseWriter, r *http.Request, take, usu
 		cutConn(r)
 	}
 	abort()
+}
+
+func (f *Fault) begin(w http.ResponseWriter) {
+	for name, value := range f.Header {
+		w.Header().Set(name, value)
+	}
+	w.WriteHeader(f.Status)
+}
+
+// drip reports whether the whole body went out.
+func (s *Server) drip(f Fault, w http.ResponseWriter, r *http.Request) bool {
+	f.begin(w)
+	out := http.NewResponseController(w)
+	for i := range len(f.Body) {
+		if !s.wait(r.Context(), f.Delay) {
+			return false
+		}
+		_, _ = io.WriteString(w, f.Body[i:i+1])
+		_ = out.Flush()
+	}
+	return true
 }
 
 // abort ends the request without an answer; net/http has no other way.
