@@ -19,10 +19,17 @@ const (
 // newFake serves a fake on a pipe and returns a config that reaches it.
 func newFake(t testing.TB, o fake.APNsOptions) (*fake.APNs, Config) {
 	t.Helper()
-	l := fake.NewPipeListener()
-	a, c := serveFake(t, o, l, "api.push.apple.com")
-	c.DialContext = l.DialContext
+	a, _, c := newFakeOf(t, o)
 	return a, c
+}
+
+// newFakeOf also returns the authority of the fake's certificate.
+func newFakeOf(t testing.TB, o fake.APNsOptions) (*fake.APNs, *fake.CA, Config) {
+	t.Helper()
+	l := fake.NewPipeListener()
+	a, ca, c := serveFake(t, o, l, "api.push.apple.com")
+	c.DialContext = l.DialContext
+	return a, ca, c
 }
 
 // newTCPFake serves a fake on a loopback port.
@@ -32,12 +39,12 @@ func newTCPFake(t testing.TB, o fake.APNsOptions) (*fake.APNs, Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, c := serveFake(t, o, l, "127.0.0.1")
+	a, _, c := serveFake(t, o, l, "127.0.0.1")
 	c.Endpoint = fake.URL(l)
 	return a, c
 }
 
-func serveFake(t testing.TB, o fake.APNsOptions, l net.Listener, host string) (*fake.APNs, Config) {
+func serveFake(t testing.TB, o fake.APNsOptions, l net.Listener, host string) (*fake.APNs, *fake.CA, Config) {
 	t.Helper()
 	ca, err := fake.NewCA()
 	if err != nil {
@@ -60,7 +67,7 @@ func serveFake(t testing.TB, o fake.APNsOptions, l net.Listener, host string) (*
 			t.Errorf("Serve: %v", err)
 		}
 	})
-	return a, Config{BundleID: testBundle, AuthKeyPEM: p8, KeyID: testKey, TeamID: testTeam, CAPEM: ca.PEM()}
+	return a, ca, Config{BundleID: testBundle, AuthKeyPEM: p8, KeyID: testKey, TeamID: testTeam, CAPEM: ca.PEM()}
 }
 
 func newSender(t testing.TB, c Config) *Sender {

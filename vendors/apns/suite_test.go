@@ -16,6 +16,14 @@ func TestSuite(t *testing.T) {
 	for _, connections := range []int{1, 2} {
 		t.Run(fmt.Sprintf("connections=%d", connections), func(t *testing.T) {
 			vendortest.Run(t, vendortest.Harness{
+				Protocol: "apns",
+				Codes:    resultCodes(),
+				Classes: map[vendors.Class]string{
+					vendors.ClassCall: "alert 10", vendors.ClassIM: "alert 10",
+					vendors.ClassSystem: "alert 10", vendors.ClassMarketing: "alert 5",
+				},
+				Own:      map[string]string{"MSG": "alert 10 MSG"},
+				Lacks:    vendortest.AddBadge | vendortest.Grant | vendortest.Batches,
 				Start:    func(t *testing.T) *vendortest.Rig { return suiteRig(t, connections) },
 				Answers:  answers(),
 				MaxBytes: maxPayload,
@@ -25,7 +33,7 @@ func TestSuite(t *testing.T) {
 }
 
 func suiteRig(t *testing.T, connections int) *vendortest.Rig {
-	a, config := newFake(t, fake.APNsOptions{MaxStreams: 40})
+	a, ca, config := newFakeOf(t, fake.APNsOptions{MaxStreams: 40})
 	config.Connections, config.StreamsPerConnection = connections, 32/connections
 	s := newSender(t, config)
 	return &vendortest.Rig{
@@ -34,6 +42,10 @@ func suiteRig(t *testing.T, connections int) *vendortest.Rig {
 		NewToken: func() string { return newToken(a, testBundle) },
 		Kill:     a.Unregister,
 		Seen:     func(token string) []vendortest.Push { return seen(t, a, token) },
+		SetRate:  a.SetRate,
+		SetCert:  a.SetCert,
+		CA:       ca,
+		Hosts:    []string{"api.push.apple.com"},
 		Requests: func() int { return int(a.Stats().Requests) },
 		Peak:     func() int { return int(a.Stats().Peak) },
 		ExpireAuth: func() {
@@ -84,7 +96,44 @@ func readBack(t *testing.T, push fake.APNsPush) vendortest.Push {
 		ID: push.ID, Title: own.Alert.Title, Subtitle: own.Alert.Subtitle, Body: own.Alert.Body,
 		Sound: own.Sound, ImageURL: data["image"], Category: own.Category, Thread: own.Thread,
 		Group: push.CollapseID, Badge: own.Badge, Data: data, Expires: push.Expires, Bytes: len(push.Payload),
+		Kind: strings.TrimSpace(fmt.Sprintf("%s %d %s", push.PushType, push.Priority, own.Category)),
+		Wire: fmt.Sprintf("apns-id: %s\napns-topic: %s\napns-push-type: %s\napns-priority: %d\napns-expiration: %d\napns-collapse-id: %s\n\n%s",
+			push.ID, push.Topic, push.PushType, push.Priority, push.Expires.Unix(), push.CollapseID, push.Payload),
 	}
+}
+
+// resultCodes are Apple's reasons ("Handling notification responses from APNs").
+func resultCodes() []vendortest.Code {
+	var codes []vendortest.Code
+	for outcome, reasons := range map[vendors.Outcome]map[int][]string{
+		vendors.Rejected: {
+			400: {
+				"BadCollapseId", "BadExpirationDate", "BadMessageId", "BadPriority", "DuplicateHeaders",
+				"InvalidPushType", "MissingDeviceToken", "PayloadEmpty",
+			},
+			404: {"BadPath"}, 405: {"MethodNotAllowed"}, 413: {"PayloadTooLarge"},
+		},
+		vendors.TokenInvalid: {400: {"BadDeviceToken", "DeviceTokenNotForTopic"}, 410: {"ExpiredToken", "Unregistered"}},
+		vendors.CredentialBad: {
+			400: {"BadTopic", "MissingTopic", "TopicDisallowed"},
+			403: {
+				"BadCertificate", "BadCertificateEnvironment", "BadEnvironmentKeyIdInToken", "Forbidden",
+				"InvalidProviderToken", "MissingProviderToken",
+			},
+		},
+		// Its own token is too young to be replaced.
+		vendors.Throttled: {403: {reasonExpired}, 429: {"TooManyProviderTokenUpdates", "TooManyRequests"}},
+		vendors.Transient: {
+			400: {"IdleTimeout"}, 403: {"UnrelatedKeyIdInToken"}, 500: {"InternalServerError"}, 503: {"ServiceUnavailable", "Shutdown"},
+		},
+	} {
+		for status, names := range reasons {
+			for _, name := range names {
+				codes = append(codes, vendortest.Code{Name: name, Fault: fake.Reason(status, name), Want: outcome})
+			}
+		}
+	}
+	return codes
 }
 
 func answers() map[vendortest.Situation]vendortest.Answer {
@@ -112,6 +161,7 @@ func answers() map[vendortest.Situation]vendortest.Answer {
 		vendortest.HugeBody: plain(fake.Fault{Status: 500, Body: strings.Repeat("x", 10<<20)},
 			vendors.Result{Outcome: vendors.Transient, Code: "http_500"}),
 		vendortest.BadCredential: reason(403, "InvalidProviderToken", vendors.Result{Outcome: vendors.CredentialBad}),
+		vendortest.BearerRefused: reason(403, reasonExpired, vendors.Result{Outcome: vendors.Throttled, RetryAfter: tokenFloor}),
 		vendortest.BadRequest:    reason(400, "BadPriority", vendors.Result{Outcome: vendors.Rejected}),
 		vendortest.Unknown4xx:    reason(400, "TokenTooBlue", vendors.Result{Outcome: vendors.Rejected}),
 		vendortest.Unknown5xx:    reason(599, "MoonPhase", vendors.Result{Outcome: vendors.Transient}),

@@ -55,7 +55,7 @@ type Cache struct {
 	flight  *flight     // nil when no grant is under way
 	ahead   *time.Timer // nil before the first bearer
 	refused *rate.Limiter
-	failed  error       // of the last grant; answers senders until the time below
+	failed  error // of the last grant; answers senders until the time below
 	until   time.Time
 }
 

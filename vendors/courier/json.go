@@ -16,3 +16,21 @@ func JSON(v any) []byte {
 	}
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
 }
+
+// ID is a vendor's message id as people may see it: up to 128 visible ASCII
+// characters. What is longer is cut; any other thing is empty.
+type ID string
+
+// UnmarshalJSON never fails.
+func (id *ID) UnmarshalJSON(raw []byte) error {
+	var text string
+	_ = json.Unmarshal(raw, &text)
+	*id = ID(text[:min(len(text), 128)])
+	for i := range len(*id) {
+		if (*id)[i] <= ' ' || (*id)[i] > '~' {
+			*id = ""
+			break
+		}
+	}
+	return nil
+}

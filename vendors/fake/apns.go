@@ -95,7 +95,7 @@ func (a *APNs) Serve(l net.Listener) error {
 	a.mu.Lock()
 	if a.closed {
 		a.mu.Unlock()
-		return net.ErrClosed
+		return nil
 	}
 	a.listeners = append(a.listeners, l)
 	a.mu.Unlock()

@@ -3,9 +3,7 @@ package fcm
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"maps"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,9 +15,8 @@ import (
 
 	"github.com/rouse-im/rouse/vendors"
 	"github.com/rouse-im/rouse/vendors/cut"
+	"github.com/rouse-im/rouse/vendors/vendortest"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 var goldenNow = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
@@ -69,19 +66,7 @@ func TestGoldenRequests(t *testing.T) {
 				t.Fatal(err)
 			}
 			got.WriteByte('\n')
-			path := filepath.Join("testdata", name+".json")
-			if *update {
-				if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got.String()); diff != "" {
-				t.Errorf("%s (-want +got):\n%s", path, diff)
-			}
+			vendortest.Golden(t, filepath.Join("testdata", name+".json"), got.String())
 		})
 	}
 }

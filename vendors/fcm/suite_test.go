@@ -15,10 +15,17 @@ func TestConformance(t *testing.T) {
 	for name, dataOnly := range map[string]bool{"notification": false, "data": true} {
 		t.Run(name, func(t *testing.T) {
 			vendortest.Run(t, vendortest.Harness{
+				Protocol: "fcm_" + name,
+				Codes:    resultCodes(),
+				Classes: map[vendors.Class]string{
+					vendors.ClassCall: "high 10", vendors.ClassIM: "high 10",
+					vendors.ClassSystem: "normal 5", vendors.ClassMarketing: "normal 5",
+				},
+				Own:      map[string]string{"promo": "high 10 promo"},
 				Start:    func(t *testing.T) *vendortest.Rig { return suiteRig(t, dataOnly) },
 				Answers:  answers(),
 				MaxBytes: 4096,
-				Lacks:    vendortest.InvalidSince,
+				Lacks:    vendortest.InvalidSince | vendortest.AddBadge | vendortest.Batches,
 			})
 		})
 	}
@@ -29,7 +36,8 @@ func suiteRig(t *testing.T, dataOnly bool) *vendortest.Rig {
 	serial := 0
 	return &vendortest.Rig{
 		Sender: r.Sender,
-		Faults: &r.fake.Faults,
+		Faults: &r.fake.Faults, AuthFaults: &r.fake.OAuthFaults,
+		SetRate: r.fake.SetRate, SetCert: r.fake.SetCert, CA: theIdentity(t).ca, Hosts: []string{"fcm.test"},
 		NewToken: func() string {
 			serial++
 			token := "fSuite:APA91b-" + strconv.Itoa(serial)
@@ -70,7 +78,9 @@ func readBack(t *testing.T, p fake.FCMPush) vendortest.Push {
 		Data:     map[string]string{},
 		Expires:  p.Expires.Truncate(time.Second),
 		Bytes:    p.Bytes,
+		Wire:     string(p.Raw),
 	}
+	seen.Kind = strings.TrimSpace(p.Priority + " " + text(m, "apns", "headers", "apns-priority") + " " + seen.Category)
 	if p.Expires.Equal(p.At) {
 		seen.Expires = time.Time{}
 	}
@@ -103,6 +113,27 @@ func sameOnAndroid(t *testing.T, p fake.FCMPush, seen vendortest.Push, m any) {
 		if got[i] != want[i] && !(p.DataOnly && want[0] == "") {
 			t.Errorf("Android gets %d bytes in field %d, iOS %d", len(got[i]), i, len(want[i]))
 		}
+	}
+}
+
+// resultCodes are Google's ("ErrorCode", "FCM error codes").
+func resultCodes() []vendortest.Code {
+	return []vendortest.Code{
+		{Name: "UNREGISTERED", Fault: fake.FCMRefusal(404, "NOT_FOUND", "UNREGISTERED", "m", ""), Want: vendors.TokenInvalid},
+		{Name: "SENDER_ID_MISMATCH", Fault: fake.FCMRefusal(403, "PERMISSION_DENIED", "SENDER_ID_MISMATCH", "m", ""), Want: vendors.TokenInvalid},
+		{Name: "INVALID_ARGUMENT of the token", Fault: fake.FCMRefusal(400, "INVALID_ARGUMENT", "INVALID_ARGUMENT", invalidToken, ""), Want: vendors.TokenInvalid, Shown: "INVALID_ARGUMENT"},
+		{Name: "INVALID_ARGUMENT by field message.token", Fault: fake.FCMBadField("message.token"), Want: vendors.TokenInvalid, Shown: "INVALID_ARGUMENT"},
+		{Name: "INVALID_ARGUMENT of the ttl", Fault: fake.FCMBadField("message.android.ttl"), Want: vendors.Rejected, Shown: "INVALID_ARGUMENT"},
+		{Name: "INVALID_ARGUMENT", Fault: fake.FCMRefusal(400, "INVALID_ARGUMENT", "INVALID_ARGUMENT", "Message is too big", ""), Want: vendors.Rejected},
+		{Name: "PERMISSION_DENIED", Fault: fake.FCMRefusal(403, "PERMISSION_DENIED", "", "m", ""), Want: vendors.CredentialBad},
+		{Name: "UNAUTHENTICATED", Fault: fake.FCMRefusal(401, "UNAUTHENTICATED", "", "m", ""), Want: vendors.CredentialBad},
+		{Name: "THIRD_PARTY_AUTH_ERROR", Fault: fake.FCMRefusal(401, "UNAUTHENTICATED", "THIRD_PARTY_AUTH_ERROR", "m", ""), Want: vendors.Rejected},
+		{Name: "APNS_AUTH_ERROR", Fault: fake.FCMRefusal(401, "UNAUTHENTICATED", "APNS_AUTH_ERROR", "m", ""), Want: vendors.Rejected},
+		{Name: "QUOTA_EXCEEDED", Fault: fake.FCMRefusal(429, "RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", "m", ""), Want: vendors.Throttled},
+		{Name: "QUOTA_EXCEEDED of the device", Fault: fake.FCMDeviceQuota("30"), Want: vendors.Throttled, Shown: "QUOTA_EXCEEDED"},
+		{Name: "UNAVAILABLE", Fault: fake.FCMRefusal(503, "UNAVAILABLE", "UNAVAILABLE", "m", ""), Want: vendors.Transient},
+		{Name: "INTERNAL", Fault: fake.FCMRefusal(500, "INTERNAL", "INTERNAL", "m", ""), Want: vendors.Transient},
+		{Name: "UNSPECIFIED_ERROR", Fault: fake.FCMRefusal(500, "UNKNOWN", "UNSPECIFIED_ERROR", "m", ""), Want: vendors.Transient},
 	}
 }
 
@@ -147,6 +178,11 @@ func answers() map[vendortest.Situation]vendortest.Answer {
 			Want:  vendors.Result{Outcome: vendors.Transient, Code: "HTTP 500", RetryAfter: 10 * time.Second},
 		},
 		vendortest.BadCredential: {
+			Fault:    fake.FCMRefusal(401, "UNAUTHENTICATED", "", "Request had invalid authentication credentials.", ""),
+			Want:     vendors.Result{Outcome: vendors.CredentialBad, Code: "UNAUTHENTICATED"},
+			Requests: 2,
+		},
+		vendortest.BearerRefused: {
 			Fault:    fake.FCMRefusal(401, "UNAUTHENTICATED", "", "Request had invalid authentication credentials.", ""),
 			Want:     vendors.Result{Outcome: vendors.CredentialBad, Code: "UNAUTHENTICATED"},
 			Requests: 2,

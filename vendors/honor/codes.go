@@ -15,7 +15,7 @@ import (
 // Codes of our own, for what Honor has no code for.
 const (
 	codeTooBig    = "rouse:MESSAGE_TOO_BIG"
-	codeNoChannel = "rouse:CHANNEL_NOT_SUPPORTED"
+	codeNoChannel = "rouse:CHANNEL_UNSUPPORTED"
 	codeExpired   = "expireTokens"
 	codeFailed    = "failTokens"
 )
@@ -70,13 +70,13 @@ type verdict struct {
 // reply has the spellings that clients have met: code as number or string, the
 // request id in data or beside it.
 type reply struct {
-	Code      scalar   `json:"code"`
-	RequestID vendorID `json:"requestId"`
+	Code      scalar     `json:"code"`
+	RequestID courier.ID `json:"requestId"`
 	Data      struct {
-		SendResult   scalar   `json:"sendResult"` // "true", "false"
-		RequestID    vendorID `json:"requestId"`
-		FailTokens   []string `json:"failTokens"`
-		ExpireTokens []string `json:"expireTokens"`
+		SendResult   scalar     `json:"sendResult"` // "true", "false"
+		RequestID    courier.ID `json:"requestId"`
+		FailTokens   []string   `json:"failTokens"`
+		ExpireTokens []string   `json:"expireTokens"`
 	} `json:"data"`
 }
 
@@ -176,16 +176,5 @@ func (s *scalar) UnmarshalJSON(raw []byte) error {
 	if len(text) <= maxCode && visible(text) && !strings.ContainsAny(text, `\{[`) && text != "null" {
 		*s = scalar(text)
 	}
-	return nil
-}
-
-// vendorID is a vendor's message id, cut to 128 bytes; not a string = empty.
-type vendorID string
-
-// UnmarshalJSON never fails.
-func (s *vendorID) UnmarshalJSON(raw []byte) error {
-	var text string
-	_ = json.Unmarshal(raw, &text)
-	*s = vendorID(text[:min(len(text), 128)])
 	return nil
 }

@@ -9,36 +9,7 @@ import (
 
 	"github.com/rouse-im/rouse/vendors"
 	"github.com/rouse-im/rouse/vendors/courier"
-	"github.com/rouse-im/rouse/vendors/fake"
 )
-
-// TestCodes goes through the wire with each known code of a refusal.
-func TestCodes(t *testing.T) {
-	want := map[vendors.Outcome][]string{
-		vendors.Rejected:      {"400", "80100001", "80100003", "80100004", "80300008", "80300010"},
-		vendors.CredentialBad: {"401", "403", "80200001", "80200003", "80300002"},
-		vendors.Throttled:     {"429", "503", "80300028"},
-		// The successes are without effect when sendResult is false.
-		vendors.Transient: {"81000001", "80300007", "200", "80000000", "80100000"},
-	}
-	tested := 0
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		for outcome, all := range want {
-			for _, code := range all {
-				tested++
-				r.fake.Faults.Script(fake.HonorRefusal(200, code, "msg"))
-				if res := r.got(t, r.push()); res != (vendors.Result{Outcome: outcome, Code: code, VendorID: "1"}) {
-					t.Errorf("%s is %+v, want outcome %d", code, res, outcome)
-				}
-				r.fake.Faults.Clear()
-			}
-		}
-	})
-	if tested != len(codes) {
-		t.Errorf("%d codes tested of %d", tested, len(codes))
-	}
-}
 
 // TestAnswers has the spellings of the vendor's answer, for tokens a, b and c.
 func TestAnswers(t *testing.T) {

@@ -1,6 +1,7 @@
 package honor
 
 import (
+	"encoding/json"
 	"strconv"
 	"strings"
 	"testing"
@@ -12,7 +13,7 @@ import (
 )
 
 // TestConformance lifts Honor's bounds of texts, which TestTextUnits checks,
-// since the suite is about bytes. Badges end at 99, which TestBadges checks.
+// since the suite is about bytes.
 func TestConformance(t *testing.T) {
 	for name, change := range map[string]func(*fake.HonorOptions){
 		"200":      func(*fake.HonorOptions) {},
@@ -20,12 +21,43 @@ func TestConformance(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			vendortest.Run(t, vendortest.Harness{
-				Start:   func(t *testing.T) *vendortest.Rig { return suiteRig(t, change) },
-				Answers: answers(), MaxBytes: maxPayload,
-				Lacks: vendortest.Subtitle | vendortest.Sound | vendortest.Category | vendortest.AbsoluteBadge |
+				Protocol: "honor",
+				Start:    func(t *testing.T) *vendortest.Rig { return suiteRig(t, change) },
+				Answers:  answers(), Codes: resultCodes(), MaxBytes: maxPayload, MaxBadge: 99,
+				Classes: map[vendors.Class]string{
+					vendors.ClassCall: "NORMAL", vendors.ClassIM: "NORMAL", vendors.ClassSystem: "NORMAL", vendors.ClassMarketing: "LOW",
+				},
+				Own:   map[string]string{"low": "LOW", "chats": "NORMAL"},
+				Batch: &vendortest.Batch{Reply: answered, Dead: vendors.TokenInvalid, Unnamed: vendors.Accepted},
+				Lacks: vendortest.Subtitle | vendortest.Sound | vendortest.Category | vendortest.AddBadge |
 					vendortest.BadgeOnly | vendortest.VoIP | vendortest.InvalidSince | vendortest.Goaway,
 			})
 		})
+	}
+}
+
+func answered(_, dead []string) fake.Fault {
+	raw, _ := json.Marshal(map[string]any{
+		"code": 200, "data": map[string]any{"sendResult": true, "requestId": "7", "expireTokens": dead},
+	})
+	return fake.Fault{Kind: fake.Answer, Status: 200, Body: string(raw)}
+}
+
+// resultCodes are Huawei's, on which Honor's are built, and HTTP's.
+func resultCodes() []vendortest.Code {
+	return vendortest.CodesOf(func(code string) fake.Fault { return fake.HonorRefusal(200, code, "msg") }, map[vendors.Outcome][]string{
+		vendors.Rejected:      {"400", "80100001", "80100003", "80100004", "80300008", "80300010"},
+		vendors.CredentialBad: {"401", "403", "80200001", "80200003", "80300002"},
+		vendors.Throttled:     {"429", "503", "80300028"},
+		// The successes are without effect when sendResult is false.
+		vendors.Transient: {"81000001", "80300007", "200", "80000000", "80100000"},
+	})
+}
+
+// TestCodesAreComplete: the suite has a case for each code of the table.
+func TestCodesAreComplete(t *testing.T) {
+	if got := len(resultCodes()); got != len(codes) {
+		t.Errorf("the suite has %d codes, the table %d", got, len(codes))
 	}
 }
 
@@ -37,7 +69,8 @@ func suiteRig(t *testing.T, change func(*fake.HonorOptions)) *vendortest.Rig {
 	serial := 0
 	return &vendortest.Rig{
 		Sender: r.Sender,
-		Faults: &r.fake.Faults,
+		Faults: &r.fake.Faults, AuthFaults: &r.fake.OAuthFaults,
+		SetRate: r.fake.SetRate, SetCert: r.fake.SetCert, CA: theIdentity(t).ca, Hosts: []string{"push.test", "auth.test"},
 		NewToken: func() string {
 			serial++
 			token := "BAESuite-" + strconv.Itoa(serial)
@@ -62,10 +95,15 @@ func suiteRig(t *testing.T, change func(*fake.HonorOptions)) *vendortest.Rig {
 }
 
 func readBack(p fake.HonorPush) vendortest.Push {
-	return vendortest.Push{
+	seen := vendortest.Push{
 		ID: p.PushID, Title: p.Title, Body: strings.TrimSuffix(p.Body, noText), ImageURL: p.Image,
 		Thread: p.Group, Group: p.Tag, Data: p.Data, Expires: p.Expires.Truncate(time.Second), Bytes: p.Bytes,
+		Kind: p.Importance, Wire: string(p.Raw),
 	}
+	if p.Badge != nil {
+		seen.Badge = p.Badge.Set
+	}
+	return seen
 }
 
 func answers() map[vendortest.Situation]vendortest.Answer {
@@ -109,6 +147,11 @@ func answers() map[vendortest.Situation]vendortest.Answer {
 		vendortest.BadCredential: {
 			Fault:    fake.HonorRefusal(403, "403", "accesstoken invalid"),
 			Want:     vendors.Result{Outcome: vendors.CredentialBad, Code: "403"},
+			Requests: 2,
+		},
+		vendortest.BearerRefused: {
+			Fault:    fake.HonorRefusal(401, "80200003", "accesstoken expired"),
+			Want:     vendors.Result{Outcome: vendors.CredentialBad, Code: "80200003"},
 			Requests: 2,
 		},
 		vendortest.BadRequest: {

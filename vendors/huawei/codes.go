@@ -14,7 +14,7 @@ import (
 // Codes of our own, for what Huawei has no code for.
 const (
 	codeTooBig     = "rouse:MESSAGE_TOO_BIG"
-	codeNoChannel  = "rouse:CHANNEL_NOT_SUPPORTED"
+	codeNoChannel  = "rouse:CHANNEL_UNSUPPORTED"
 	codeDeadTokens = "rouse:DEAD_TOKENS_ONLY"
 )
 
@@ -96,7 +96,7 @@ func classify(a courier.Answer) verdict {
 	var body struct {
 		Code      scalar          `json:"code"`
 		Msg       json.RawMessage `json:"msg"`
-		RequestID scalarID        `json:"requestId"`
+		RequestID courier.ID      `json:"requestId"`
 	}
 	shaped := json.Unmarshal(a.Body, &body) == nil && body.Code != ""
 	v := verdict{call: byHTTP(a.Status, shaped)}
@@ -211,15 +211,4 @@ func (r *run) judge(results []vendors.Result) {
 			results[i] = vendors.Result{Outcome: vendors.CredentialBad, Code: codeDeadTokens}
 		}
 	}
-}
-
-// scalarID is a vendor's message id, cut to 128 bytes; not a string = empty.
-type scalarID string
-
-// UnmarshalJSON never fails.
-func (s *scalarID) UnmarshalJSON(raw []byte) error {
-	var text string
-	_ = json.Unmarshal(raw, &text)
-	*s = scalarID(text[:min(len(text), 128)])
-	return nil
 }

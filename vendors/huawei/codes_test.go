@@ -14,41 +14,6 @@ import (
 	"github.com/rouse-im/rouse/vendors/fake"
 )
 
-// TestCodes goes through the wire with each code of Huawei's tables.
-func TestCodes(t *testing.T) {
-	want := map[vendors.Outcome][]string{
-		vendors.Rejected: {
-			"80100001", "80100002", "80100003", "80100004", "80100013", "80100016", "80100018", "80100022",
-			"80300008", "80300010", "80300011", "80300030",
-		},
-		vendors.CredentialBad: {
-			"80200001", "80200003", "80200005", "80300002", "80300013", "80300036", "80300037", "82000012", "82000013",
-		},
-		vendors.Throttled:    {"80100017", "80300029"},
-		vendors.Transient:    {"80600003", "81000001", "80100000"}, // the last without its list
-		vendors.TokenInvalid: {"80300007"},
-		vendors.Accepted:     {"80000000"},
-	}
-	tested := 0
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, HMS)
-		for outcome, all := range want {
-			for _, code := range all {
-				tested++
-				r.fake.Faults.Script(fake.HuaweiRefusal(200, code, "msg"))
-				res := r.got(t, r.push())
-				r.fake.Faults.Clear()
-				if res.Outcome != outcome || outcome != vendors.Accepted && res.Code != code {
-					t.Errorf("%s is %+v, want outcome %d", code, res, outcome)
-				}
-			}
-		}
-	})
-	if tested != len(codes) {
-		t.Errorf("%d codes tested of %d", tested, len(codes))
-	}
-}
-
 func TestReasons(t *testing.T) {
 	for reason, outcome := range map[string]vendors.Outcome{
 		"tokenFormatError": vendors.TokenInvalid, "tokenPlatformNotSupport": vendors.TokenInvalid,

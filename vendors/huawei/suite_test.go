@@ -1,6 +1,7 @@
 package huawei
 
 import (
+	"encoding/json"
 	"strconv"
 	"strings"
 	"testing"
@@ -11,14 +12,20 @@ import (
 	"github.com/rouse-im/rouse/vendors/vendortest"
 )
 
-// Badges end at 99 here, which TestBadges checks.
-const lacks = vendortest.Subtitle | vendortest.AbsoluteBadge | vendortest.BadgeOnly | vendortest.VoIP |
+const lacks = vendortest.Subtitle | vendortest.AddBadge | vendortest.BadgeOnly | vendortest.VoIP |
 	vendortest.InvalidSince | vendortest.Goaway
 
 func TestConformanceHMS(t *testing.T) {
 	vendortest.Run(t, vendortest.Harness{
-		Start:   func(t *testing.T) *vendortest.Rig { return suiteRig(t, HMS) },
-		Answers: answers(), MaxBytes: maxPayload, Lacks: lacks,
+		Protocol: "hms",
+		Start:    func(t *testing.T) *vendortest.Rig { return suiteRig(t, HMS) },
+		Answers:  answers(), Codes: resultCodes(), MaxBytes: maxPayload, MaxBadge: 99, Lacks: lacks,
+		Classes: map[vendors.Class]string{
+			vendors.ClassCall: "VOIP NORMAL", vendors.ClassIM: "IM NORMAL",
+			vendors.ClassSystem: "ACCOUNT NORMAL", vendors.ClassMarketing: "MARKETING LOW",
+		},
+		Own:   map[string]string{"travel": "TRAVEL NORMAL", "chats": "IM NORMAL chats"},
+		Batch: &vendortest.Batch{Reply: reply(HMS), Dead: vendors.TokenInvalid, Unnamed: vendors.Accepted},
 	})
 }
 
@@ -26,10 +33,52 @@ func TestConformanceHMS(t *testing.T) {
 // for a collapse id, which TestHarmonyCollapse checks.
 func TestConformanceHarmony(t *testing.T) {
 	vendortest.Run(t, vendortest.Harness{
-		Start:   func(t *testing.T) *vendortest.Rig { return suiteRig(t, Harmony) },
-		Answers: answers(), MaxBytes: maxPayload,
-		Lacks: lacks | vendortest.Thread | vendortest.Sound | vendortest.Collapse,
+		Protocol: "harmony",
+		Start:    func(t *testing.T) *vendortest.Rig { return suiteRig(t, Harmony) },
+		Answers:  answers(), Codes: resultCodes(), MaxBytes: maxPayload, MaxBadge: 99,
+		Lacks: lacks | vendortest.Thread | vendortest.Sound | vendortest.Collapse | vendortest.Grant,
+		Classes: map[vendors.Class]string{
+			vendors.ClassCall: "VOIP", vendors.ClassIM: "IM", vendors.ClassSystem: "ACCOUNT", vendors.ClassMarketing: "MARKETING",
+		},
+		Own:   map[string]string{"travel": "TRAVEL", "chats": "IM"},
+		Batch: &vendortest.Batch{Reply: reply(Harmony), Dead: vendors.TokenInvalid, Unnamed: vendors.Accepted},
 	})
+}
+
+// reply lists the dead inside a string, as each service does.
+func reply(api API) func(fine, dead []string) fake.Fault {
+	return func(_, dead []string) fake.Fault {
+		msg := map[string]any{"success": 1, "failure": len(dead), "illegal_tokens": dead}
+		if api == Harmony {
+			msg = map[string]any{"success": 1, "failure": len(dead), "illegalTokens": map[string][]string{" tokenFormatError ": dead}}
+		}
+		raw, _ := json.Marshal(msg)
+		return fake.HuaweiRefusal(200, codePartial, string(raw))
+	}
+}
+
+// resultCodes are of Huawei's tables ("Result codes").
+func resultCodes() []vendortest.Code {
+	return vendortest.CodesOf(func(code string) fake.Fault { return fake.HuaweiRefusal(200, code, "msg") }, map[vendors.Outcome][]string{
+		vendors.Rejected: {
+			"80100001", "80100002", "80100003", "80100004", "80100013", "80100016", "80100018", "80100022",
+			"80300008", "80300010", "80300011", "80300030",
+		},
+		vendors.CredentialBad: {
+			"80200001", "80200003", "80200005", "80300002", "80300013", "80300036", "80300037", "82000012", "82000013",
+		},
+		vendors.Throttled:    {"80100017", "80300029"},
+		vendors.Transient:    {"80600003", "81000001", "80100000"}, // the last without its list
+		vendors.TokenInvalid: {"80300007"},
+		vendors.Accepted:     {"80000000"},
+	})
+}
+
+// TestCodesAreComplete: the suite has a case for each code of the table.
+func TestCodesAreComplete(t *testing.T) {
+	if got := len(resultCodes()); got != len(codes) {
+		t.Errorf("the suite has %d codes, the table %d", got, len(codes))
+	}
 }
 
 func suiteRig(t *testing.T, api API) *vendortest.Rig {
@@ -37,7 +86,8 @@ func suiteRig(t *testing.T, api API) *vendortest.Rig {
 	serial := 0
 	return &vendortest.Rig{
 		Sender: r.Sender,
-		Faults: &r.fake.Faults,
+		Faults: &r.fake.Faults, AuthFaults: &r.fake.OAuthFaults,
+		SetRate: r.fake.SetRate, SetCert: r.fake.SetCert, CA: theIdentity(t).ca, Hosts: []string{"push.test", "auth.test"},
 		NewToken: func() string {
 			serial++
 			token := "IQSuite-" + strconv.Itoa(serial)
@@ -62,11 +112,16 @@ func suiteRig(t *testing.T, api API) *vendortest.Rig {
 }
 
 func readBack(p fake.HuaweiPush) vendortest.Push {
-	return vendortest.Push{
+	seen := vendortest.Push{
 		ID: p.PushID, Title: p.Title, Body: strings.TrimSuffix(p.Body, noText), Sound: p.Sound, ImageURL: p.Image,
 		Category: strings.ToLower(p.Category), Thread: p.Group, Group: p.Tag, Data: p.Data,
-		Expires: p.Expires.Truncate(time.Second), Bytes: p.Bytes,
+		Expires: p.Expires.Truncate(time.Second), Bytes: p.Bytes, Wire: string(p.Raw),
+		Kind: strings.Join(strings.Fields(p.Category+" "+p.Importance+" "+p.Channel), " "),
 	}
+	if p.Badge != nil {
+		seen.Badge = p.Badge.Set
+	}
+	return seen
 }
 
 func answers() map[vendortest.Situation]vendortest.Answer {
@@ -128,7 +183,7 @@ func answers() map[vendortest.Situation]vendortest.Answer {
 			Fault: fake.HuaweiRefusal(200, "89999999", "?"),
 			Want:  vendors.Result{Outcome: vendors.Transient, Code: "89999999"},
 		},
-		"expired bearer in one answer": {
+		vendortest.BearerRefused: {
 			Fault:    fake.HuaweiRefusal(200, "80200003", "OAuth token expired"),
 			Want:     vendors.Result{Outcome: vendors.CredentialBad, Code: "80200003"},
 			Requests: 2,

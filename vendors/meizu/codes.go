@@ -15,10 +15,10 @@ import (
 
 // Codes of our own, for what Meizu has no code for.
 const (
-	codeTooBig   = "rouse:MESSAGE_TOO_BIG"
-	codeNoText   = "rouse:NO_TEXT"
-	codeNoBadge  = "rouse:NO_BADGE_PUSH"
-	codeNoAnswer = "rouse:NO_ANSWER"
+	codeTooBig    = "rouse:MESSAGE_TOO_BIG"
+	codeNoText    = "rouse:NO_TEXT"
+	codeNoChannel = "rouse:CHANNEL_UNSUPPORTED"
+	codeNoAnswer  = "rouse:NO_ANSWER"
 )
 
 // Pauses: Meizu's limit is per second, and it does not say how long an overload lasts.

@@ -86,8 +86,8 @@ type notificationType struct {
 // compose maps a push to its messageJson. The code is empty, or ours for a push
 // that Meizu cannot carry.
 func (c *Config) compose(n *vendors.Notification, now time.Time) (messageJSON, code string) {
-	if n.Channel == vendors.ChannelBadge {
-		return "", codeNoBadge
+	if n.Channel != vendors.ChannelAlert {
+		return "", codeNoChannel
 	}
 	m := message{Bar: bar{MsgType: msgType(n)}, Keep: keepUntil(n.Expires, now)}
 	m.Bar.Title, m.Bar.Content = fit(n.Title, maxTitle), fit(n.Body, maxContent)

@@ -1,22 +1,17 @@
 package meizu
 
 import (
-	"flag"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/rouse-im/rouse/vendors"
 	"github.com/rouse-im/rouse/vendors/fake"
+	"github.com/rouse-im/rouse/vendors/vendortest"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // TestSign: the README's own example, and one with several ids.
 func TestSign(t *testing.T) {
@@ -64,19 +59,7 @@ func TestGoldenRequests(t *testing.T) {
 				}
 				p := r.took(t, n.Token)
 				got := strings.ReplaceAll(string(p.Raw), "&", "&\n") + "\n\n" + p.Message + "\n"
-				path := filepath.Join("testdata", name+".form")
-				if *update {
-					if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-						t.Fatal(err)
-					}
-				}
-				want, err := os.ReadFile(path)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if diff := cmp.Diff(string(want), got); diff != "" {
-					t.Errorf("%s (-want +got):\n%s", path, diff)
-				}
+				vendortest.Golden(t, filepath.Join("testdata", name+".form"), got)
 			})
 		})
 	}
@@ -186,7 +169,7 @@ func TestTexts(t *testing.T) {
 		}
 	}
 	n := vendors.Notification{Channel: vendors.ChannelBadge, Title: "T", Badge: 3}
-	if _, code := c.compose(&n, time.Now()); code != codeNoBadge {
+	if _, code := c.compose(&n, time.Now()); code != codeNoChannel {
 		t.Errorf("badge alone: %q", code)
 	}
 }

@@ -1,6 +1,8 @@
 package meizu
 
 import (
+	"encoding/json"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -14,14 +16,54 @@ import (
 
 func TestConformance(t *testing.T) {
 	vendortest.Run(t, vendortest.Harness{
+		Protocol: "meizu",
 		Start:    suiteRig,
+		Codes:    resultCodes(),
+		Classes: map[vendors.Class]string{
+			vendors.ClassCall: "private", vendors.ClassIM: "private",
+			vendors.ClassSystem: "private", vendors.ClassMarketing: "public",
+		},
+		Own:      map[string]string{"public": "public", "other": "private"},
+		Batch:    &vendortest.Batch{Reply: reply, Dead: vendors.TokenInvalid, Unnamed: vendors.Accepted},
 		Answers:  answers(),
 		MaxBytes: maxParameters,
 		// TTL: Meizu counts hours, up to three days.
 		Lacks: vendortest.Subtitle | vendortest.Image | vendortest.Category | vendortest.Thread |
-			vendortest.Collapse | vendortest.AbsoluteBadge | vendortest.BadgeClear | vendortest.BadgeOnly |
+			vendortest.Collapse | vendortest.AbsoluteBadge | vendortest.AddBadge | vendortest.Bearer | vendortest.Grant | vendortest.BadgeClear | vendortest.BadgeOnly |
 			vendortest.VoIP | vendortest.TTL | vendortest.InvalidSince,
 	})
+}
+
+func reply(_, dead []string) fake.Fault {
+	raw, _ := json.Marshal(map[string][]string{"110002": dead})
+	return fake.MeizuValue(string(raw))
+}
+
+// resultCodes are the README's: of calls, and of tokens within a call.
+func resultCodes() []vendortest.Code {
+	codes := vendortest.CodesOf(func(code string) fake.Fault { return fake.MeizuRefusal(200, code, "m", "") }, map[vendors.Outcome][]string{
+		vendors.Transient:      {"500", "1001", "1003", "314159"},
+		vendors.Rejected:       {"1005", "110004", "110032"},
+		vendors.CredentialBad:  {"1006", "110000", "110001", "110009", "110031", "110033", "110053"},
+		vendors.TokenInvalid:   {"110002", "110003"},
+		vendors.Throttled:      {"110010"},
+		vendors.QuotaExhausted: {"110019", "110051"},
+	})
+	for outcome, list := range map[vendors.Outcome][]string{
+		vendors.Transient:      {"501", "513", "510", "511", "314159"},
+		vendors.Rejected:       {"201", "110005", "110010"},
+		vendors.TokenInvalid:   {"110002", "110003"},
+		vendors.Throttled:      {"518", "519"},
+		vendors.QuotaExhausted: {"110011"},
+		vendors.Accepted:       {"520"},
+	} {
+		for _, code := range list {
+			// The second token of the bubble is the one that is asked about.
+			value := fmt.Sprintf(`{%q:["RA50c634803632","other"]}`, code)
+			codes = append(codes, vendortest.Code{Name: "token " + code, Fault: fake.MeizuValue(value), Want: outcome, Shown: code})
+		}
+	}
+	return codes
 }
 
 func suiteRig(t *testing.T) *vendortest.Rig {
@@ -30,6 +72,10 @@ func suiteRig(t *testing.T) *vendortest.Rig {
 		Sender:   r.Sender,
 		Faults:   &r.fake.Faults,
 		NewToken: r.token,
+		SetRate:  r.fake.SetRate,
+		SetCert:  r.fake.SetCert,
+		CA:       theIdentity(t).ca,
+		Hosts:    []string{"meizu.test"},
 		Kill:     func(token string, _ time.Time) { r.fake.Unregister(token) },
 		Seen: func(token string) []vendortest.Push {
 			d, _ := r.fake.Device(token)
@@ -52,6 +98,10 @@ func readBack(p fake.MeizuPush) vendortest.Push {
 		// The limits are several: Bytes is how much of the parameters' is used,
 		// or would be if the content's limit were as many bytes.
 		Bytes: max(p.ParametersBytes, cut.UTF16(p.Content)*maxParameters/maxContent),
+	}
+	seen.Kind, seen.Wire = "public", strings.ReplaceAll(string(p.Raw), "&", "&\n")+"\n\n"+p.Message
+	if p.Private {
+		seen.Kind = "private"
 	}
 	if p.Content == p.Title { // stands in for a missing one
 		seen.Body = ""

@@ -1,6 +1,8 @@
 package oppo
 
 import (
+	"encoding/json"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,11 +15,46 @@ import (
 
 func TestConformance(t *testing.T) {
 	vendortest.Run(t, vendortest.Harness{
+		Protocol: "oppo",
 		Start:    suiteRig,
+		Codes:    resultCodes(),
+		Classes: map[vendors.Class]string{
+			vendors.ClassCall: "IM", vendors.ClassIM: "IM", vendors.ClassSystem: "ACCOUNT", vendors.ClassMarketing: "MARKETING",
+		},
+		Own:      map[string]string{"ORDER": "ORDER", "chats": "IM chats"},
+		Batch:    &vendortest.Batch{Reply: reply, Dead: vendors.TokenInvalid, Unnamed: vendors.Accepted},
 		Answers:  answers(),
 		MaxBytes: maxParameters,
 		Lacks: vendortest.Subtitle | vendortest.Sound | vendortest.Image | vendortest.Thread | vendortest.Collapse |
-			vendortest.BadgeOnly | vendortest.VoIP | vendortest.InvalidSince,
+			vendortest.AddBadge | vendortest.BadgeOnly | vendortest.VoIP | vendortest.InvalidSince,
+	})
+}
+
+func reply(fine, dead []string) fake.Fault {
+	elements := []map[string]any{}
+	for _, token := range fine {
+		elements = append(elements, map[string]any{"messageId": "id", "registrationId": token})
+	}
+	for _, token := range dead {
+		elements = append(elements, map[string]any{"messageId": "id", "registrationId": token, "errorCode": 10000, "errorMessage": "m"})
+	}
+	raw, _ := json.Marshal(map[string]any{"code": 0, "message": "", "data": elements})
+	return fake.Fault{Kind: fake.Answer, Status: 200, Body: string(raw)}
+}
+
+// resultCodes are of "Return codes", as far as sends can meet them.
+func resultCodes() []vendortest.Code {
+	return vendortest.CodesOf(func(code string) fake.Fault {
+		number, _ := strconv.Atoi(code)
+		return fake.OPPORefusal(number, "m")
+	}, map[vendors.Outcome][]string{
+		vendors.Accepted:       strings.Fields("0 32 10004 10005"),
+		vendors.Transient:      strings.Fields("-1 11 29"),
+		vendors.Throttled:      strings.Fields("-2 13 55 69"),
+		vendors.QuotaExhausted: strings.Fields("33 34 42"),
+		vendors.TokenInvalid:   strings.Fields("10000"),
+		vendors.Rejected:       strings.Fields("31 40 41 51 10001 10002 10003"),
+		vendors.CredentialBad:  strings.Fields("12 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 30 54 59 67"),
 	})
 }
 
@@ -26,9 +63,14 @@ func suiteRig(t *testing.T) *vendortest.Rig {
 		c.MaxInFlight = 32
 		o.TokenLife = time.Hour // so that the suite's hours see renewals
 	})
+	id, err := identities()
+	if err != nil {
+		t.Fatal(err)
+	}
 	return &vendortest.Rig{
-		Sender:   r.Sender,
-		Faults:   &r.fake.Faults,
+		Sender: r.Sender,
+		Faults: &r.fake.Faults, AuthFaults: &r.fake.AuthFaults,
+		SetRate: r.fake.SetRate, SetCert: r.fake.SetCert, CA: id.ca, Hosts: []string{"oppo.test", "intl.oppo.test"},
 		NewToken: func() string { return r.token("OnePlus_CN_") },
 		Kill:     func(token string, _ time.Time) { r.fake.SetCode(token, 10000) },
 		Seen: func(token string) []vendortest.Push {
@@ -51,6 +93,7 @@ func readBack(p fake.OPPOPush) vendortest.Push {
 	seen := vendortest.Push{
 		ID: p.PushID, Title: p.Title, Body: p.Content, Category: p.ChannelID,
 		Badge: p.Badge, Data: p.Parameters, Expires: p.Expires, Bytes: fullest(p),
+		Kind: strings.TrimSpace(p.Category + " " + p.ChannelID), Wire: string(p.Raw),
 	}
 	if p.Content == p.Title {
 		seen.Body = "" // the title stands in for it

@@ -3,6 +3,7 @@ package vendortest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -143,9 +144,15 @@ func testFreeze(t *testing.T, p *probe) {
 	p.Faults.Script(fake.Fault{Kind: fake.Freeze, Times: 1})
 	res, err := p.send(within(t), p.push())
 	p.unknown(t, res, err)
-	// Within a minute the dead connection is noticed and replaced.
+	p.recovers(t)
+}
+
+// recovers demands that pushes get through again within a minute.
+func (p *probe) recovers(t *testing.T) {
+	t.Helper()
 	for begun := time.Now(); ; {
-		if res, err = p.send(within(t), p.push()); err == nil && res.Outcome == vendors.Accepted {
+		res, err := p.send(within(t), p.push())
+		if err == nil && res.Outcome == vendors.Accepted {
 			return
 		}
 		if time.Since(begun) > time.Minute {
@@ -158,6 +165,20 @@ func testFreeze(t *testing.T, p *probe) {
 func testGoaway(t *testing.T, p *probe) {
 	p.accepted(t, p.push())
 	p.Faults.Script(fake.Fault{Kind: fake.Goaway, Body: `{"reason":"Shutdown"}`, Times: 3})
+	p.noneTwice(t)
+}
+
+// testRefuseUnderLoad: what was certainly not begun may be repeated, and is
+// never taken twice.
+func testRefuseUnderLoad(t *testing.T, p *probe) {
+	p.accepted(t, p.push())
+	p.Faults.Script(fake.Fault{Kind: fake.Refuse, Times: 5})
+	p.noneTwice(t)
+}
+
+// noneTwice sends under faults: an accepted push was taken once, no other twice.
+func (p *probe) noneTwice(t *testing.T) {
+	t.Helper()
 	pushes := p.pushes(2 * p.Sender.MaxInFlight())
 	results, errs := p.sendAll(within(t), pushes)
 	for i, n := range pushes {
@@ -167,18 +188,59 @@ func testGoaway(t *testing.T, p *probe) {
 		}
 	}
 	p.Faults.Clear()
+	p.recovers(t)
+}
+
+// testReset: the vendor may have taken the push or not, so it is not repeated.
+func testReset(t *testing.T, p *probe) {
 	p.accepted(t, p.push())
+	requests := p.Requests()
+	p.Faults.Script(fake.Fault{Kind: fake.Reset})
+	n := p.push()
+	res, err := p.send(within(t), n)
+	p.unknown(t, res, err)
+	if asked := p.Requests() - requests; asked != 1 || len(p.Seen(n.Token)) != 0 {
+		t.Errorf("%d requests, want 1", asked)
+	}
+	p.Faults.Clear()
+	p.accepted(t, n)
+}
+
+func testCancelledUnderWay(t *testing.T, p *probe) {
+	p.accepted(t, p.push())
+	p.Faults.Script(fake.Fault{Kind: fake.Hang})
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(time.Second, cancel)
+	begun := time.Now()
+	res, err := p.send(ctx, p.push())
+	p.unknown(t, res, err)
+	if !errors.Is(err, context.Canceled) || time.Since(begun) != time.Second {
+		t.Errorf("after %v: %v", time.Since(begun), err)
+	}
+	p.Faults.Clear()
+	p.accepted(t, p.push())
+}
+
+// testThousand: a thousand senders at one time reach a thousand tokens, each
+// once and with its own text.
+func testThousand(t *testing.T, p *probe) {
+	p.SetRate(0)
+	pushes := p.pushes(1000)
+	for i, n := range pushes {
+		n.Title = fmt.Sprintf("to number %d", i)
+	}
+	p.allAccepted(t, pushes)
+	for i, n := range pushes {
+		if got := p.Seen(n.Token)[0]; got.Title != n.Title || got.Data["m"] != n.Data["m"] {
+			t.Fatalf("number %d got the push of another: %q", i, got.Title)
+		}
+	}
 }
 
 func testColdStart(t *testing.T, p *probe) {
 	p.Faults.Script(fake.Fault{Delay: 20 * time.Millisecond})
 	pushes := p.pushes(8 * p.Sender.MaxInFlight())
-	results, errs := p.sendAll(within(t), pushes)
-	for i, n := range pushes {
-		if errs[i] != nil || results[i].Outcome != vendors.Accepted || len(p.Seen(n.Token)) != 1 {
-			t.Fatalf("push %d: %+v, %v", i, results[i], errs[i])
-		}
-	}
+	p.allAccepted(t, pushes)
 	if p.Requests() != len(pushes) {
 		t.Errorf("%d requests for %d pushes", p.Requests(), len(pushes))
 	}
@@ -221,36 +283,4 @@ func testClose(t *testing.T, p *probe) {
 	res, err := p.send(t.Context(), p.push())
 	p.unknown(t, res, err)
 	p.Sender.Close()
-}
-
-func testRenew(t *testing.T, p *probe) {
-	if p.ExpireAuth == nil {
-		return
-	}
-	p.accepted(t, p.push())
-	bearers := p.Bearers()
-	p.ExpireAuth()
-	pushes := p.pushes(2 * p.Sender.MaxInFlight())
-	results, errs := p.sendAll(within(t), pushes)
-	for i, n := range pushes {
-		if errs[i] != nil || results[i].Outcome != vendors.Accepted || len(p.Seen(n.Token)) != 1 {
-			t.Fatalf("push %d: %+v, %v", i, results[i], errs[i])
-		}
-	}
-	if got := p.Bearers() - bearers; got != 1 {
-		t.Errorf("%d bearers were made, want 1", got)
-	}
-}
-
-func testBearers(t *testing.T, p *probe) {
-	if p.ExpireAuth == nil {
-		return
-	}
-	for range 30 {
-		p.accepted(t, p.push())
-		<-time.After(6 * time.Minute)
-	}
-	if got := p.Bearers(); got < 3 || got > 5 {
-		t.Errorf("%d bearers in three hours, want 3 to 5", got)
-	}
 }

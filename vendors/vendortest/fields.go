@@ -41,7 +41,7 @@ func testFields(t *testing.T, p *probe) {
 		}
 	}
 	got := p.accepted(t, n)
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(Push{}, "Data", "Bytes")); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(Push{}, "Kind", "Add", "Data", "Bytes", "Wire")); diff != "" {
 		t.Errorf("on the wire (-want +got):\n%s", diff)
 	}
 	for key, value := range n.Data {
@@ -63,13 +63,91 @@ func testBare(t *testing.T, p *probe) {
 	}
 }
 
+func testTitleAlone(t *testing.T, p *probe) {
+	n := p.push()
+	n.Body = ""
+	if got := p.accepted(t, n); got.Title != n.Title || got.Body != "" {
+		t.Errorf("on the wire: %q and %q", got.Title, got.Body)
+	}
+}
+
+// testTextAlone: a vendor that wants a title may get the text twice.
+func testTextAlone(t *testing.T, p *probe) {
+	n := p.push()
+	n.Title = ""
+	if got := p.accepted(t, n); got.Body != n.Body && got.Title != n.Body || strings.TrimSpace(got.Title) != "" && got.Title != n.Body {
+		t.Errorf("on the wire: %q and %q", got.Title, got.Body)
+	}
+}
+
+func testOddData(t *testing.T, p *probe) {
+	n := p.push()
+	for key, value := range map[string]string{
+		"empty": "", "space": " a  b ", "plus": "1+1=2", "percent": "%41%zz", "json": `{"a":[1,null]}`,
+		"lines": "a\nb\r\nc\t", "slash": `\/`, "null": "null", "number": "0123", "键": "值", "emoji": "👨‍👩‍👧‍👦",
+	} {
+		n.Data[key] = value
+	}
+	got := p.accepted(t, n)
+	for key, value := range n.Data {
+		if got.Data[key] != value {
+			t.Errorf("data %q is %q on the wire, want %q", key, got.Data[key], value)
+		}
+	}
+}
+
+func testSystemSound(t *testing.T, p *probe) {
+	n := p.push()
+	n.Sound = "default"
+	if got := p.accepted(t, n).Sound; got != "default" {
+		t.Errorf("on the wire: %q", got)
+	}
+}
+
+func testSilence(t *testing.T, p *probe) {
+	n := p.push()
+	n.Sound = ""
+	if got := p.accepted(t, n).Sound; got != "" {
+		t.Errorf("on the wire: %q", got)
+	}
+}
+
+func (h *Harness) clamp(badge int) int {
+	if h.MaxBadge > 0 {
+		return min(badge, h.MaxBadge)
+	}
+	return badge
+}
+
 func testBadge(t *testing.T, p *probe) {
-	for _, badge := range []int{-1, 1, 99_999} {
+	for _, badge := range []int{-1, 1, 9} {
 		n := p.push()
 		n.Badge = badge
 		got := p.accepted(t, n).Badge
 		if badge < 0 && got != nil || badge >= 0 && (got == nil || *got != badge) {
 			t.Errorf("badge %d is %v on the wire", badge, got)
+		}
+	}
+}
+
+func testBadgeBound(t *testing.T, p *probe) {
+	for _, badge := range []int{99, 100, 99_999, 1 << 30} {
+		n := p.push()
+		n.Badge = badge
+		if got := p.accepted(t, n).Badge; got == nil || *got != p.h.clamp(badge) {
+			t.Errorf("badge %d is %v on the wire, want %d", badge, got, p.h.clamp(badge))
+		}
+	}
+}
+
+// testAddBadge: a badge that only grows does so with what adds to the number,
+// and not with what leaves or clears it.
+func testAddBadge(t *testing.T, p *probe) {
+	for badge, want := range map[int]int{-1: 0, 0: 0, 1: 1, 7: 1, 99_999: 1} {
+		n := p.push()
+		n.Badge = badge
+		if got := p.accepted(t, n); got.Add != want || got.Badge != nil {
+			t.Errorf("badge %d adds %d on the wire, want %d", badge, got.Add, want)
 		}
 	}
 }
@@ -107,10 +185,15 @@ func testExpiry(t *testing.T, p *probe) {
 			t.Errorf("in %v: %v on the wire, want %v", ttl, got, n.Expires)
 		}
 	}
+}
+
+// testFarExpiry: the vendor keeps the push as long as it can.
+func testFarExpiry(t *testing.T, p *probe) {
 	n := p.push()
-	n.Expires = time.Now().Add(1000 * 24 * time.Hour)
-	if got := p.accepted(t, n).Expires; !got.After(time.Now().Add(7*24*time.Hour)) || got.After(n.Expires) {
-		t.Errorf("in 1000 days: %v on the wire", got)
+	n.Expires = time.Now().AddDate(1, 0, 0)
+	got := p.accepted(t, n).Expires
+	if p.h.has(TTL) && (got.Before(time.Now().Add(7*24*time.Hour)) || got.After(n.Expires)) {
+		t.Errorf("in a year: %v on the wire", got)
 	}
 }
 
@@ -185,10 +268,14 @@ func testHostileText(t *testing.T, p *probe) {
 			}
 		}
 	}
+}
+
+// testEndlessCharacter: not even one character fits.
+func testEndlessCharacter(t *testing.T, p *probe) {
 	n := p.push()
 	n.Body = "a" + strings.Repeat("\u0301", 10_000)
-	if got := p.accepted(t, n); got.Bytes > p.h.MaxBytes {
-		t.Errorf("one endless character: %d bytes", got.Bytes)
+	if got := p.accepted(t, n); got.Bytes > p.h.MaxBytes || !utf8.ValidString(got.Body) {
+		t.Errorf("%d bytes", got.Bytes)
 	}
 }
 
@@ -241,6 +328,43 @@ func testDeadToken(t *testing.T, p *probe) {
 		t.Errorf("invalid since %v, want %v", res.InvalidSince, since)
 	}
 	p.accepted(t, p.push())
+}
+
+// testDeadAmongLive: one dead token is no reason to doubt others.
+func testDeadAmongLive(t *testing.T, p *probe) {
+	p.accepted(t, p.push())
+	pushes := p.pushes(20)
+	for i, n := range pushes {
+		if i%2 == 0 {
+			p.Kill(n.Token, time.Now())
+		}
+	}
+	results, errs := p.sendAll(within(t), pushes)
+	for i, res := range results {
+		want := vendors.Accepted
+		if i%2 == 0 {
+			want = vendors.TokenInvalid
+		}
+		if errs[i] != nil || res.Outcome != want {
+			t.Errorf("push %d: %+v, %v; want %s", i, res, errs[i], want)
+		}
+	}
+}
+
+// testForeignChannel: what a vendor has no channel for is refused at once, and
+// nothing else is shown in its place.
+func testForeignChannel(t *testing.T, p *probe) {
+	for channel, feature := range map[vendors.Channel]Feature{vendors.ChannelBadge: BadgeOnly, vendors.ChannelVoIP: VoIP} {
+		if p.h.has(feature) {
+			continue
+		}
+		n := p.push()
+		n.Channel, n.Badge = channel, 3
+		res, err := p.send(t.Context(), n)
+		if err != nil || res.Outcome != vendors.Rejected || res.Code == "" || p.Requests() != 0 {
+			t.Errorf("channel %d: %+v, %v after %d requests", channel, res, err, p.Requests())
+		}
+	}
 }
 
 func testRepeat(t *testing.T, p *probe) {

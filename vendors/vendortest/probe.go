@@ -61,14 +61,18 @@ func (p *probe) push() *vendors.Notification {
 // send records the answer for checkCanaries.
 func (p *probe) send(ctx context.Context, n *vendors.Notification) (vendors.Result, error) {
 	res, err := p.Sender.Send(ctx, n)
-	heard := []string{fmt.Sprintf("%+v", res)}
+	p.hear(fmt.Sprintf("%+v", res), err)
+	return res, err
+}
+
+func (p *probe) hear(results string, err error) {
+	heard := []string{results}
 	for e := err; e != nil; e = errors.Unwrap(e) {
 		heard = append(heard, fmt.Sprintf("%s\n%+v\n%#v", e, e, e))
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.heard = append(p.heard, heard...)
-	return res, err
 }
 
 // sendAll sends concurrently and returns what came back, in order.
@@ -103,6 +107,17 @@ func (p *probe) accepted(t *testing.T, n *vendors.Notification) Push {
 		t.Fatalf("the vendor took %d pushes, want 1", len(seen)-before)
 	}
 	return seen[before]
+}
+
+// allAccepted sends all at one time; each is taken once.
+func (p *probe) allAccepted(t *testing.T, pushes []*vendors.Notification) {
+	t.Helper()
+	results, errs := p.sendAll(within(t), pushes)
+	for i, n := range pushes {
+		if took := len(p.Seen(n.Token)); errs[i] != nil || results[i].Outcome != vendors.Accepted || took != 1 {
+			t.Fatalf("push %d: %+v, %v, and the vendor took %d", i, results[i], errs[i], took)
+		}
+	}
 }
 
 // answer scripts one vendor answer and checks what Send makes of it, and that

@@ -3,133 +3,30 @@
 package vendortest
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/rouse-im/rouse/vendors"
 	"github.com/rouse-im/rouse/vendors/fake"
 )
 
-// Harness describes one vendor to the suite.
-type Harness struct {
-	// Start makes a fake and a Sender connected to it, with MaxInFlight at
-	// most 64. It runs inside a synctest bubble, so connections go through
-	// fake.PipeListener; it registers its own clean-up with t.Cleanup.
-	Start func(t *testing.T) *Rig
-	// Answers are scripted vendor answers and what Send must make of each.
-	Answers map[Situation]Answer
-	// MaxBytes bounds Push.Bytes.
-	MaxBytes int
-	// Lacks names what the vendor's protocol cannot express.
-	Lacks Feature
+// enough is the least number of cases of a protocol.
+const enough = 45
+
+// testCase is one case; it is left out for protocols that lack what it needs.
+type testCase struct {
+	name  string
+	needs Feature
+	run   func(t *testing.T, p *probe)
 }
 
-// Rig is one running fake with its Sender.
-type Rig struct {
-	Sender vendors.Sender
-	Faults *fake.Faults
-	// NewToken returns a live device token that no earlier call returned.
-	NewToken func() string
-	// Kill makes the vendor answer that token is dead since then.
-	Kill func(token string, since time.Time)
-	// Seen lists the pushes that the vendor took for token, oldest first.
-	Seen func(token string) []Push
-	// Requests counts the send requests that arrived, answered or not.
-	Requests func() int
-	// Peak is the greatest number of send requests that were open at one time.
-	Peak func() int
-	// ExpireAuth ends the validity of the bearer in use; nil when the vendor has none.
-	ExpireAuth func()
-	// Bearers counts the distinct bearers given out or first seen.
-	Bearers func() int
-	// Secrets must never show in a Result or an error.
-	Secrets []string
-}
-
-// Push is what a vendor took, read back from the wire.
-type Push struct {
-	ID, Title, Subtitle, Body, Sound  string
-	ImageURL, Category, Thread, Group string // Group is the collapse id
-	// Badge is nil when the icon stays unchanged.
-	Badge *int
-	Data  map[string]string
-	// Expires is when the vendor gives up, to the second; zero = at once.
-	Expires time.Time
-	// Bytes is the size that the vendor's limit is about.
-	Bytes int
-}
-
-// Feature is a set of protocol abilities.
-type Feature uint32
-
-// Features a vendor may lack.
-const (
-	Subtitle Feature = 1 << iota
-	Sound
-	Image
-	Category
-	Thread
-	Collapse
-	AbsoluteBadge
-	BadgeClear // an absolute badge of 0
-	BadgeOnly  // ChannelBadge
-	VoIP
-	TTL
-	PushID // the vendor is told PushID
-	InvalidSince
-	Goaway // an HTTP/2 server that says goodbye properly
-)
-
-func (h *Harness) has(f Feature) bool { return h.Lacks&f == 0 }
-
-// Situation names a class of vendor answers.
-type Situation string
-
-// Situations. A harness must script each of Required.
-const (
-	Throttled       Situation = "throttled"
-	ThrottledPause  Situation = "throttled, with a pause asked for"
-	ThrottledDevice Situation = "throttled, this device only"
-	QuotaUsedUp     Situation = "daily quota used up"
-	ServerError     Situation = "500"
-	Unavailable     Situation = "503"
-	UnavailablePage Situation = "503 with a proxy's HTML page and Retry-After"
-	NotFoundPage    Situation = "404 with a proxy's HTML page"
-	EmptyBody       Situation = "502 with an empty body"
-	HugeBody        Situation = "500 with a body beyond reason"
-	BadCredential   Situation = "credential refused"
-	BadRequest      Situation = "request refused"
-	Unknown4xx      Situation = "400 with a code from the future"
-	Unknown5xx      Situation = "599 with a code from the future"
-)
-
-// Required lists the situations that every vendor has.
-var Required = []Situation{
-	Throttled, ServerError, Unavailable, UnavailablePage, NotFoundPage, EmptyBody, HugeBody,
-	BadCredential, BadRequest, Unknown4xx, Unknown5xx,
-}
-
-// Answer is a scripted answer and its meaning.
-type Answer struct {
-	Fault fake.Fault
-	// Want is compared with the Result, VendorID excepted.
-	Want vendors.Result
-	// Requests is how often Send asks the vendor; 0 means once.
-	Requests int
-}
-
-// Run runs every case in its own bubble.
+// Run runs every case in its own bubble, and says how many there are.
 func Run(t *testing.T, h Harness) {
-	for _, s := range Required {
-		if _, ok := h.Answers[s]; !ok {
-			t.Errorf("the harness scripts no answer for %q", s)
-		}
-	}
-	for _, c := range cases {
-		if h.Lacks&c.needs != 0 {
-			continue
-		}
+	h.check(t)
+	all := h.cases()
+	for _, c := range all {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := start(t, &h)
@@ -138,13 +35,173 @@ func Run(t *testing.T, h Harness) {
 			})
 		})
 	}
-	for s, answer := range h.Answers {
-		t.Run("answer/"+string(s), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				p := start(t, &h)
-				p.answer(t, answer)
-				p.checkCanaries(t)
-			})
-		})
+	if len(all) < enough {
+		t.Errorf("%d cases, want %d or more", len(all), enough)
 	}
+	_, _ = fmt.Fprintf(t.Output(), "vendortest: %s: %d cases, %d of them result codes\n", h.Protocol, len(all), len(h.Codes))
+}
+
+// check demands what every harness must say.
+func (h *Harness) check(t *testing.T) {
+	required := slices.Clone(Required)
+	if h.has(Bearer) {
+		required = append(required, BearerRefused)
+	}
+	for _, s := range required {
+		if _, ok := h.Answers[s]; !ok {
+			t.Errorf("the harness scripts no answer for %q", s)
+		}
+	}
+	for _, class := range []vendors.Class{vendors.ClassCall, vendors.ClassIM, vendors.ClassSystem, vendors.ClassMarketing} {
+		if h.Classes[class] == "" {
+			t.Errorf("the harness does not say what class %d is to the vendor", class)
+		}
+	}
+	if h.Protocol == "" || h.has(Batches) != (h.Batch != nil) {
+		t.Error("the harness has no name, or does not say whether there are batches")
+	}
+}
+
+// cases are those that apply to h, with names that are unique.
+func (h *Harness) cases() []testCase {
+	all := slices.Clone(cases)
+	for s, answer := range h.Answers {
+		all = append(all, testCase{"answer/" + string(s), 0, func(t *testing.T, p *probe) { p.answer(t, answer) }})
+	}
+	for _, code := range h.Codes {
+		all = append(all, testCase{"code/" + code.Name, 0, func(t *testing.T, p *probe) { p.code(t, code) }})
+	}
+	for class, kind := range h.Classes {
+		all = append(all, testCase{"class/" + classNames[class], 0, func(t *testing.T, p *probe) { p.kind(t, class, "", kind) }})
+	}
+	for own, kind := range h.Own {
+		all = append(all, testCase{"category/" + own, 0, func(t *testing.T, p *probe) { p.kind(t, vendors.ClassIM, own, kind) }})
+	}
+	all = slices.DeleteFunc(all, func(c testCase) bool { return h.Lacks&c.needs != 0 })
+	if !h.has(BadgeOnly) || !h.has(VoIP) {
+		all = append(all, testCase{"a channel that the vendor has not", 0, testForeignChannel})
+	}
+	return all
+}
+
+var classNames = map[vendors.Class]string{
+	vendors.ClassCall: "call", vendors.ClassIM: "im", vendors.ClassSystem: "system", vendors.ClassMarketing: "marketing",
+}
+
+var cases = []testCase{
+	{"every field arrives", 0, testFields},
+	{"a bare push", 0, testBare},
+	{"a title alone", 0, testTitleAlone},
+	{"a text alone", 0, testTextAlone},
+	{"odd data", 0, testOddData},
+	{"the system's sound", Sound, testSystemSound},
+	{"silence", Sound, testSilence},
+	{"badge", AbsoluteBadge, testBadge},
+	{"badge cleared", AbsoluteBadge | BadgeClear, testBadgeClear},
+	{"badge beyond the vendor's bound", AbsoluteBadge, testBadgeBound},
+	{"badge that grows", AddBadge, testAddBadge},
+	{"badge only", BadgeOnly, testBadgeOnly},
+	{"longest collapse id", Collapse, testCollapse},
+	{"expiry", TTL, testExpiry},
+	{"a year until expiry", 0, testFarExpiry},
+	{"expired already", TTL, testExpired},
+	{"long text is cut between characters", 0, testLongText},
+	{"one endless character", 0, testEndlessCharacter},
+	{"text that grows in JSON", 0, testHostileText},
+	{"too much data", 0, testHugeData},
+	{"reserved data keys", 0, testReservedData},
+	{"the notification is not changed", 0, testUnchanged},
+	{"dead token", 0, testDeadToken},
+	{"dead token that lives elsewhere goes on", 0, testDeadAmongLive},
+	{"the id of a repeat", PushID, testRepeat},
+
+	{"golden/full", 0, golden("full", func(n *vendors.Notification) { *n = goldenFull(n) })},
+	{"golden/bare", 0, golden("bare", func(n *vendors.Notification) { n.Body, n.Data = "", nil })},
+	{"golden/call", 0, golden("call", func(n *vendors.Notification) { n.Class = vendors.ClassCall })},
+	{"golden/system", 0, golden("system", func(n *vendors.Notification) { n.Class = vendors.ClassSystem })},
+	{"golden/marketing", 0, golden("marketing", func(n *vendors.Notification) { n.Class = vendors.ClassMarketing })},
+	{"golden/badge cleared", BadgeClear, golden("badge_cleared", func(n *vendors.Notification) { n.Badge = 0 })},
+	{"golden/badge only", BadgeOnly, golden("badge_only", func(n *vendors.Notification) {
+		n.Channel, n.Badge = vendors.ChannelBadge, 3
+	})},
+
+	{"slow vendor", 0, testSlow},
+	{"no answer until the deadline", 0, testHang},
+	{"cancelled before", 0, testCancelled},
+	{"cancelled while under way", 0, testCancelledUnderWay},
+	{"cancelled while waiting for a stream", 0, testCancelledWaiting},
+	{"connection cut after the push was taken", 0, testCut},
+	{"answer cut in its middle", 0, testAbort},
+	{"reset without a reason", 0, testReset},
+	{"push refused by the protocol", 0, testRefuse},
+	{"pushes refused under load", 0, testRefuseUnderLoad},
+	{"frozen connection", 0, testFreeze},
+	{"goaway under load", Goaway, testGoaway},
+	{"cold start of many", 0, testColdStart},
+	{"a thousand at once", 0, testThousand},
+	{"bound of pushes in flight", 0, testBound},
+	{"close", 0, testClose},
+
+	{"slow body", 0, testSlowBody},
+	{"body without an end", 0, testEndlessBody},
+	{"200 with half a JSON", 0, noSense(fake.HalfJSON(200))},
+	{"200 with an empty body", 0, noSense(fake.Fault{Kind: fake.Answer, Status: 200})},
+	{"200 with a portal's page", 0, noSense(fake.HTML(200))},
+	{"200 with JSON of another kind", 0, noSense(fake.Fault{Kind: fake.Answer, Status: 200, Body: `[[1],{"a":null},"x"]`})},
+	{"200 with JSON without end", 0, noSense(fake.Fault{Kind: fake.Answer, Status: 200, Body: deepJSON})},
+	{"200 with text in GBK", 0, noSense(fake.GBK(200))},
+	{"500 with text in GBK", 0, noSense(fake.GBK(500))},
+	{"302 to elsewhere", 0, noSense(fake.Fault{
+		Kind: fake.Answer, Status: 302, Header: map[string]string{"location": "https://elsewhere.test/steal"},
+	})},
+	{"204", 0, noSense(fake.Fault{Kind: fake.Answer, Status: 204})},
+	{"200 with 10 MiB", 0, testHugeBody},
+	{"400 that repeats what it got", 0, testEcho},
+	{"429 with seconds", 0, testPause("7", 7)},
+	{"429 with a date", 0, testPauseUntil},
+	{"429 without a pause", 0, testPause("", 0)},
+	{"429 with a pause beyond reason", 0, testPause("99999999999999", 0)},
+	{"429 with a pause of words", 0, testPause("soon", 0)},
+	{"a burst of 503", 0, testBurst},
+	{"over the vendor's rate", 0, testRate},
+
+	{"certificate of an unknown authority", 0, testUnknownCA},
+	{"certificate of another host", 0, testWrongHost},
+	{"certificate that has expired", 0, testExpiredCert},
+
+	{"a credential is validated", 0, testValidate},
+	{"replies are kept without secrets", 0, testReplies},
+	{"expired bearer is renewed once", Bearer, testRenew},
+	{"bearers over three hours", Bearer, testBearers},
+	{"a storm of expired bearers", Bearer, testStorm},
+	{"bearer: one request for many senders", Grant, testOneGrant},
+	{"bearer: 503", Grant, noBearer(fake.HTML(503))},
+	{"bearer: 200 with half a JSON", Grant, noBearer(fake.HalfJSON(200))},
+	{"bearer: 200 with 10 MiB", Grant, noBearer(fake.Huge(200))},
+	{"bearer: 429", Grant, noBearer(fake.Fault{Kind: fake.Answer, Status: 429, Header: map[string]string{"retry-after": "1"}})},
+	{"bearer: cut", Grant, noBearer(fake.Fault{Kind: fake.Cut})},
+	{"bearer: no answer until the deadline", Grant, testGrantHangs},
+
+	{"batch/everybody once", Batches, testBatch},
+	{"batch/of one", Batches, testBatchOfOne},
+	{"batch/one dead", Batches, testBatchOneDead},
+	{"batch/all dead", Batches, testBatchAllDead},
+	{"batch/dead at both ends", Batches, testBatchEnds},
+	{"batch/answer in another order", Batches, testBatchShuffled},
+	{"batch/short answer", Batches, testBatchShort},
+	{"batch/answer with strangers", Batches, testBatchStrangers},
+	{"batch/answer with repeats", Batches, testBatchRepeats},
+	{"batch/200 with half a JSON", Batches, batchNoSense(fake.HalfJSON(200))},
+	{"batch/200 with a portal's page", Batches, batchNoSense(fake.HTML(200))},
+	{"batch/refused", Batches, batchAnswer(BadRequest)},
+	{"batch/throttled", Batches, batchAnswer(Throttled)},
+	{"batch/503", Batches, batchAnswer(Unavailable)},
+	{"batch/credential refused", Batches, batchAnswer(BadCredential)},
+	{"batch/no answer until the deadline", Batches, testBatchHang},
+	{"batch/cut", Batches, testBatchCut},
+	{"batch/cancelled", Batches, testBatchCancelled},
+	{"batch/expired bearer", Batches | Bearer, testBatchRenew},
+	{"batch/several at once", Batches, testBatches},
+	{"batch/long text", Batches, testBatchLongText},
+	{"batch/too much data", Batches, testBatchHugeData},
 }

@@ -2,6 +2,8 @@ package vivo
 
 import (
 	"encoding/json"
+	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +16,14 @@ import (
 
 func TestConformance(t *testing.T) {
 	vendortest.Run(t, vendortest.Harness{
+		Protocol: "vivo",
 		Start:    suiteRig,
+		Codes:    resultCodes(),
+		Classes: map[vendors.Class]string{
+			vendors.ClassCall: "IM 1", vendors.ClassIM: "IM 1", vendors.ClassSystem: "ACCOUNT 1", vendors.ClassMarketing: "MARKETING 0",
+		},
+		Own:      map[string]string{"ORDER": "ORDER 1", "NEWS": "NEWS 0", "chats": "IM 1"},
+		Batch:    &vendortest.Batch{Reply: reply, Dead: vendors.TokenInvalid, Unnamed: vendors.Accepted},
 		Answers:  answers(),
 		MaxBytes: maxCustom,
 		Lacks: vendortest.Subtitle | vendortest.Image | vendortest.Category | vendortest.Thread | vendortest.Collapse |
@@ -23,11 +32,42 @@ func TestConformance(t *testing.T) {
 	})
 }
 
+func reply(_, dead []string) fake.Fault {
+	users := []map[string]any{}
+	for _, token := range dead {
+		users = append(users, map[string]any{"userid": token, "status": 1})
+	}
+	raw, _ := json.Marshal(map[string]any{"result": 0, "desc": "m", "requestId": "r", "invalidUsers": users})
+	return fake.Fault{Kind: fake.Answer, Status: 200, Body: string(raw)}
+}
+
+// resultCodes are of "Return codes".
+func resultCodes() []vendortest.Code {
+	return vendortest.CodesOf(func(code string) fake.Fault {
+		number, _ := strconv.Atoi(code)
+		return fake.VivoRefusal(number, "m")
+	}, map[vendors.Outcome][]string{
+		vendors.Accepted:       strings.Fields("0"),
+		vendors.Transient:      strings.Fields("10000 10040 10155"),
+		vendors.Throttled:      strings.Fields("10072 10093"),
+		vendors.QuotaExhausted: strings.Fields("10070 10071 10073 10252 10254"),
+		vendors.TokenInvalid:   strings.Fields("10302"),
+		vendors.Rejected: strings.Fields("10050 10054 10055 10056 10057 10058 10059 10060 10065 10067 10085 10095 10103 " +
+			"10104 10150 10151 10152 10153 10300 10301 10303 10304 10305 10306 10311 10352 10353 10800 10801"),
+		vendors.CredentialBad: strings.Fields("10043 10045 10051 10082 10094 10096 10097 10200 10201 10202 10203 10204 10205 10206 10207"),
+	})
+}
+
 func suiteRig(t *testing.T) *vendortest.Rig {
-	r := newRig(t, func(c *Config, _ *fake.VivoOptions, _ *fake.VivoApp) { c.MaxInFlight = 32 })
+	r := newRig(t, func(c *Config, _ *fake.VivoOptions, _ *fake.VivoApp) { c.MaxInFlight, c.AddBadge = 32, true })
+	id, err := identities()
+	if err != nil {
+		t.Fatal(err)
+	}
 	return &vendortest.Rig{
-		Sender:   r.Sender,
-		Faults:   &r.fake.Faults,
+		Sender: r.Sender,
+		Faults: &r.fake.Faults, AuthFaults: &r.fake.AuthFaults,
+		SetRate: r.fake.SetRate, SetCert: r.fake.SetCert, CA: id.ca, Hosts: []string{"vivo.test"},
 		NewToken: r.token,
 		Kill:     func(token string, _ time.Time) { r.fake.SetStatus(token, 2) },
 		Seen: func(token string) []vendortest.Push {
@@ -48,7 +88,10 @@ func suiteRig(t *testing.T) *vendortest.Rig {
 
 func readBack(t *testing.T, p fake.VivoPush) vendortest.Push {
 	t.Helper()
-	seen := vendortest.Push{ID: p.RequestID, Title: p.Title, Body: p.Content, Data: p.Custom, Bytes: fullest(p)}
+	seen := vendortest.Push{ID: p.RequestID, Title: p.Title, Body: p.Content, Data: p.Custom, Bytes: fullest(p), Kind: strings.TrimSpace(fmt.Sprintf("%s %d", p.Category, p.Classification)), Wire: string(p.Raw)}
+	if p.AddBadge {
+		seen.Add = 1
+	}
 	if p.Content == p.Title {
 		seen.Body = "" // the title stands in for it
 	}

@@ -14,14 +14,14 @@ import (
 // Codes that are looked at outside of the table; those with "rouse:" are of
 // our own, for what Xiaomi has no code for.
 const (
-	codeBadToken = "bad_regids"
-	codeChannel  = "27001"
-	codeNoTarget = "20301"
-	codeNoDevice = "65003"
-	codeTooBig   = "rouse:MESSAGE_TOO_BIG"
-	codeNoText   = "rouse:NO_TEXT"
-	codeNoBadge  = "rouse:NO_BADGE_PUSH"
-	codeNoAnswer = "rouse:NO_ANSWER"
+	codeBadToken  = "bad_regids"
+	codeChannel   = "27001"
+	codeNoTarget  = "20301"
+	codeNoDevice  = "65003"
+	codeTooBig    = "rouse:MESSAGE_TOO_BIG"
+	codeNoText    = "rouse:NO_TEXT"
+	codeNoChannel = "rouse:CHANNEL_UNSUPPORTED"
+	codeNoAnswer  = "rouse:NO_ANSWER"
 )
 
 // qpsPause is the pause after a limit per second; those of "API frequency" do

@@ -48,8 +48,8 @@ const (
 // compose maps a push to a form without targets. The code is empty, or ours
 // for a push that Xiaomi cannot carry.
 func (c *Config) compose(n *vendors.Notification, now time.Time) (form url.Values, code string) {
-	if n.Channel == vendors.ChannelBadge {
-		return nil, codeNoBadge
+	if n.Channel != vendors.ChannelAlert {
+		return nil, codeNoChannel
 	}
 	title, description := fit(n.Title, maxTitle), fit(n.Body, maxDescription)
 	// Xiaomi wants both; the one stands in for the other.

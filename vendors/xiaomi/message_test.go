@@ -1,22 +1,17 @@
 package xiaomi
 
 import (
-	"flag"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/rouse-im/rouse/vendors"
 	"github.com/rouse-im/rouse/vendors/cut"
 	"github.com/rouse-im/rouse/vendors/fake"
+	"github.com/rouse-im/rouse/vendors/vendortest"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // TestGoldenRequests: the bytes of the request, with a line for each field.
 func TestGoldenRequests(t *testing.T) {
@@ -44,19 +39,7 @@ func TestGoldenRequests(t *testing.T) {
 					t.Fatalf("%+v, %v", res, err)
 				}
 				got := strings.ReplaceAll(string(r.took(t, n.Token).Raw), "&", "&\n") + "\n"
-				path := filepath.Join("testdata", name+".form")
-				if *update {
-					if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-						t.Fatal(err)
-					}
-				}
-				want, err := os.ReadFile(path)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if diff := cmp.Diff(string(want), got); diff != "" {
-					t.Errorf("%s (-want +got):\n%s", path, diff)
-				}
+				vendortest.Golden(t, filepath.Join("testdata", name+".form"), got)
 			})
 		})
 	}
@@ -216,7 +199,7 @@ func TestTexts(t *testing.T) {
 		}
 	}
 	n := vendors.Notification{Channel: vendors.ChannelBadge, Title: "T", Badge: 3}
-	if _, code := c.compose(&n, time.Now()); code != codeNoBadge {
+	if _, code := c.compose(&n, time.Now()); code != codeNoChannel {
 		t.Errorf("badge alone: %q", code)
 	}
 	n = vendors.Notification{Channel: vendors.ChannelAlert, Title: "T", Category: strings.Repeat("c", maxExtra)}

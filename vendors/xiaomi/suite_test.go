@@ -15,12 +15,44 @@ import (
 
 func TestConformance(t *testing.T) {
 	vendortest.Run(t, vendortest.Harness{
+		Protocol: "xiaomi",
 		Start:    suiteRig,
+		Codes:    resultCodes(),
+		Classes: map[vendors.Class]string{
+			vendors.ClassCall: "channel im", vendors.ClassIM: "channel im",
+			vendors.ClassSystem: "channel im", vendors.ClassMarketing: "channel news",
+		},
+		Own:      map[string]string{"order": "channel order"},
+		Batch:    &vendortest.Batch{Reply: reply, Dead: vendors.TokenInvalid, Unnamed: vendors.Accepted},
 		Answers:  answers(),
 		MaxBytes: maxPayload,
 		Lacks: vendortest.Subtitle | vendortest.Image | vendortest.Thread | vendortest.Collapse |
-			vendortest.AbsoluteBadge | vendortest.BadgeClear | vendortest.BadgeOnly | vendortest.VoIP |
+			vendortest.AbsoluteBadge | vendortest.AddBadge | vendortest.Bearer | vendortest.Grant | vendortest.BadgeClear | vendortest.BadgeOnly | vendortest.VoIP |
 			vendortest.InvalidSince,
+	})
+}
+
+func reply(_, dead []string) fake.Fault {
+	return fake.Fault{
+		Kind: fake.Answer, Status: 200,
+		Body: `{"result":"ok","code":0,"data":{"id":"slm","bad_regids":"` + strings.Join(dead, ",") + `"}}`,
+	}
+}
+
+// resultCodes are of the document "result codes", as ranges of the same meaning.
+func resultCodes() []vendortest.Code {
+	return vendortest.CodesOf(func(code string) fake.Fault {
+		number, _ := strconv.Atoi(code)
+		return fake.XiaomiRefusal(200, number, "why", "")
+	}, map[vendors.Outcome][]string{
+		vendors.Transient:      strings.Fields("-1 1 10001 10002 10003 10009 10010 10011 10037 20607 26003 65029 31415"),
+		vendors.Throttled:      strings.Fields("10022 10023 10024 10027 10028 10030 10032 10039 26004 200002"),
+		vendors.QuotaExhausted: strings.Fields("10034 200001"),
+		vendors.TokenInvalid:   strings.Fields("10029 66007"),
+		vendors.CredentialBad: strings.Fields("10004 10005 10014 10020 10021 10026 10031 10036 21301 21302 21303 " +
+			"22000 22006 22007 22008 22022 26006 27001 65038"),
+		vendors.Rejected: strings.Fields("10008 10012 10016 10017 10018 10041 20301 21305 65003 65009 65011 65014 65015 " +
+			"65028 65030 65036 65037"),
 	})
 }
 
@@ -30,6 +62,10 @@ func suiteRig(t *testing.T) *vendortest.Rig {
 		Sender:   r.Sender,
 		Faults:   &r.fake.Faults,
 		NewToken: r.token,
+		SetRate:  r.fake.SetRate,
+		SetCert:  r.fake.SetCert,
+		CA:       theIdentity(t).ca,
+		Hosts:    []string{"xiaomi.test"},
 		Kill:     func(token string, _ time.Time) { r.fake.Unregister(token) },
 		Seen: func(token string) []vendortest.Push {
 			d, _ := r.fake.Device(token)
@@ -55,6 +91,7 @@ func readBack(p fake.XiaomiPush) vendortest.Push {
 		// or would be if the description's limit were as many bytes.
 		Bytes: max(len(p.Payload), cut.UTF16(p.Description)*maxPayload/maxDescription),
 	}
+	seen.Kind, seen.Wire = "channel "+seen.Category, strings.ReplaceAll(string(p.Raw), "&", "&\n")
 	if p.Description == p.Title { // stands in for a missing one
 		seen.Body = ""
 	}
