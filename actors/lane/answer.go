@@ -51,6 +51,7 @@ func (s *state) verdict(p *push, pause time.Duration, now time.Time) {
 	if unused(res) {
 		s.quota.refused(classOf[p.level], p.sentAt)
 	}
+	p.doubt = p.doubt || res.Code == codeResults
 	switch res.Outcome {
 	case vendors.Accepted, vendors.TokenReplaced:
 		e := s.end(p, rousev1.OutcomeStatus_OUTCOME_STATUS_ACCEPTED, obstacle{rousev1.Reason_REASON_DELIVERED_TO_VENDOR, res.Code}, now)
@@ -133,6 +134,7 @@ func (k answerKind) obstacle() obstacle {
 func (s *state) silence(p *push, kind answerKind, pause time.Duration, now time.Time) {
 	why := kind.obstacle()
 	p.answer.res = vendors.Result{Code: why.code}
+	p.doubt = true
 	if kind == panicked {
 		p.panics++
 	}

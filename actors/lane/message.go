@@ -31,7 +31,9 @@ type Dispatch struct {
 	// Shared: others are likely to get the same at the same time. The push may
 	// then wait up to 5 ms to go in one call with them, if the vendor can.
 	Shared bool
-	N      *vendors.Notification
+	// Again: it may have been sent before a restart.
+	Again bool
+	N     *vendors.Notification
 	// To is told the Ended; nil = nobody.
 	To *actor.PID
 	// TokenSum comes back in Ended, so that only the token sent is dropped.
@@ -63,6 +65,8 @@ type Ended struct {
 	// NewToken replaces the token of TokenSum; empty = no change.
 	NewToken string
 	At       time.Time
+	// InDoubt: it was not accepted as far as is known, but an attempt had no answer.
+	InDoubt bool
 	// Attempts counts the sends, 0 if there was none.
 	Attempts int
 }

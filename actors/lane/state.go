@@ -162,6 +162,7 @@ func (s *state) end(p *push, status rousev1.OutcomeStatus, why obstacle, now tim
 		Ref: p.d.Ref, PushID: p.d.PushID, TokenSum: p.d.TokenSum,
 		Status: status, Reason: why.reason, VendorCode: why.code,
 		At: now, Attempts: p.attempts,
+		InDoubt: (p.doubt || p.d.Again) && status != rousev1.OutcomeStatus_OUTCOME_STATUS_ACCEPTED,
 	}
 	s.ends = append(s.ends, ending{p.d, e})
 	s.releases++

@@ -259,6 +259,30 @@ func TestCancel(t *testing.T) {
 	r.wantEnded("retried", "CANCELLED/READ")
 }
 
+// A push that ended otherwise than accepted is in doubt once an attempt of it, in
+// this life of the node or a former one, had no answer.
+func TestDoubt(t *testing.T) {
+	for name, c := range map[string]struct {
+		first answer
+		again bool
+		want  bool
+	}{
+		"answered":       {said(vendors.Transient), false, false},
+		"no answer":      {answer{kind: unanswered}, false, true},
+		"timeout":        {answer{kind: timedOut}, false, true},
+		"before restart": {said(vendors.Transient), true, true},
+	} {
+		r := newRig(t, Options{}, 1)
+		r.enter(&push{d: &Dispatch{PushID: "a", N: r.notification(vendors.ClassIM, time.Hour), Again: c.again}})
+		r.answer(0, c.first)
+		r.advance(time.Minute)
+		r.answer(0, said(vendors.Rejected))
+		if got := r.ended["a"].InDoubt; got != c.want {
+			t.Errorf("%s: in doubt: %v", name, got)
+		}
+	}
+}
+
 func TestRepeatedDispatchOnlyRedirects(t *testing.T) {
 	r := newRig(t, Options{}, 1)
 	r.im("a", 1)

@@ -59,7 +59,10 @@ func NewApp(s *rousev1.AppSettings, credentials []*rousev1.Credential) *App {
 		a.StaleAfter = DefaultStaleAfter
 	}
 	for _, c := range credentials {
-		a.Notifiers[c.GetName()] = Notifier{VoIP: c.GetApns().GetVoip(), Disabled: c.GetDisabled(), Coalesce: c.GetCoalesce()}
+		a.Notifiers[c.GetName()] = Notifier{
+			VoIP: c.GetApns().GetVoip(), Disabled: c.GetDisabled(), Banned: c.GetBanned(), Coalesce: c.GetCoalesce(),
+			MarketingCap: uint16(min(c.GetMarketingPerDevice(), maxCount)),
+		}
 	}
 	return a
 }

@@ -40,6 +40,8 @@ type (
 		Status                    rousev1.OutcomeStatus
 		Reason                    rousev1.Reason
 		VendorCode, VendorID      string
+		// InDoubt: the vendor may have taken it all the same.
+		InDoubt bool
 		// TokenInvalid: drop the token if it still is Sum, bound before
 		// InvalidSince (zero = not said).
 		TokenInvalid bool

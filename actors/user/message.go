@@ -40,6 +40,7 @@ func (s *State) decideMessage(c Message, e *Env) Decision {
 	}
 	dec.Changed = dec.Changed || len(raise) > 0
 	dec.Events = append(dec.Events, ev)
+	dec.countMarketing(p, e)
 	return dec
 }
 

@@ -129,6 +129,7 @@ func (s *State) endOf(d *Decision, e *Env, p *Pending, st rousev1.OutcomeStatus,
 }
 
 func (d *Decision) end(e *Env, p *Pending, i int, st rousev1.OutcomeStatus, r rousev1.Reason) {
+	d.settleMarketing(p, i, false, e)
 	d.Events = append(d.Events, verdictEnded{p: p, i: i, status: st, reason: r, at: e.Now.UnixMilli()})
 	d.touch(p)
 }
@@ -158,6 +159,7 @@ func (s *State) decideEnded(c Ended, e *Env) Decision {
 		s.hand(&dec, e, p, i)
 		return dec
 	}
+	dec.settleMarketing(p, i, c.InDoubt || c.Status == rousev1.OutcomeStatus_OUTCOME_STATUS_ACCEPTED, e)
 	dec.Events = append(dec.Events, verdictEnded{
 		p: p, i: i, status: c.Status, reason: c.Reason,
 		code: c.VendorCode, id: c.VendorID, at: e.Now.UnixMilli(),

@@ -12,7 +12,8 @@ import (
 //	1 version = 1 · 2 device* · 3 policy kind · 4 policy delay ms · 5 days (first<<16 | second)
 //	device: 1 id · 2 platform · 3 brand · 4 package · 5 app version · 6 locale · 7 zone ·
 //	  8 state · 9 node · 10 incarnation · 11 session · 12 step · 13 last seen s · 14 count · 15 binding*
-//	binding: 1 notifier · 2 sealed token · 3 token sum · 4 bound at ms · 5 last reason · 6 last at ms
+//	binding: 1 notifier · 2 sealed token · 3 token sum · 4 bound at ms · 5 last reason · 6 last at ms ·
+//	  7 marketing (day<<16 | count)
 //
 // Zero values are left out. Numbers are never used again for something else;
 // unknown ones are skipped. A golden test pins the bytes.
@@ -58,7 +59,8 @@ func (x *Binding) encode(b []byte) []byte {
 	b = putBytes(b, 3, x.Sum[:])
 	b = putInt(b, 4, x.BoundAt)
 	b = putInt(b, 5, x.LastReason)
-	return putInt(b, 6, x.LastAt)
+	b = putInt(b, 6, x.LastAt)
+	return putInt(b, 7, uint32(x.Marketing.Day)<<16|uint32(x.Marketing.Count))
 }
 
 // Decode replaces the state by the record's, reusing the state's memory; its
@@ -195,6 +197,8 @@ func (x *Binding) decode(rec string) error {
 			x.LastReason = rousev1.Reason(n)
 		case 6:
 			x.LastAt = int64(n)
+		case 7:
+			x.Marketing = Ledger{Day: uint16(n >> 16), Count: uint16(n)}
 		}
 	}
 }

@@ -41,6 +41,15 @@ func TestRecordSize(t *testing.T) {
 
 const goldenRecord = "080112430a016410021a01622201702a017632016c3a017a40034a016e500458056006680770087a1e0a01661201731a1009000000000000000000000000000000200a283c300b180420a09c0128a0a0858105"
 
+// A ledger adds six bytes, and only where there is one.
+func TestRecordOfALedger(t *testing.T) {
+	s := &State{Known: true, Devices: []Device{{ID: "d", Bindings: []Binding{{Notifier: "f", Marketing: Ledger{Day: 20513, Count: 2}}}}}}
+	const want = "080112200a01647a1b0a01661a1000000000000000000000000000000000388280848105"
+	if got := hex.EncodeToString(s.Encode(nil)); got != want {
+		t.Errorf("the form of the record changed:\n got %s\nwant %s", got, want)
+	}
+}
+
 // The bytes on disk must stay readable for ever.
 func TestRecordGolden(t *testing.T) {
 	s := &State{
@@ -82,7 +91,7 @@ func drawState(t *rapid.T) *State {
 		}
 		d.Info = Info{Platform: rousev1.Platform(rapid.IntRange(0, 5).Draw(t, "platform")), Brand: str.Draw(t, "brand"), Lang: str.Draw(t, "lang")}
 		for range rapid.IntRange(0, 3).Draw(t, "bindings") {
-			d.Bindings = append(d.Bindings, Binding{Notifier: str.Draw(t, "notifier"), Sealed: str.Draw(t, "sealed"), Sum: Sum{rapid.Byte().Draw(t, "sum")}, BoundAt: rapid.Int64Range(0, 1<<45).Draw(t, "bound")})
+			d.Bindings = append(d.Bindings, Binding{Notifier: str.Draw(t, "notifier"), Sealed: str.Draw(t, "sealed"), Sum: Sum{rapid.Byte().Draw(t, "sum")}, BoundAt: rapid.Int64Range(0, 1<<45).Draw(t, "bound"), Marketing: Ledger{rapid.Uint16().Draw(t, "day"), rapid.Uint16().Draw(t, "count")}})
 		}
 		s.Devices = append(s.Devices, d)
 	}

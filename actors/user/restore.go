@@ -71,7 +71,11 @@ func (a *Actor) again(s *State, app *App, p Push) LaneMessage {
 			rousev1.OutcomeStatus_OUTCOME_STATUS_FAILED, rousev1.Reason_REASON_NO_NOTIFIER, "")}
 	}
 	l.ForceReserve()
-	return a.dispatch(s, app, p, l)
+	m := a.dispatch(s, app, p, l)
+	if m.Dispatch != nil {
+		m.Dispatch.Again = true
+	}
+	return m
 }
 
 // query answers reads of the user, after what was decided before is durable.

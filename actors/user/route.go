@@ -37,6 +37,9 @@ func (s *State) routeTo(p *Pending, d *Device, m *rousev1.MessageEvent, e *Env, 
 	if reason == 0 {
 		chosen, reason = d.choose(m, e)
 	}
+	if reason == 0 {
+		chosen, reason = d.uncapped(chosen, m, e)
+	}
 	if reason != 0 {
 		p.Verdicts = append(p.Verdicts, Verdict{Device: d.ID, Status: suppressed, Reason: reason, Badge: -1})
 		return
@@ -190,6 +193,8 @@ func (a *App) gate(notifier string) rousev1.Reason {
 	switch {
 	case !ok:
 		return rousev1.Reason_REASON_NO_NOTIFIER
+	case n.Banned:
+		return rousev1.Reason_REASON_NOTIFIER_BANNED
 	case n.Invalid:
 		return rousev1.Reason_REASON_INVALID_NOTIFIER
 	case n.Disabled:

@@ -81,7 +81,7 @@ func (a *Actor) onEnvelope(c actor.Context, m *actors.Envelope) {
 func (a *Actor) onEnded(c actor.Context, m *lane.Ended) {
 	e := Ended{
 		Message: m.Message, Device: m.Device, Notifier: m.Notifier, Status: m.Status, Reason: m.Reason,
-		VendorCode: m.VendorCode, VendorID: m.VendorID,
+		VendorCode: m.VendorCode, VendorID: m.VendorID, InDoubt: m.InDoubt,
 		TokenInvalid: m.TokenInvalid, InvalidSince: m.InvalidSince, Sum: Sum(m.TokenSum),
 	}
 	if m.NewToken != "" {

@@ -24,6 +24,7 @@ const (
 	stepFilter       = rousev1.DecisionStep_DECISION_STEP_FILTER
 	stepBinding      = rousev1.DecisionStep_DECISION_STEP_BINDING
 	stepCredential   = rousev1.DecisionStep_DECISION_STEP_CREDENTIAL
+	stepCap          = rousev1.DecisionStep_DECISION_STEP_CAP
 	stepBadge        = rousev1.DecisionStep_DECISION_STEP_BADGE
 	stepLifetime     = rousev1.DecisionStep_DECISION_STEP_LIFETIME
 )

@@ -72,6 +72,8 @@ type Binding struct {
 	LastAt   int64 // unix ms of LastReason
 	// LastReason is of the last push through it; 0 = none yet.
 	LastReason rousev1.Reason
+	// Marketing is kept where the notifier has a cap.
+	Marketing Ledger
 }
 
 // Policy for several devices.
@@ -84,10 +86,16 @@ type Policy struct {
 type Notifier struct {
 	VoIP     bool
 	Disabled bool
+	// Banned by an operator.
+	Banned bool
 	// Invalid: its key or certificate cannot be used.
 	Invalid bool
 	// Coalesce: its pushes name no receiver, so that a group's may share a call.
 	Coalesce bool
+	// MarketingCap bounds the marketing pushes of a day to one binding; 0 = no
+	// bound. The day is that of Zone; nil = UTC.
+	MarketingCap uint16
+	Zone         *time.Location
 }
 
 // Env is the world at the time of a decision.

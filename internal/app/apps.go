@@ -38,11 +38,9 @@ func (a *apps) get(id string) *user.App {
 		}
 	}
 	to := user.NewApp(from.Settings(), credentials)
-	for name, n := range to.Notifiers {
-		if _, bad := a.broken.Load(credentialName{id, name}); bad {
-			n.Invalid = true
-			to.Notifiers[name] = n
-		}
+	for _, c := range credentials {
+		_, broken := a.broken.Load(credentialName{id, c.GetName()})
+		to.Notifiers[c.GetName()] = notifierOf(c, to.Notifiers[c.GetName()], broken)
 	}
 	hooks := from.Webhooks()
 	to.Telling = user.Telling{Outcomes: hooks.GetOutcomeUrl() != "", Accepted: hooks.GetAccepted(), Receipts: hooks.GetReceipts()}
@@ -94,4 +92,13 @@ func (a *apps) channel(app, notifier string) string {
 		return "MEIZU"
 	}
 	return ""
+}
+
+// notifierOf adds to a notifier what its vendor documents.
+func notifierOf(c *rousev1.Credential, n user.Notifier, broken bool) user.Notifier {
+	n.Invalid, n.Zone = broken, zoneOf(c)
+	if n.MarketingCap == 0 {
+		n.MarketingCap = limitsOf(c).marketing
+	}
+	return n
 }

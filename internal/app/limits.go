@@ -31,6 +31,9 @@ type limits struct {
 	probe time.Duration
 	// perSecond is the documented rate; 0 = none is.
 	perSecond float64
+	// marketing is the documented number of marketing pushes of a day to one device
+	// of an app that is no news app; 0 = none is.
+	marketing uint16
 }
 
 // limitsOf lists the vendors' bounds; docs/vendors has the sources.
@@ -41,21 +44,25 @@ func limitsOf(c *rousev1.Credential) limits {
 	case *rousev1.Credential_Fcm:
 		return limits{account: digest(v.Fcm.GetServiceAccountJson()), probe: time.Hour, perSecond: fcmPerSecond}
 	case *rousev1.Credential_Huawei:
-		return limits{account: v.Huawei.GetAppId(), zone: china, probe: time.Hour}
+		return limits{account: v.Huawei.GetAppId(), zone: china, probe: time.Hour, marketing: 2}
 	case *rousev1.Credential_Harmony:
 		account := v.Harmony.GetProjectId()
 		if account == "" {
 			account = digest(v.Harmony.GetServiceAccountJson())
 		}
-		return limits{account: account, zone: china, probe: time.Hour}
+		return limits{account: account, zone: china, probe: time.Hour, marketing: 2}
 	case *rousev1.Credential_Xiaomi:
-		return limits{account: v.Xiaomi.GetPackageName(), zone: china, probe: time.Hour}
+		l := limits{account: v.Xiaomi.GetPackageName(), zone: china, probe: time.Hour, marketing: 1}
+		if v.Xiaomi.GetMarketing().GetChannelId() != "" {
+			l.marketing = 5 // of a public class; the default class has one
+		}
+		return l
 	case *rousev1.Credential_Oppo:
-		return limits{account: v.Oppo.GetAppKey(), zone: china}
+		return limits{account: v.Oppo.GetAppKey(), zone: china, marketing: 2}
 	case *rousev1.Credential_Honor:
-		return limits{account: v.Honor.GetAppId(), zone: china, probe: time.Hour}
+		return limits{account: v.Honor.GetAppId(), zone: china, probe: time.Hour, marketing: 2}
 	case *rousev1.Credential_Vivo:
-		return limits{account: v.Vivo.GetAppId(), zone: china}
+		return limits{account: v.Vivo.GetAppId(), zone: china, marketing: 2}
 	case *rousev1.Credential_Meizu:
 		return limits{account: v.Meizu.GetAppId(), zone: china, probe: time.Hour}
 	}

@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/rouse-im/rouse/actors/user"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 )
 
@@ -29,6 +30,27 @@ func TestQuotaZones(t *testing.T) {
 		}
 		if got := zoneOf(credential(zone)).String(); got != want {
 			t.Errorf("%q is %s, want %s", zone, got, want)
+		}
+	}
+}
+
+// The documented caps hold where the operator set none.
+func TestMarketingCaps(t *testing.T) {
+	public := &rousev1.XiaomiCredential{Marketing: &rousev1.XiaomiRoute{ChannelId: "1"}}
+	for _, c := range []struct {
+		credential *rousev1.Credential
+		want       uint16
+	}{
+		{&rousev1.Credential{Vendor: &rousev1.Credential_Apns{}}, 0},
+		{&rousev1.Credential{Vendor: &rousev1.Credential_Meizu{}}, 0},
+		{&rousev1.Credential{Vendor: &rousev1.Credential_Vivo{}}, 2},
+		{&rousev1.Credential{Vendor: &rousev1.Credential_Vivo{}, MarketingPerDevice: 7}, 7},
+		{&rousev1.Credential{Vendor: &rousev1.Credential_Xiaomi{}}, 1},
+		{&rousev1.Credential{Vendor: &rousev1.Credential_Xiaomi{Xiaomi: public}}, 5},
+	} {
+		app := user.NewApp(nil, []*rousev1.Credential{c.credential})
+		if got := notifierOf(c.credential, app.Notifiers[""], false); got.MarketingCap != c.want || got.Zone == nil {
+			t.Errorf("%v: cap %d in %v, want %d", c.credential, got.MarketingCap, got.Zone, c.want)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -145,6 +146,37 @@ func TestKeysOfHigherRoles(t *testing.T) {
 	for _, body := range []string{`{"role":"ROLE_OPERATOR"}`, `{"role":"ROLE_VIEWER","appId":"b"}`} {
 		if a := w.post(w.operator(), create, body); a.status != http.StatusOK {
 			t.Errorf("%s: %s", body, a.body)
+		}
+	}
+}
+
+// Only an operator bans a credential and lifts the ban; nobody gets around it.
+func TestBan(t *testing.T) {
+	w := newWorld(t)
+	put, remove := rousev1.AdminService_PutCredential_FullMethodName, rousev1.AdminService_DeleteCredential_FullMethodName
+	body := func(banned bool) string {
+		return fmt.Sprintf(`{"appId":"a","credential":{"name":"x","banned":%v,"fcm":{"serviceAccountJson":"{}"}}}`, banned)
+	}
+	wants(t, w.post(w.adminKey(), put, body(true)).err, rousev1.ErrorCode_ERROR_CODE_PERMISSION_DENIED)
+	for _, step := range []struct {
+		key, method, body string
+		may               bool
+	}{
+		{w.adminKey(), put, body(false), true},
+		{w.adminKey(), put, body(true), false},
+		{w.operator(), put, body(true), true},
+		{w.adminKey(), put, body(true), true},
+		{w.adminKey(), put, body(false), false},
+		{w.adminKey(), remove, `{"name":"x"}`, false},
+		{w.operator(), put, body(false), true},
+		{w.adminKey(), remove, `{"name":"x"}`, true},
+	} {
+		a := w.post(step.key, step.method, step.body)
+		if step.may && a.status != http.StatusOK {
+			t.Errorf("%s %s: %s", step.method, step.body, a.body)
+		}
+		if !step.may {
+			wants(t, a.err, rousev1.ErrorCode_ERROR_CODE_PERMISSION_DENIED)
 		}
 	}
 }

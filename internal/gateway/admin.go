@@ -68,6 +68,9 @@ func (s *admin) PutCredential(ctx context.Context, r *rousev1.PutCredentialReque
 	if err != nil {
 		return nil, err
 	}
+	if err := s.mayBan(ctx, app, r.GetCredential().GetName(), r.GetCredential().GetBanned()); err != nil {
+		return nil, err
+	}
 	if err := s.Catalog.PutCredential(app, r.GetCredential()); err != nil {
 		return nil, err
 	}
@@ -92,6 +95,9 @@ func (s *admin) ListCredentials(ctx context.Context, r *rousev1.ListCredentialsR
 func (s *admin) DeleteCredential(ctx context.Context, r *rousev1.DeleteCredentialRequest) (*rousev1.DeleteCredentialResponse, error) {
 	app, err := callerOf(ctx).scope(r.GetAppId())
 	if err != nil {
+		return nil, err
+	}
+	if err := s.mayBan(ctx, app, r.GetName(), false); err != nil {
 		return nil, err
 	}
 	if err := s.Catalog.DeleteCredential(app, r.GetName()); err != nil {
