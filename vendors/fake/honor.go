@@ -25,6 +25,8 @@ type Honor struct {
 	Faults Faults
 	// OAuthFaults hit token requests.
 	OAuthFaults Faults
+	// Receipts are what is reported of the pushes.
+	Receipts *Receipts
 
 	opts    HonorOptions
 	server  *Server
@@ -55,6 +57,10 @@ type HonorOptions struct {
 	SuccessCode string
 	// CodeAsString writes codes as JSON strings, not as numbers.
 	CodeAsString bool
+	// Receipts configures what is reported of pushes.
+	Receipts ReceiptOptions
+	// Callback is the console's receipt configuration.
+	Callback ReceiptAddress
 	// OnPush is called for each push taken. It must not block.
 	OnPush func(HonorPush)
 }
@@ -76,6 +82,9 @@ func NewHonor(o HonorOptions) *Honor {
 	h.auth.clients, h.auth.bearers = map[string]honorClient{}, map[string]honorBearer{}
 	h.devices.byToken = map[string]*honorDevice{}
 	h.stats.codes = map[string]int64{}
+	h.Receipts = newReceipts(o.Receipts, receiptForm{
+		delivered: "0", invalid: "2", muted: "6", inactive: "10", quota: "102", write: writeHuaweiReceipts,
+	})
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /auth/token", h.serveToken)
 	mux.HandleFunc("POST /api/v1/{app}/sendMessage", h.serveSend)
@@ -86,8 +95,12 @@ func NewHonor(o HonorOptions) *Honor {
 // Serve answers on l until Close, then returns nil.
 func (h *Honor) Serve(l net.Listener) error { return h.server.Serve(l) }
 
-// Close ends the listeners and all connections. It must be called once.
-func (h *Honor) Close() error { return h.server.Close() }
+// Close ends the listeners, all connections and the receipts. It must be
+// called once.
+func (h *Honor) Close() error {
+	h.Receipts.close()
+	return h.server.Close()
+}
 
 // honorAnswer is what Honor answers.
 type honorAnswer struct {

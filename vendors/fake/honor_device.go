@@ -126,6 +126,10 @@ func (h *Honor) take(m honorMessage, app, id string, now time.Time) *honorAnswer
 		if h.opts.OnPush != nil {
 			h.opts.OnPush(push)
 		}
+		h.Receipts.taken(sent{
+			url: h.opts.Callback.URL, proof: h.opts.Callback.ReceiptProof,
+			app: app, token: token, message: id, param: push.PushID, expires: push.Expires,
+		})
 	}
 	return answer
 }

@@ -22,6 +22,8 @@ type Huawei struct {
 	Faults Faults
 	// OAuthFaults hit token requests.
 	OAuthFaults Faults
+	// Receipts are what is reported of the pushes.
+	Receipts *Receipts
 
 	opts    HuaweiOptions
 	server  *Server
@@ -50,6 +52,11 @@ type HuaweiOptions struct {
 	NumericCodes bool
 	// HighImportance grants the right to importance HIGH.
 	HighImportance bool
+	// Receipts configures what is reported of pushes.
+	Receipts ReceiptOptions
+	// Callbacks are the receipt configurations of the console by id; that of the
+	// app has none.
+	Callbacks map[string]ReceiptAddress
 	// OnPush is called for each push taken. It must not block.
 	OnPush func(HuaweiPush)
 }
@@ -69,6 +76,9 @@ func NewHuawei(o HuaweiOptions) *Huawei {
 	h.auth.bearers, h.auth.jwts = map[string]huaweiBearer{}, map[string]bool{}
 	h.devices.byToken = map[string]*huaweiDevice{}
 	h.stats.codes = map[string]int64{}
+	h.Receipts = newReceipts(o.Receipts, receiptForm{
+		delivered: "0", invalid: "2", muted: "6", inactive: "10", quota: "102", write: writeHuaweiReceipts,
+	})
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /oauth2/v3/token", h.serveToken)
 	mux.HandleFunc("POST /v1/{owner}/messages:send", func(w http.ResponseWriter, r *http.Request) {
@@ -84,8 +94,12 @@ func NewHuawei(o HuaweiOptions) *Huawei {
 // Serve answers on l until Close, then returns nil.
 func (h *Huawei) Serve(l net.Listener) error { return h.server.Serve(l) }
 
-// Close ends the listeners and all connections. It must be called once.
-func (h *Huawei) Close() error { return h.server.Close() }
+// Close ends the listeners, all connections and the receipts. It must be
+// called once.
+func (h *Huawei) Close() error {
+	h.Receipts.close()
+	return h.server.Close()
+}
 
 // huaweiAnswer is what Huawei answers: business failures come with any status.
 type huaweiAnswer struct {

@@ -15,9 +15,10 @@ type HuaweiPush struct {
 	API, Owner string
 	Token      string
 	RequestID  string
-	// PushID is bi_tag or biTag; MessageID the data key "m".
-	PushID, MessageID string
-	At, Expires       time.Time
+	// PushID is bi_tag or biTag; MessageID the data key "m"; ReceiptID names
+	// the receipt configuration.
+	PushID, MessageID, ReceiptID string
+	At, Expires                  time.Time
 
 	Title, Body, Image, Sound string
 	Category                  string
@@ -125,6 +126,11 @@ func (h *Huawei) take(m huaweiMessage, owner, id string, now time.Time) *huaweiA
 		if h.opts.OnPush != nil {
 			h.opts.OnPush(push)
 		}
+		address := h.opts.Callbacks[push.ReceiptID]
+		h.Receipts.taken(sent{
+			url: address.URL, proof: address.ReceiptProof, form: push.API,
+			app: owner, token: token, message: id, param: push.PushID, expires: push.Expires,
+		})
 	}
 	return huaweiVerdict(m.push.API, len(m.tokens)-failed, failed, illegal)
 }

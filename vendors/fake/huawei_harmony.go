@@ -78,7 +78,7 @@ func parseHarmony(r *http.Request, body []byte, _ *HuaweiOptions) (m huaweiMessa
 	p := &m.push
 	p.Title, p.Body, p.Image, p.Category, p.Sound = n.Title, n.Body, n.Image, n.Category, n.Sound
 	p.PushID, p.AppMessageID, p.NotifyID, p.Badge = q.Options.BiTag, n.AppMessageID, n.NotifyID, n.Badge
-	p.Data = n.ClickAction.Data
+	p.Data, p.ReceiptID = n.ClickAction.Data, q.Options.ReceiptID
 	return m, nil
 }
 

@@ -191,7 +191,7 @@ func hmsEither(a, b string) string {
 func (p *HuaweiPush) describe(text hmsText, a *hmsAndroid) {
 	n := a.Notification
 	p.Title, p.Body, p.Image = text.Title, text.Body, text.Image
-	p.PushID, p.Category, p.Channel, p.Importance = a.BiTag, a.Category, n.ChannelID, n.Importance
+	p.PushID, p.ReceiptID, p.Category, p.Channel, p.Importance = a.BiTag, a.ReceiptID, a.Category, n.ChannelID, n.Importance
 	p.Tag, p.Group, p.Sound, p.NotifyID, p.Badge = n.Tag, n.Group, n.Sound, n.NotifyID, n.Badge
 	if n.DefaultSound {
 		p.Sound = "default"

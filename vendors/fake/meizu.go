@@ -24,6 +24,8 @@ type Meizu struct {
 	// Faults hit send requests. A fault limited to tokens hits the requests
 	// that name one of them.
 	Faults Faults
+	// Receipts are what is reported of the pushes.
+	Receipts *Receipts
 
 	opts    MeizuOptions
 	server  *Server
@@ -55,6 +57,11 @@ type MeizuOptions struct {
 	// UnfoldedPerMinute is how many pushes a device shows in a minute, default
 	// 5; more are folded (520).
 	UnfoldedPerMinute int
+	// Receipts configures what is reported of pushes.
+	Receipts ReceiptOptions
+	// Callbacks are the access tokens of the console by address; to others
+	// nothing is reported.
+	Callbacks map[string]string
 	// OnPush is called for each token whose push was taken. It must not block.
 	OnPush func(MeizuPush)
 }
@@ -76,6 +83,7 @@ func NewMeizu(o MeizuOptions) *Meizu {
 		}
 	}
 	m := &Meizu{opts: o, pace: newRate(o.PerSecond, time.Second), devices: newShelf[MeizuPush](o.MaxDevices, o.KeepPerDevice), secret: o.Secret}
+	m.Receipts = newReceipts(o.Receipts, receiptForm{delivered: "1", clicked: "2", write: writeMeizuReceipts})
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /garcia/api/server/push/varnished/pushByPushId", m.serveSend)
 	m.server = NewServer(mux, &o.Cert)
@@ -85,8 +93,12 @@ func NewMeizu(o MeizuOptions) *Meizu {
 // Serve answers on l until Close, then returns nil.
 func (m *Meizu) Serve(l net.Listener) error { return m.server.Serve(l) }
 
-// Close ends the listeners and all connections. It must be called once.
-func (m *Meizu) Close() error { return m.server.Close() }
+// Close ends the listeners, all connections and the receipts. It must be
+// called once.
+func (m *Meizu) Close() error {
+	m.Receipts.close()
+	return m.server.Close()
+}
 
 // AddDevice registers a live token; one that was dead lives again.
 func (m *Meizu) AddDevice(token string) { m.devices.set(token, "") }
@@ -220,6 +232,7 @@ func (m *Meizu) take(parsed *meizuMessage, body []byte, now time.Time) *meizuAns
 		if m.opts.OnPush != nil {
 			m.opts.OnPush(push)
 		}
+		m.Receipts.taken(parsed.receipts(token, a.MsgID, push.Expires, m.opts.Callbacks))
 	}
 	if raw, err := json.Marshal(refused); err == nil {
 		a.Value = raw

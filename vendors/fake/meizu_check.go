@@ -48,6 +48,8 @@ type meizuMessage struct {
 	targets []string
 	keep    time.Duration
 	push    MeizuPush
+	// callback, param and types are of extra.
+	callback, param, types string
 }
 
 // meizuJSON is messageJson as the README names it.
@@ -85,7 +87,11 @@ type meizuJSON struct {
 		} `json:"notificationType"`
 		Key *string `json:"notifyKey"`
 	} `json:"advanceInfo"`
-	Extra map[string]json.RawMessage `json:"extra"`
+	Extra struct {
+		Address string       `json:"callback"`
+		Param   string       `json:"callback.param"`
+		Types   *json.Number `json:"callback.type"` // 3 when missing
+	} `json:"extra"`
 }
 
 // parseMeizu checks a form; the refusal is nil when all is well.
@@ -144,6 +150,9 @@ func (j *meizuJSON) fault() string {
 		{"vibrate", flag(j.Advance.Type.Vibrate)},
 		{"lights", flag(j.Advance.Type.Lights)},
 		{"sound", flag(j.Advance.Type.Sound)},
+		{"callback", len(j.Extra.Address) <= 128},
+		{"callback.param", len(j.Extra.Param) <= 64},
+		{"callback.type", j.Extra.Types == nil || slices.Contains([]json.Number{"1", "2", "3"}, *j.Extra.Types)},
 		{"notifyKey", j.Advance.Key == nil || meizuKey.MatchString(*j.Advance.Key)},
 	} {
 		if !check.ok {
@@ -164,6 +173,10 @@ func (m *meizuMessage) read(j *meizuJSON, text string) {
 		Private: j.Bar.MsgType == 1, Title: j.Bar.Title, Content: j.Bar.Content, Activity: j.Click.Activity,
 		ParametersBytes: len(j.Click.Parameters), Sound: orElse(j.Advance.Type.Sound, 1) == 1, Message: text,
 	}
+	m.callback, m.param, m.types = j.Extra.Address, j.Extra.Param, "3"
+	if j.Extra.Types != nil {
+		m.types = string(*j.Extra.Types)
+	}
 	if j.Advance.Key != nil {
 		m.push.NotifyKey = *j.Advance.Key
 	}
@@ -173,4 +186,17 @@ func (m *meizuMessage) read(j *meizuJSON, text string) {
 	if orElse(j.Keep.Offline, 1) == 1 {
 		m.keep = time.Duration(orElse(j.Keep.Hours, 24)) * time.Hour
 	}
+}
+
+// receipts is how the message asks for them; known has the access tokens of
+// the addresses that are registered.
+func (m *meizuMessage) receipts(token, id string, expires time.Time, known map[string]string) sent {
+	s := sent{url: m.callback, token: token, message: id, param: m.param, expires: expires}
+	access, registered := known[m.callback]
+	if !registered {
+		s.url = ""
+	}
+	s.proof.Secret = access
+	s.wants, _ = typesOf(m.types, 3)
+	return s
 }

@@ -23,6 +23,8 @@ type OPPO struct {
 	Faults Faults
 	// AuthFaults hit auth requests.
 	AuthFaults Faults
+	// Receipts are what is reported of the pushes.
+	Receipts *Receipts
 
 	opts    OPPOOptions
 	server  *Server
@@ -57,6 +59,8 @@ type OPPOOptions struct {
 	// TokenLife is what is left of an auth token's 24 hours when it is given
 	// out, default all of them.
 	TokenLife time.Duration
+	// Receipts configures what is reported of pushes.
+	Receipts ReceiptOptions
 	// OnPush is called for each push taken. It must not block.
 	OnPush func(OPPOPush)
 }
@@ -128,6 +132,10 @@ func NewOPPO(o OPPOOptions) *OPPO {
 	f := &OPPO{opts: o, pace: newRate(o.PerSecond, time.Second), devices: newShelf[OPPOPush](o.MaxDevices, o.KeepPerDevice)}
 	f.auth.apps = map[string]OPPOApp{}
 	f.auth.tokens = map[string]oppoToken{}
+	f.Receipts = newReceipts(o.Receipts, receiptForm{
+		delivered: "push_arrive", invalid: "regid_invalid", inactive: "regid_invalid", quota: "user_daily_limit",
+		write: writeOPPOReceipts,
+	})
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /server/v1/auth", f.serveAuth)
 	mux.HandleFunc("POST /server/v1/message/notification/unicast", func(w http.ResponseWriter, r *http.Request) {
@@ -143,8 +151,12 @@ func NewOPPO(o OPPOOptions) *OPPO {
 // Serve answers on l until Close, then returns nil.
 func (f *OPPO) Serve(l net.Listener) error { return f.server.Serve(l) }
 
-// Close ends the listeners and all connections. It must be called once.
-func (f *OPPO) Close() error { return f.server.Close() }
+// Close ends the listeners, all connections and the receipts. It must be
+// called once.
+func (f *OPPO) Close() error {
+	f.Receipts.close()
+	return f.server.Close()
+}
 
 // AddDevice registers a live registration id; one that was dead lives again.
 func (f *OPPO) AddDevice(token string) { f.devices.set(token, "") }
@@ -314,6 +326,12 @@ func (f *OPPO) take(q oppoRequest, m oppoMessage) (string, *oppoAnswer) {
 	f.devices.record(push.Token, push, !push.Repeat, key, push.MessageID, push.PushID)
 	if f.opts.OnPush != nil {
 		f.opts.OnPush(push)
+	}
+	if !push.Repeat {
+		f.Receipts.taken(sent{
+			url: m.Notification.Callback, app: q.app.ID, token: push.Token, message: id,
+			param: m.Notification.CallbackParam, expires: push.Expires,
+		})
 	}
 	return id, nil
 }

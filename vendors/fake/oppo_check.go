@@ -43,6 +43,9 @@ type oppoNotification struct {
 	BadgeType *int   `json:"badge_operation_type"`
 	Badge     *int   `json:"badge_message_count"`
 
+	Callback      string `json:"call_back_url"`
+	CallbackParam string `json:"call_back_parameter"`
+
 	raw        json.RawMessage
 	parameters map[string]string
 }
@@ -133,6 +136,8 @@ func (m *oppoMessage) faults() (missing, invalid string) {
 		{"click_action_activity", n.Activity, 500},
 		{"click_action_url", n.URL, 2000},
 		{"action_parameters", n.Action, 4000},
+		{"call_back_url", n.Callback, 200},
+		{"call_back_parameter", n.CallbackParam, 100},
 	} {
 		if utf8.RuneCountInString(field.value) > field.most {
 			return "", field.name

@@ -22,6 +22,8 @@ type Vivo struct {
 	Faults Faults
 	// AuthFaults hit auth requests.
 	AuthFaults Faults
+	// Receipts are what is reported of the pushes.
+	Receipts *Receipts
 
 	opts    VivoOptions
 	server  *Server
@@ -57,6 +59,10 @@ type VivoOptions struct {
 	SystemPerDay, OperationalPerDay int
 	// SavesPerDay bounds the messages saved for lists in a day, default 10,000.
 	SavesPerDay int
+	// Receipts configures what is reported of pushes.
+	Receipts ReceiptOptions
+	// Callbacks are the addresses of the console by callback.id.
+	Callbacks map[string]string
 	// OnPush is called for each push taken. It must not block.
 	OnPush func(VivoPush)
 }
@@ -125,6 +131,10 @@ func NewVivo(o VivoOptions) *Vivo {
 		spent: map[int]int{}, saved: map[string]vivoMessage{},
 	}
 	f.auth.apps, f.auth.tokens = map[int]VivoApp{}, map[string]vivoToken{}
+	f.Receipts = newReceipts(o.Receipts, receiptForm{
+		delivered: "0", invalid: "102/20001", inactive: "102/20006", quota: "100/12000", expired: "100/10012",
+		keyed: true, write: writeVivoReceipts,
+	})
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /message/auth", f.serveAuth)
 	for path, take := range map[string]func(VivoApp, vivoRequest) vivoAnswer{
@@ -141,8 +151,12 @@ func NewVivo(o VivoOptions) *Vivo {
 // Serve answers on l until Close, then returns nil.
 func (f *Vivo) Serve(l net.Listener) error { return f.server.Serve(l) }
 
-// Close ends the listeners and all connections. It must be called once.
-func (f *Vivo) Close() error { return f.server.Close() }
+// Close ends the listeners, all connections and the receipts. It must be
+// called once.
+func (f *Vivo) Close() error {
+	f.Receipts.close()
+	return f.server.Close()
+}
 
 // AddDevice registers a live regId; one that was dead lives again.
 func (f *Vivo) AddDevice(token string) { f.devices.set(token, "") }
@@ -357,6 +371,11 @@ func (f *Vivo) take(app VivoApp, m *vivoMessage, token, task string, now time.Ti
 	f.devices.record(token, push, true, key, push.MessageID, push.RequestID)
 	if f.opts.OnPush != nil {
 		f.opts.OnPush(push)
+	}
+	if m.PushMode == 0 { // formal messages alone have receipts
+		f.Receipts.taken(sent{
+			url: f.address(m.Extra), token: token, message: task, param: m.Extra["callback.param"], expires: push.Expires,
+		})
 	}
 	return nil
 }

@@ -30,6 +30,7 @@ type vivoMessage struct {
 	NotifyID       *int              `json:"notifyId"`
 	AddBadge       bool              `json:"addBadge"`
 	SendOnline     bool              `json:"sendOnline"`
+	Extra          map[string]string `json:"extra"`
 
 	raw []byte
 }
@@ -78,10 +79,19 @@ func (m *vivoMessage) fields() int {
 	for key, value := range m.Custom {
 		custom += utf8.RuneCountInString(key) + utf8.RuneCountInString(value)
 	}
+	known := 0
+	for _, key := range []string{"callback", "callback.id", "callback.param"} {
+		if _, ok := m.Extra[key]; ok {
+			known++
+		}
+	}
 	for _, field := range []struct {
 		code int
 		ok   bool
 	}{
+		{10304, len(m.Extra) == known},
+		{10305, len(m.Extra["callback"]) <= 128},
+		{10306, len(m.Extra["callback.param"]) <= 64},
 		{10054, m.NotifyType >= 1 && m.NotifyType <= 4},
 		{10055, strings.TrimSpace(m.Title) != ""},
 		{10056, utf8.RuneCountInString(m.Title) <= 40},
@@ -101,6 +111,14 @@ func (m *vivoMessage) fields() int {
 		}
 	}
 	return 0
+}
+
+// address is where to report: callback.id wins.
+func (f *Vivo) address(extra map[string]string) string {
+	if id, ok := extra["callback.id"]; ok {
+		return f.opts.Callbacks[id]
+	}
+	return extra["callback"]
 }
 
 // status of token as a user of app, 0 for a valid one.

@@ -22,6 +22,8 @@ type Xiaomi struct {
 	// Faults hit send requests. A fault limited to tokens hits the requests
 	// that name one of them.
 	Faults Faults
+	// Receipts are what is reported of the pushes.
+	Receipts *Receipts
 
 	opts    XiaomiOptions
 	server  *Server
@@ -52,6 +54,8 @@ type XiaomiOptions struct {
 	KeepPerDevice int
 	// PerSecond bounds the requests per second, default 3000.
 	PerSecond int
+	// Receipts configures what is reported of pushes.
+	Receipts ReceiptOptions
 	// OnPush is called for each token whose push was taken. It must not block.
 	OnPush func(XiaomiPush)
 }
@@ -79,6 +83,10 @@ func NewXiaomi(o XiaomiOptions) *Xiaomi {
 		opts: o, pace: newRate(o.PerSecond, time.Second), devices: newShelf[XiaomiPush](o.MaxDevices, o.KeepPerDevice),
 		today: map[string]*span{}, secret: o.Secret,
 	}
+	x.Receipts = newReceipts(o.Receipts, receiptForm{
+		delivered: "1", clicked: "2", invalid: "16/1", muted: "32", quota: "128", expired: "1024",
+		keyed: true, write: writeXiaomiReceipts,
+	})
 	mux := http.NewServeMux()
 	for _, version := range []string{"v2", "v3", "v4"} {
 		mux.HandleFunc("/"+version+"/message/regid", x.serveSend)
@@ -93,8 +101,12 @@ func NewXiaomi(o XiaomiOptions) *Xiaomi {
 // Serve answers on l until Close, then returns nil.
 func (x *Xiaomi) Serve(l net.Listener) error { return x.server.Serve(l) }
 
-// Close ends the listeners and all connections. It must be called once.
-func (x *Xiaomi) Close() error { return x.server.Close() }
+// Close ends the listeners, all connections and the receipts. It must be
+// called once.
+func (x *Xiaomi) Close() error {
+	x.Receipts.close()
+	return x.server.Close()
+}
 
 // AddDevice registers a live token; one that was dead lives again.
 func (x *Xiaomi) AddDevice(token string) { x.devices.set(token, "") }
@@ -224,6 +236,7 @@ func (x *Xiaomi) take(m *xiaomiMessage, body []byte, now time.Time) *xiaomiAnswe
 		if x.opts.OnPush != nil {
 			x.opts.OnPush(push)
 		}
+		x.Receipts.taken(push.receipts())
 	}
 	for range bad {
 		x.tally.count("bad_regids")

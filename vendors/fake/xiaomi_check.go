@@ -20,7 +20,11 @@ const (
 	xiaomiExtra       = 2047
 	xiaomiParam       = 128
 	xiaomiParams      = 9
-	xiaomiTTL         = 14 * 24 * time.Hour
+	// xiaomiCallbackParam is in bytes.
+	xiaomiCallbackParam = 256
+	// xiaomiReceiptTypes are the known ones of callback.type, and 3 its default.
+	xiaomiReceiptTypes = 1 + 2 + 16 + 32 + 64 + 128 + 1024
+	xiaomiTTL          = 14 * 24 * time.Hour
 )
 
 var (
@@ -149,6 +153,12 @@ func checkXiaomiExtra(m *xiaomiMessage, _ url.Values) *xiaomiAnswer {
 	if size > xiaomiExtra {
 		return xiaomiError(65015, "extra is too long")
 	}
+	if address, ok := m.push.Extra["callback"]; ok && !strings.HasPrefix(address, "http") {
+		return xiaomiError(65038, "callback url is illegal")
+	}
+	if len(m.push.Extra["callback.param"]) > xiaomiCallbackParam {
+		return xiaomiError(65036, "callback param is too long")
+	}
 	if job, ok := m.push.Extra["jobkey"]; ok && !xiaomiJob.MatchString(job) {
 		return xiaomiError(10017, "param error: jobkey")
 	}
@@ -188,6 +198,23 @@ func (o *XiaomiOptions) checkChannel(m *xiaomiMessage, _ url.Values) *xiaomiAnsw
 func xiaomiParamFits(value string) bool {
 	return strings.TrimSpace(value) != "" && utf16Length(value) <= xiaomiParam &&
 		!strings.ContainsFunc(value, func(r rune) bool { return unicode.In(r, unicode.So, unicode.Cn) })
+}
+
+// receipts is how the push asks for them. A type that is not known silently
+// costs all.
+func (p *XiaomiPush) receipts() sent {
+	s := sent{
+		url: p.Extra["callback"], token: p.Token, message: p.ID, param: p.Extra["callback.param"], expires: p.Expires,
+	}
+	types, given := p.Extra["callback.type"]
+	if !given {
+		types = "3"
+	}
+	var ok bool
+	if s.wants, ok = typesOf(types, xiaomiReceiptTypes); !ok {
+		s.url = ""
+	}
+	return s
 }
 
 // utf16Length counts what Java calls characters.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/fake"
 	"github.com/rouse-im/rouse/vendors/vendortest"
 )
 
@@ -62,4 +63,26 @@ func TestReceiptMalformed(t *testing.T) {
 func FuzzReceipts(f *testing.F) {
 	vendortest.FuzzReceipts(f, Config{}.Receipts, ValidToken, func(string) bool { return false },
 		string(vendortest.TestData(f, "receipts.json")), `{"statuses":[{"token":"t","status":2}]}`)
+}
+
+func TestReceiptRoundTrip(t *testing.T) {
+	vendortest.CheckReceipts(t, vendortest.ReceiptHarness{
+		Start: func(t *testing.T, receipts fake.ReceiptOptions) *vendortest.ReceiptRig {
+			var config Config
+			r := newRig(t, func(c *Config, o *fake.HonorOptions) {
+				c.ReceiptUserName, c.ReceiptSecret = "rouse", "c2VjcmV0LWtleQ=="
+				config = *c
+				o.Receipts, o.Callback = receipts, fake.ReceiptAddress{
+					URL: vendortest.ReceiptURL, ReceiptProof: fake.ReceiptProof{UserName: "rouse", Secret: "c2VjcmV0LWtleQ=="},
+				}
+			})
+			return &vendortest.ReceiptRig{Sender: r.Sender, Push: r.push, Receipts: r.fake.Receipts, Read: config.Receipts}
+		},
+		Signs: true,
+		Kinds: map[vendortest.Happening]vendors.ReceiptKind{
+			vendortest.Delivered: vendors.ReceiptDelivered, vendortest.Uninstalled: vendors.ReceiptNotShown,
+			vendortest.Replaced: vendors.ReceiptNotShown, vendortest.Muted: vendors.ReceiptMuted,
+			vendortest.Inactive: vendors.ReceiptNotShown, vendortest.OverQuota: vendors.ReceiptQuota,
+		},
+	})
 }

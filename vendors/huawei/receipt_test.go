@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/fake"
 	"github.com/rouse-im/rouse/vendors/vendortest"
 )
 
@@ -94,4 +95,35 @@ func FuzzReceipts(f *testing.F) {
 	vendortest.FuzzReceipts(f, Config{}.Receipts, ValidToken, func(code string) bool { return code == "2" || code == "5" },
 		string(vendortest.TestData(f, "receipts_hms.json")), string(vendortest.TestData(f, "receipts_harmony.json")),
 		`{"statuses":[{"token":"t","status":-1.5e9,"timestamp":"x"},null]}`)
+}
+
+func TestReceiptRoundTrip(t *testing.T) {
+	for name, api := range map[string]API{"HMS": HMS, "HarmonyOS": Harmony} {
+		t.Run(name, func(t *testing.T) {
+			vendortest.CheckReceipts(t, vendortest.ReceiptHarness{
+				Start: func(t *testing.T, o fake.ReceiptOptions) *vendortest.ReceiptRig { return receiptRig(t, api, o) },
+				Signs: true,
+				Kinds: map[vendortest.Happening]vendors.ReceiptKind{
+					vendortest.Delivered: vendors.ReceiptDelivered, vendortest.Uninstalled: vendors.ReceiptInvalid,
+					vendortest.Replaced: vendors.ReceiptInvalid, vendortest.Muted: vendors.ReceiptMuted,
+					vendortest.Inactive: vendors.ReceiptNotShown, vendortest.OverQuota: vendors.ReceiptQuota,
+				},
+			})
+		})
+	}
+}
+
+// receiptRig has one receipt configuration of each form of key.
+func receiptRig(t *testing.T, api API, receipts fake.ReceiptOptions) *vendortest.ReceiptRig {
+	var config Config
+	r := newRig(t, api, func(c *Config, o *fake.HuaweiOptions) {
+		c.ReceiptUserName, c.ReceiptSecret, c.ReceiptID = "rouse", "c2VjcmV0LWtleQ==", "R1"
+		config = *c
+		address := fake.ReceiptAddress{
+			URL:          vendortest.ReceiptURL,
+			ReceiptProof: fake.ReceiptProof{UserName: "rouse", Secret: "c2VjcmV0LWtleQ==", Plain: api == HMS},
+		}
+		o.Receipts, o.Callbacks = receipts, map[string]fake.ReceiptAddress{"R1": address}
+	})
+	return &vendortest.ReceiptRig{Sender: r.Sender, Push: r.push, Receipts: r.fake.Receipts, Read: config.Receipts}
 }

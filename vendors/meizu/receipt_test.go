@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/fake"
 	"github.com/rouse-im/rouse/vendors/vendortest"
 )
 
@@ -66,4 +67,20 @@ func TestReceiptMalformed(t *testing.T) {
 func FuzzReceipts(f *testing.F) {
 	vendortest.FuzzReceipts(f, receiptConfig.Receipts, ValidToken, func(string) bool { return false },
 		string(vendortest.TestData(f, "receipts.form")), receiptForm(`{"m":{"type":"2","targets":["t",7]}}`))
+}
+
+func TestReceiptRoundTrip(t *testing.T) {
+	vendortest.CheckReceipts(t, vendortest.ReceiptHarness{
+		Start: func(t *testing.T, receipts fake.ReceiptOptions) *vendortest.ReceiptRig {
+			r := newRig(t, func(c *Config, o *fake.MeizuOptions) {
+				c.ReceiptURL, c.ReceiptSecret = vendortest.ReceiptURL, testAccess
+				o.Receipts, o.Callbacks = receipts, map[string]string{vendortest.ReceiptURL: testAccess}
+			})
+			return &vendortest.ReceiptRig{Sender: r.Sender, Push: r.push, Receipts: r.fake.Receipts, Read: receiptConfig.Receipts}
+		},
+		Signs: true,
+		Kinds: map[vendortest.Happening]vendors.ReceiptKind{
+			vendortest.Delivered: vendors.ReceiptDelivered, vendortest.Clicked: vendors.ReceiptClicked,
+		},
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/fake"
 	"github.com/rouse-im/rouse/vendors/vendortest"
 )
 
@@ -43,4 +44,20 @@ func TestReceiptMalformed(t *testing.T) {
 func FuzzReceipts(f *testing.F) {
 	vendortest.FuzzReceipts(f, Config{}.Receipts, ValidToken, func(code string) bool { return code == "regid_invalid" },
 		string(vendortest.TestData(f, "receipts.json")), `[{"registrationIds":"a,b c,","eventType":1}]`)
+}
+
+func TestReceiptRoundTrip(t *testing.T) {
+	vendortest.CheckReceipts(t, vendortest.ReceiptHarness{
+		Start: func(t *testing.T, receipts fake.ReceiptOptions) *vendortest.ReceiptRig {
+			r := newRig(t, func(c *Config, o *fake.OPPOOptions, _ *fake.OPPOApp) {
+				c.ReceiptURL, o.Receipts = vendortest.ReceiptURL, receipts
+			})
+			return &vendortest.ReceiptRig{Sender: r.Sender, Push: r.push, Receipts: r.fake.Receipts, Read: Config{}.Receipts}
+		},
+		Kinds: map[vendortest.Happening]vendors.ReceiptKind{
+			vendortest.Delivered: vendors.ReceiptDelivered, vendortest.Uninstalled: vendors.ReceiptInvalid,
+			vendortest.Replaced: vendors.ReceiptInvalid, vendortest.Inactive: vendors.ReceiptInvalid,
+			vendortest.OverQuota: vendors.ReceiptQuota,
+		},
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/fake"
 	"github.com/rouse-im/rouse/vendors/vendortest"
 )
 
@@ -64,4 +65,31 @@ func FuzzReceipts(f *testing.F) {
 	dead := func(code string) bool { return code == "102/20001" || code == "102/20002" || code == "104/2183" }
 	vendortest.FuzzReceipts(f, Config{}.Receipts, ValidToken, dead, string(vendortest.TestData(f, "receipts.json")),
 		`{"1":{"targets":"a,b","ackType":102,"subAckType":20002},"2":{"targets":"c"}}`)
+}
+
+func TestReceiptRoundTrip(t *testing.T) {
+	for name, change := range map[string]func(*Config, *fake.VivoOptions){
+		"address": func(c *Config, _ *fake.VivoOptions) { c.ReceiptURL = vendortest.ReceiptURL },
+		"callback id": func(c *Config, o *fake.VivoOptions) {
+			c.ReceiptURL, c.CallbackID = "https://rouse.test/not/asked", "77"
+			o.Callbacks = map[string]string{"77": vendortest.ReceiptURL}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			vendortest.CheckReceipts(t, vendortest.ReceiptHarness{
+				Start: func(t *testing.T, receipts fake.ReceiptOptions) *vendortest.ReceiptRig {
+					r := newRig(t, func(c *Config, o *fake.VivoOptions, _ *fake.VivoApp) {
+						change(c, o)
+						o.Receipts = receipts
+					})
+					return &vendortest.ReceiptRig{Sender: r.Sender, Push: r.push, Receipts: r.fake.Receipts, Read: Config{}.Receipts}
+				},
+				Kinds: map[vendortest.Happening]vendors.ReceiptKind{
+					vendortest.Delivered: vendors.ReceiptDelivered, vendortest.Uninstalled: vendors.ReceiptInvalid,
+					vendortest.Replaced: vendors.ReceiptInvalid, vendortest.Inactive: vendors.ReceiptNotShown,
+					vendortest.OverQuota: vendors.ReceiptQuota, vendortest.Expired: vendors.ReceiptNotShown,
+				},
+			})
+		})
+	}
 }

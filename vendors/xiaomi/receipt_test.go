@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/fake"
 	"github.com/rouse-im/rouse/vendors/vendortest"
 )
 
@@ -70,4 +71,20 @@ func FuzzReceipts(f *testing.F) {
 	dead := func(code string) bool { return code == "16" || code == "16/1" || code == typeReplaced }
 	vendortest.FuzzReceipts(f, Config{}.Receipts, ValidToken, dead, string(vendortest.TestData(f, "receipts.form")),
 		receiptForm(`{"m":{"type":"16","targets":"a,b","replaceTarget":{"a":"c","d":"d d"}}}`))
+}
+
+func TestReceiptRoundTrip(t *testing.T) {
+	vendortest.CheckReceipts(t, vendortest.ReceiptHarness{
+		Start: func(t *testing.T, receipts fake.ReceiptOptions) *vendortest.ReceiptRig {
+			r := newRig(t, func(c *Config, o *fake.XiaomiOptions) {
+				c.ReceiptURL, o.Receipts = vendortest.ReceiptURL, receipts
+			})
+			return &vendortest.ReceiptRig{Sender: r.Sender, Push: r.push, Receipts: r.fake.Receipts, Read: Config{}.Receipts}
+		},
+		Kinds: map[vendortest.Happening]vendors.ReceiptKind{
+			vendortest.Delivered: vendors.ReceiptDelivered, vendortest.Uninstalled: vendors.ReceiptInvalid,
+			vendortest.Replaced: vendors.ReceiptReplaced, vendortest.Muted: vendors.ReceiptMuted,
+			vendortest.OverQuota: vendors.ReceiptQuota,
+		},
+	})
 }
