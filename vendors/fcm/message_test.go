@@ -123,7 +123,7 @@ func TestFit(t *testing.T) {
 
 func TestValidToken(t *testing.T) {
 	for token, want := range map[string]bool{
-		"": false, "a": true, "fTok:APA91b_-x": true, "a b": false, "a\n": false, "ä": false,
+		"": false, "a": true, "fTok:APA91b_-x": true, "cQ3-Zt0kR8_uYw1aXn5vBe": true, "a b": false, "a\n": false, "ä": false,
 		strings.Repeat("x", 4096): true, strings.Repeat("x", 4097): false,
 	} {
 		if got := ValidToken(token); got != want {
