@@ -23,6 +23,8 @@ func anyUser(ev *rousev1.Event, f func(user string) bool) bool {
 		return f(k.Read.GetUserId())
 	case *rousev1.Event_Message:
 		return slices.ContainsFunc(k.Message.GetRecipients(), f)
+	case *rousev1.Event_Recall:
+		return slices.ContainsFunc(k.Recall.GetRecipients(), f)
 	}
 	return false
 }

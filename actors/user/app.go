@@ -28,6 +28,9 @@ type App struct {
 	CountUntilFetched    bool
 	AllBindings          bool
 	NoBadge              bool
+	BadgeBase            bool // badges count on from what the app said
+	RefreshBadges        bool
+	RecallOverwrites     bool
 	Notifiers            map[string]Notifier
 	Telling              Telling
 }
@@ -44,6 +47,9 @@ func NewApp(s *rousev1.AppSettings, credentials []*rousev1.Credential) *App {
 		CountUntilFetched:    s.GetResetCountOnFetchOnly(),
 		AllBindings:          s.GetPushAllBindings(),
 		NoBadge:              s.GetBadgeMode() == rousev1.BadgeMode_BADGE_MODE_NONE,
+		BadgeBase:            s.GetBadgeMode() == rousev1.BadgeMode_BADGE_MODE_BASE_PLUS,
+		RefreshBadges:        s.GetRefreshBadges(),
+		RecallOverwrites:     s.GetRecallOverwrites(),
 		Notifiers:            make(map[string]Notifier, len(credentials)),
 	}
 	if a.Policy.Kind == rousev1.MultiDevicePolicy_MULTI_DEVICE_POLICY_UNSPECIFIED {
@@ -60,7 +66,7 @@ func NewApp(s *rousev1.AppSettings, credentials []*rousev1.Credential) *App {
 	}
 	for _, c := range credentials {
 		a.Notifiers[c.GetName()] = Notifier{
-			VoIP: c.GetApns().GetVoip(), Disabled: c.GetDisabled(), Banned: c.GetBanned(), Coalesce: c.GetCoalesce(),
+			APNs: c.GetApns() != nil, VoIP: c.GetApns().GetVoip(), Disabled: c.GetDisabled(), Banned: c.GetBanned(), Coalesce: c.GetCoalesce(),
 			MarketingCap: uint16(min(c.GetMarketingPerDevice(), maxCount)),
 		}
 	}

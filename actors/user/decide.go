@@ -23,6 +23,16 @@ type (
 		// Stopped: the app's hook wants no push.
 		Stopped bool
 	}
+	// Read is a ReadEvent with those of its messages that have ended.
+	Read struct {
+		*rousev1.ReadEvent
+		Found []*Pending
+	}
+	// Recall is a RecallEvent with its message, if that has ended.
+	Recall struct {
+		*rousev1.RecallEvent
+		Found []*Pending
+	}
 	// Bind is a BindTokenRequest whose token was sealed.
 	Bind struct {
 		*rousev1.BindTokenRequest
@@ -97,9 +107,13 @@ func (s *State) Decide(cmd any, e *Env) Decision {
 	case Presence:
 		return s.decidePresence(c, e)
 	case *rousev1.FetchedEvent:
-		return s.decideFetched(c)
-	case *rousev1.ReadEvent:
+		return s.decideFetched(c, e)
+	case Read:
 		return s.decideRead(c, e)
+	case Recall:
+		return s.decideRecall(c, e)
+	case *rousev1.SetBadgeRequest:
+		return s.decideSetBadge(c, e)
 	case Bind:
 		return s.decideBind(c, e)
 	case *rousev1.UnbindTokenRequest:

@@ -3,6 +3,8 @@ package user
 import (
 	"slices"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/rouse-im/rouse/actors"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 )
@@ -24,11 +26,33 @@ type (
 		state         rousev1.SessionState
 		node          actors.Node
 		session, step uint64
-		at            int64 // unix s
+		at            int64 // unix ms
 		info          Info
 		resetCount    bool
+		base          *uint32 // badge base; nil = not said
 	}
-	countReset     struct{ device string }
+	countReset struct {
+		device string
+		at     int64 // unix ms
+	}
+	badgeSet struct {
+		device      string
+		count, base uint32
+	}
+	countFell struct {
+		device string
+		p      *Pending
+		i      int
+	}
+	recalled struct {
+		p       *Pending
+		version uint32
+		gone    bool // withdrawn, not edited
+	}
+	contentEdited struct {
+		p       *Pending
+		content *rousev1.Content
+	}
 	messageDecided struct {
 		p     *Pending
 		raise []int  // devices whose count rises
@@ -77,21 +101,56 @@ func (s *State) ensure(id string) *Device {
 
 func (e sessionChanged) apply(s *State) {
 	d := s.ensure(e.device)
-	d.State, d.Session, d.Step, d.LastSeen = e.state, e.session, e.step, e.at
+	d.State, d.Session, d.Step, d.LastSeen = e.state, e.session, e.step, e.at/1000
 	d.Node, d.Inc = "", 0
 	if e.state == rousev1.SessionState_SESSION_STATE_CONNECTED || e.state == rousev1.SessionState_SESSION_STATE_BACKGROUND {
 		d.Node, d.Inc = e.node.Name, e.node.Incarnation
 	}
 	d.Info.merge(e.info)
 	if e.resetCount {
-		d.Count = 0
+		d.reset(e.at)
+	}
+	if e.base != nil {
+		d.Base = *e.base
+	}
+}
+
+// reset says that all messages of before were fetched. A count of 0 needs no
+// time: none of them is counted any more.
+func (d *Device) reset(at int64) {
+	if d.Count > 0 {
+		d.Count, d.ResetAt = 0, at
 	}
 }
 
 func (e countReset) apply(s *State) {
 	if d := s.device(e.device); d != nil {
-		d.Count = 0
+		d.reset(e.at)
 	}
+}
+
+func (e badgeSet) apply(s *State) {
+	if d := s.device(e.device); d != nil {
+		d.Count, d.Base = e.count, e.base
+	}
+}
+
+func (e countFell) apply(s *State) {
+	if d := s.device(e.device); d != nil && d.Count > 0 {
+		d.Count--
+	}
+	e.p.Verdicts[e.i].Counted = false
+}
+
+func (e recalled) apply(*State) { e.p.Version, e.p.Gone = e.version, e.gone }
+
+func (e contentEdited) apply(*State) {
+	m := proto.CloneOf(e.p.Payload)
+	if m.GetContent() == nil {
+		m.Content = &rousev1.Content{}
+	}
+	m.Content.Title, m.Content.Body = e.content.GetTitle(), e.content.GetBody()
+	e.p.Payload = m
 }
 
 func (e messageDecided) apply(s *State) {

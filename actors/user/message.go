@@ -31,8 +31,15 @@ func (s *State) decideMessage(c Message, e *Env) Decision {
 			dec.Send = append(dec.Send, Push{Pending: p, Verdict: i})
 		}
 	}
+	s.markCounted(p, raise)
+	if e.App.RecallOverwrites {
+		p.Collapse = c.GetCollapseId()
+	}
 	if !p.done() {
 		p.Payload = payload(c.MessageEvent)
+		if e.App.RecallOverwrites {
+			p.Payload.CollapseId = p.collapse()
+		}
 	}
 	ev := messageDecided{p: p, raise: raise}
 	if day := unixDay(e.Now); s.Known && s.Days[0] != day {

@@ -75,14 +75,20 @@ func (a *Actor) notification(p *Pending, v *Verdict, d *Device, id, token string
 	if v.VoIP {
 		n.Channel = vendors.ChannelVoIP
 	}
-	if n.Title == "" && n.Body == "" {
+	switch {
+	case isRefresh(p.Message):
+		n.Channel, n.Data = vendors.ChannelBadge, nil
+		return n
+	case isRecall(p.Message):
+		n.Body = recallText(d.Info.Lang)
+	case n.Title == "" && n.Body == "":
 		n.Body = placeholder(d.Info.Lang)
 	}
 	maps.Copy(n.Data, c.GetData())
 	if !coalesce {
 		n.Data[keyTo] = a.user
 	}
-	n.Data[keyMessage] = p.Message
+	n.Data[keyMessage] = origin(p.Message)
 	if m.GetSender() != "" {
 		n.Data[keyFrom] = m.GetSender()
 	}

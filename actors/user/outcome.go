@@ -8,9 +8,10 @@ import (
 
 // Outbox entries and outcomes are one protobuf message, written by hand:
 //
-//	1 version = 1 · 2 decided at ms · 3 due ms · 4 expires ms · 5 verdict* · 6 sealed payload
+//	1 version = 1 · 2 decided at ms · 3 due ms · 4 expires ms · 5 verdict* · 6 sealed payload ·
+//	  10 version · 11 gone · 12 collapse id
 //	verdict: 1 device · 2 notifier · 3 status · 4 reason · 5 stage · 6 voip · 7 badge+1 ·
-//	  8 ended at ms · 9 vendor code · 10 vendor id
+//	  8 ended at ms · 9 vendor code · 10 vendor id · 20 counted
 //
 // The message id is in the key. An outcome has no due, expires and payload.
 const outcomeVersion = 1
@@ -19,7 +20,15 @@ const outcomeVersion = 1
 func (p *Pending) EncodeOutcome(b []byte) []byte {
 	b = putInt(b, 1, uint32(outcomeVersion))
 	b = putInt(b, 2, p.DecidedAt)
-	return p.encodeVerdicts(b)
+	return p.encodeChange(p.encodeVerdicts(b))
+}
+
+func (p *Pending) encodeChange(b []byte) []byte {
+	b = putInt(b, 10, p.Version)
+	if p.Gone {
+		b = putInt(b, 11, uint32(1))
+	}
+	return putString(b, 12, p.Collapse)
 }
 
 // EncodeOutbox appends what is kept until then. sealed is the payload.
@@ -28,7 +37,7 @@ func (p *Pending) EncodeOutbox(b, sealed []byte) []byte {
 	b = putInt(b, 2, p.DecidedAt)
 	b = putInt(b, 3, p.Due)
 	b = putInt(b, 4, p.Expires)
-	b = p.encodeVerdicts(b)
+	b = p.encodeChange(p.encodeVerdicts(b))
 	return putBytes(b, 6, sealed)
 }
 
@@ -52,7 +61,11 @@ func (v *Verdict) encode(b []byte) []byte {
 	b = putInt(b, 7, v.Badge+1)
 	b = putInt(b, 8, v.EndedAt)
 	b = putString(b, 9, v.VendorCode)
-	return putString(b, 10, v.VendorID)
+	b = putString(b, 10, v.VendorID)
+	if v.Counted {
+		b = putInt(b, 20, uint32(1))
+	}
+	return b
 }
 
 // DecodePending reads an outbox entry or an outcome; sealed is the payload,
@@ -84,6 +97,12 @@ func DecodePending(message, rec string) (p *Pending, sealed string, err error) {
 			p.Verdicts = append(p.Verdicts, v)
 		case 6:
 			sealed = b
+		case 10:
+			p.Version = uint32(n)
+		case 11:
+			p.Gone = n != 0
+		case 12:
+			p.Collapse = b
 		}
 	}
 }
@@ -116,6 +135,8 @@ func (v *Verdict) decode(rec string) error {
 			v.VendorCode = b
 		case 10:
 			v.VendorID = b
+		case 20:
+			v.Counted = n != 0
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -20,6 +21,12 @@ type Pending struct {
 	Due       int64 // unix ms when delayed pushes are to be sent; 0 = none are
 	Expires   int64 // unix ms
 	Verdicts  []Verdict
+	// Version is the highest change of the message that was decided; 0 = none.
+	Version uint32
+	// Gone: that change withdrew it.
+	Gone bool
+	// Collapse is the sender's collapse id, kept for messages that may be overwritten.
+	Collapse string
 	// Payload is what a push is made of; nil once all have ended.
 	Payload *rousev1.MessageEvent
 
@@ -45,6 +52,7 @@ type Verdict struct {
 	Reason     rousev1.Reason
 	Stage      Stage
 	VoIP       bool
+	Counted    bool  // the device's count holds the message
 	Badge      int32 // negative = none
 	EndedAt    int64 // unix ms; 0 while pending
 	VendorCode string
@@ -67,7 +75,7 @@ func (p *Pending) Outcomes(app, user string) []*rousev1.Outcome {
 	for i := range p.Verdicts {
 		v := &p.Verdicts[i]
 		o := &rousev1.Outcome{
-			UserId: user, MessageId: p.Message, DeviceId: v.Device, Notifier: v.Notifier,
+			UserId: user, MessageId: shown(p.Message), DeviceId: v.Device, Notifier: v.Notifier,
 			Status: v.Status, Reason: v.Reason, VendorCode: v.VendorCode, VendorId: v.VendorID,
 			DecidedAt: millis(p.DecidedAt),
 		}
@@ -85,6 +93,10 @@ func (p *Pending) Outcomes(app, user string) []*rousev1.Outcome {
 	}
 	return out
 }
+
+// shown is a message id for people: those of the engine's own pushes hold a
+// control character.
+func shown(message string) string { return strings.ReplaceAll(message, inner, "#") }
 
 // PushID is the same for every attempt to wake one device with one message: a
 // UUID of version 8 made of a hash of the four names.
@@ -165,6 +177,10 @@ func (s *State) decideEnded(c Ended, e *Env) Decision {
 		code: c.VendorCode, id: c.VendorID, at: e.Now.UnixMilli(),
 	})
 	dec.touch(p)
+	if p.Gone && c.Status == rousev1.OutcomeStatus_OUTCOME_STATUS_ACCEPTED {
+		// It was recalled while the vendor had it.
+		s.overwrite(&dec, e, p, &p.Verdicts[i], p.Version, nil)
+	}
 	if b == nil || b.Sum != c.Sum {
 		return dec
 	}
@@ -218,7 +234,7 @@ func (s *State) decideDue(e *Env) Decision {
 		for i := range p.Verdicts {
 			v := &p.Verdicts[i]
 			switch {
-			case v.Stage == StageEnded, v.Stage == StageLane, v.Stage == StageDelayed && p.Due > now:
+			case v.Stage == StageEnded, v.Stage == StageLane, v.Stage == StageDelayed && p.waits(now):
 			case p.Expires <= now:
 				r := rousev1.Reason_REASON_TTL
 				if v.Stage == StageWaiting {
@@ -233,6 +249,10 @@ func (s *State) decideDue(e *Env) Decision {
 	return dec
 }
 
+// waits says that the delay is not over. A clock that was set back behind the
+// decision tells nothing about it: better early than hours late.
+func (p *Pending) waits(now int64) bool { return p.DecidedAt <= now && now < p.Due }
+
 // NextDue is when Decide(Due) is worth calling again; zero = no push waits.
 func (s *State) NextDue(now time.Time) time.Time {
 	var next int64
@@ -241,7 +261,9 @@ func (s *State) NextDue(now time.Time) time.Time {
 			var at int64
 			switch p.Verdicts[i].Stage {
 			case StageDelayed:
-				at = p.Due
+				if at = p.Due; !p.waits(now.UnixMilli()) {
+					at = now.UnixMilli()
+				}
 			case StageWaiting:
 				at = now.Add(time.Second).UnixMilli()
 			default:

@@ -11,7 +11,8 @@ import (
 //
 //	1 version = 1 · 2 device* · 3 policy kind · 4 policy delay ms · 5 days (first<<16 | second)
 //	device: 1 id · 2 platform · 3 brand · 4 package · 5 app version · 6 locale · 7 zone ·
-//	  8 state · 9 node · 10 incarnation · 11 session · 12 step · 13 last seen s · 14 count · 15 binding*
+//	  8 state · 9 node · 10 incarnation · 11 session · 12 step · 13 last seen s · 14 count · 15 binding* ·
+//	  16 count reset at ms · 17 badge base
 //	binding: 1 notifier · 2 sealed token · 3 token sum · 4 bound at ms · 5 last reason · 6 last at ms ·
 //	  7 marketing (day<<16 | count)
 //
@@ -50,7 +51,8 @@ func (d *Device) encode(b []byte) []byte {
 	for i := range d.Bindings {
 		b = putBytes(b, 15, d.Bindings[i].encode(buf[:0]))
 	}
-	return b
+	b = putInt(b, 16, d.ResetAt)
+	return putInt(b, 17, d.Base)
 }
 
 func (x *Binding) encode(b []byte) []byte {
@@ -170,6 +172,10 @@ func (d *Device) set(f int, n uint64, b string) {
 		d.LastSeen = int64(n)
 	case 14:
 		d.Count = uint32(n)
+	case 16:
+		d.ResetAt = int64(n)
+	case 17:
+		d.Base = uint32(n)
 	}
 }
 

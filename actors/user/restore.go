@@ -1,6 +1,8 @@
 package user
 
 import (
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -189,3 +191,61 @@ func (a *Actor) outcomesOf(day uint16, message string) ([]*Pending, error) {
 }
 
 const maxDay = 20_000
+
+// find looks for messages that have ended: in what is not durable yet, and in
+// the days for which outcomes are kept. A pending one is the state's to know.
+func (a *Actor) find(ids []string) (found []*Pending, err error) {
+	committed := a.cell.Committed.Load()
+	a.undurable = slices.DeleteFunc(a.undurable, func(d decided) bool { return d.seq <= committed })
+	today := unixDay(time.Now())
+	for _, id := range ids {
+		p, err := a.findOne(id, today)
+		if err != nil {
+			return nil, err
+		}
+		if p != nil {
+			found = append(found, p)
+		}
+	}
+	return found, nil
+}
+
+// findCounted is find for messages that may have to be taken out of a count: it
+// spares the look when no device counts any.
+func (a *Actor) findCounted(ids []string) ([]*Pending, error) {
+	t := turns.Get().(*turn)
+	defer a.release(t)
+	if a.record == "" || t.state.Decode(a.record) != nil ||
+		!slices.ContainsFunc(t.state.Devices, func(d Device) bool { return d.Count > 0 }) {
+		return nil, nil
+	}
+	return a.find(ids)
+}
+
+func (a *Actor) findOne(id string, today uint16) (*Pending, error) {
+	for _, p := range a.pending {
+		if p.Message == id {
+			return nil, nil
+		}
+	}
+	for _, d := range slices.Backward(a.undurable) {
+		if d.p.Message == id {
+			return d.p, nil
+		}
+	}
+	v := vials.Get().(*vial)
+	defer vials.Put(v)
+	for day := today; day+OutcomeDays >= today; day-- {
+		v.key = a.outcomeKey(v.key[:0], day, id)
+		value, err := a.home.Deps.Store.Get(v.key)
+		if errors.Is(err, storage.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		p, _, err := DecodePending(id, string(value))
+		return p, err
+	}
+	return nil, nil
+}

@@ -207,27 +207,3 @@ func (a *App) gate(notifier string) rousev1.Reason {
 func filtered(accept, ignore []string, id string) bool {
 	return slices.Contains(ignore, id) || (len(accept) > 0 && !slices.Contains(accept, id))
 }
-
-// badge is the number that the push shows; negative = none.
-func (d *Device) badge(m *rousev1.MessageEvent, e *Env, raised bool) int32 {
-	switch {
-	case m.Badge != nil:
-		return int32(m.GetBadge())
-	case e.App.NoBadge:
-		return -1
-	case raised:
-		return int32(d.Count) + 1
-	}
-	return int32(d.Count)
-}
-
-// badgeRule names what the badge comes from.
-func badgeRule(m *rousev1.MessageEvent, e *Env) string {
-	switch {
-	case m.Badge != nil:
-		return "message badge"
-	case e.App.NoBadge:
-		return "app badge_mode"
-	}
-	return "offline count"
-}

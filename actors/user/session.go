@@ -23,9 +23,12 @@ func (s *State) decidePresence(c Presence, e *Env) Decision {
 
 	ev := sessionChanged{
 		device: c.GetDeviceId(), state: c.GetState(), node: c.Node,
-		session: c.GetSession(), step: c.GetStep(), at: e.Now.Unix(), info: infoOf(c.GetDevice()),
+		session: c.GetSession(), step: c.GetStep(), at: e.Now.UnixMilli(), info: infoOf(c.GetDevice()),
 	}
 	up := c.GetState() == rousev1.SessionState_SESSION_STATE_CONNECTED || c.GetState() == rousev1.SessionState_SESSION_STATE_BACKGROUND
+	if c.BadgeBase != nil {
+		ev.base = new(c.GetBadgeBase())
+	}
 	ev.resetCount = up && !e.App.CountUntilFetched && (d == nil || d.Session != c.GetSession() || !d.online(e))
 	dec := Decision{Changed: true, Reply: answer(accepted)}
 	if d == nil {
@@ -89,26 +92,12 @@ func (s *State) noRoomForDevice(e *Env) *Decision {
 	return &d
 }
 
-func (s *State) decideFetched(c *rousev1.FetchedEvent) Decision {
+func (s *State) decideFetched(c *rousev1.FetchedEvent, e *Env) Decision {
 	d := s.device(c.GetDeviceId())
 	if d == nil || d.Count == 0 {
 		return Decision{Reply: answer(rousev1.ItemStatus_ITEM_STATUS_DUPLICATE)}
 	}
-	return Decision{Events: []Event{countReset{c.GetDeviceId()}}, Changed: true, Reply: answer(accepted)}
-}
-
-// decideRead withdraws the pushes of messages that the user has read somewhere.
-func (s *State) decideRead(c *rousev1.ReadEvent, e *Env) Decision {
-	dec := Decision{Reply: answer(rousev1.ItemStatus_ITEM_STATUS_DUPLICATE)}
-	for _, id := range c.GetMessageIds() {
-		p := s.pending(id)
-		if p == nil {
-			continue
-		}
-		dec.Reply = answer(accepted)
-		s.endOf(&dec, e, p, rousev1.OutcomeStatus_OUTCOME_STATUS_CANCELLED, rousev1.Reason_REASON_READ, func(*Verdict) bool { return true })
-	}
-	return dec
+	return Decision{Events: []Event{countReset{c.GetDeviceId(), e.Now.UnixMilli()}}, Changed: true, Reply: answer(accepted)}
 }
 
 func infoOf(i *rousev1.DeviceInfo) Info {
@@ -146,7 +135,7 @@ func (s *State) List(e *Env, tail func(device string, b *Binding) string) *rouse
 				AppVersion: d.Info.Version, Locale: d.Info.Lang, TimeZone: d.Info.Zone,
 			},
 			State: d.State, Online: d.online(e), Node: d.Node, Session: d.Session, Step: d.Step,
-			LastSeenAt: seconds(d.LastSeen), OfflineCount: d.Count, Bindings: d.list(tail),
+			LastSeenAt: seconds(d.LastSeen), OfflineCount: d.Count, BadgeBase: d.Base, Bindings: d.list(tail),
 		})
 	}
 	return r

@@ -71,6 +71,18 @@ func (a *Actor) onEnvelope(c actor.Context, m *actors.Envelope) {
 		a.step(c, Presence{PresenceEvent: cmd, Node: m.Node}, m.Done)
 	case *rousev1.BindTokenRequest:
 		a.step(c, a.sealed(cmd), m.Done)
+	case *rousev1.ReadEvent:
+		if found, err := a.findCounted(cmd.GetMessageIds()); err != nil {
+			m.Done(internal("the store cannot be read"))
+		} else {
+			a.step(c, Read{ReadEvent: cmd, Found: found}, m.Done)
+		}
+	case *rousev1.RecallEvent:
+		if found, err := a.find([]string{cmd.GetMessageId()}); err != nil {
+			m.Done(internal("the store cannot be read"))
+		} else {
+			a.step(c, Recall{RecallEvent: cmd, Found: found}, m.Done)
+		}
 	case *rousev1.ListDevicesRequest, *rousev1.GetOfflineCountRequest, *rousev1.ListOutcomesRequest, *rousev1.ExplainRequest:
 		a.query(c, cmd, m.Done)
 	default:

@@ -422,7 +422,7 @@ func TestAwayDelay(t *testing.T) {
 	})
 	t.Run("read in time", func(t *testing.T) {
 		w, id := set(t)
-		d := w.do(&rousev1.ReadEvent{MessageIds: []string{id}})
+		d := w.do(Read{ReadEvent: &rousev1.ReadEvent{MessageIds: []string{id}}})
 		if len(d.Touched) != 1 || len(w.s.Pending) != 0 {
 			t.Fatal("not withdrawn")
 		}

@@ -1,6 +1,7 @@
 package user
 
 import (
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -51,6 +52,9 @@ func (a *Actor) endings(t *turn, cmd any, d *Decision) (all []ended) {
 // outcomes. To be called after the events were applied.
 func (a *Actor) tellEnded(t *turn, all []ended, s *Step) {
 	for _, e := range all {
+		if strings.Contains(e.p.Message, inner) {
+			continue // the engine's own pushes are not of the app's messages
+		}
 		if t.env.App.Telling.wants(e.p.Verdicts[e.i].Status) {
 			a.tell(t, rousev1.WebhookStage_WEBHOOK_STAGE_OUTCOME, e.p.Outcomes(a.app, a.user)[e.i], e.message, s)
 		}

@@ -54,6 +54,8 @@ type Device struct {
 	Step     uint64
 	LastSeen int64  // unix s of the last presence event or bind
 	Count    uint32 // messages that the device has not fetched
+	ResetAt  int64  // unix ms at which Count last fell to 0 because all was fetched
+	Base     uint32 // what the app said it counts itself
 	Bindings []Binding
 }
 
@@ -84,6 +86,7 @@ type Policy struct {
 
 // Notifier is what a decision needs to know of a credential.
 type Notifier struct {
+	APNs     bool
 	VoIP     bool
 	Disabled bool
 	// Banned by an operator.

@@ -31,6 +31,9 @@ type verbs struct {
 	Devices  devicesVerb  `cmd:"" help:"Show a user's devices, sessions and bindings."`
 	Presence presenceVerb `cmd:"" help:"Report the session of a device."`
 	Send     sendVerb     `cmd:"" help:"Send a message event to users."`
+	Recall   recallVerb   `cmd:"" help:"Withdraw or change a message event."`
+	Read     readVerb     `cmd:"" help:"Report that a user has read messages."`
+	Badge    badgeVerb    `cmd:"" help:"Show or set what a device's badge counts from."`
 	Outcomes outcomesVerb `cmd:"" help:"Show why a user's devices were or were not woken."`
 	Count    countVerb    `cmd:"" help:"Show how many messages a user has not fetched."`
 	Erase    eraseVerb    `cmd:"" help:"Remove all that is kept for a user."`

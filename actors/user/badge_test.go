@@ -1,0 +1,296 @@
+package user
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+)
+
+// later lets a moment pass.
+func (w *world) later(d time.Duration) { w.env.Now = w.env.Now.Add(d) }
+
+// outcome ends every push as the vendor's, and returns the message for later.
+func (w *world) accept(id string) *Pending {
+	w.t.Helper()
+	p := w.s.pending(id)
+	if p == nil {
+		w.t.Fatalf("%s is not pending", id)
+	}
+	for i := range p.Verdicts {
+		if v := &p.Verdicts[i]; v.Stage == StageLane {
+			b := w.s.device(v.Device).binding(v.Notifier)
+			w.do(Ended{Message: id, Device: v.Device, Notifier: v.Notifier, Status: rousev1.OutcomeStatus_OUTCOME_STATUS_ACCEPTED, Reason: rousev1.Reason_REASON_DELIVERED_TO_VENDOR, Sum: b.Sum})
+		}
+	}
+	return p
+}
+
+func (w *world) count(device string) uint32 { return w.s.device(device).Count }
+
+// sends are the badges of the pushes of a decision, by message mark and device.
+func sends(d Decision) map[string]int32 {
+	got := map[string]int32{}
+	for _, p := range d.Send {
+		v := &p.Pending.Verdicts[p.Verdict]
+		kind := "message"
+		switch {
+		case isRefresh(p.Pending.Message):
+			kind = "refresh"
+		case isRecall(p.Pending.Message):
+			kind = "recall"
+		case isOverwrite(p.Pending.Message):
+			kind = "edit"
+		}
+		got[kind+" "+v.Device] = v.Badge
+	}
+	return got
+}
+
+func same(t *testing.T, got, want map[string]int32) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Errorf("pushes %v, want %v", got, want)
+		return
+	}
+	for k, v := range want {
+		if n, ok := got[k]; !ok || n != v {
+			t.Errorf("pushes %v, want %v", got, want)
+		}
+	}
+}
+
+func TestBadgeCountsOnFromTheBase(t *testing.T) {
+	w := newWorld(t, &rousev1.AppSettings{BadgeMode: rousev1.BadgeMode_BADGE_MODE_BASE_PLUS})
+	w.bind("phone", "apns", "a")
+	w.do(Presence{PresenceEvent: &rousev1.PresenceEvent{DeviceId: "phone", State: connected, Session: 1, Step: 1, BadgeBase: new(uint32(5))}})
+	w.do(Presence{PresenceEvent: &rousev1.PresenceEvent{DeviceId: "phone", State: disconnected, Session: 1, Step: 2}})
+	for want := int32(6); want < 9; want++ {
+		id, _ := w.message(nil)
+		if got := w.s.pending(id).Verdicts[0].Badge; got != want {
+			t.Errorf("badge %d, want %d", got, want)
+		}
+	}
+	d := w.do(&rousev1.SetBadgeRequest{DeviceId: "phone", Base: new(uint32(9998))})
+	if got := d.Reply.Response.(*rousev1.SetBadgeResponse).GetBadge(); got != maxCount {
+		t.Errorf("badge %d, want it to stop at %d", got, maxCount)
+	}
+	if d := w.do(&rousev1.SetBadgeRequest{DeviceId: "nowhere", Base: new(uint32(1))}); d.Reply.Err.GetCode() != rousev1.ErrorCode_ERROR_CODE_NOT_FOUND {
+		t.Errorf("unknown device: %v", d.Reply)
+	}
+}
+
+// A message read on the tablet is not counted on the phone any more, once; the
+// phone is told silently.
+func TestReadElsewhereLowersTheBadge(t *testing.T) {
+	w := newWorld(t, &rousev1.AppSettings{RefreshBadges: true})
+	w.bind("phone", "apns", "a")
+	w.bind("pad", "fcm", "b")
+	first, _ := w.message(nil)
+	p1 := w.accept(first)
+	w.later(time.Second)
+	second, _ := w.message(nil)
+	p2 := w.accept(second)
+	read := func(p *Pending) Decision {
+		return w.do(Read{ReadEvent: &rousev1.ReadEvent{MessageIds: []string{p.Message}}, Found: []*Pending{p}})
+	}
+	d := read(p1)
+	same(t, sends(d), map[string]int32{"refresh phone": 1})
+	if w.count("phone") != 1 || w.count("pad") != 1 {
+		t.Errorf("counts %d and %d, want 1 and 1", w.count("phone"), w.count("pad"))
+	}
+	if d := read(p1); d.Reply.Status != rousev1.ItemStatus_ITEM_STATUS_DUPLICATE || len(d.Events) > 0 {
+		t.Errorf("read twice: %+v", d)
+	}
+	// Fetched before it is read: not counted, so not taken out.
+	w.later(time.Second)
+	w.do(&rousev1.FetchedEvent{DeviceId: "phone"})
+	w.later(time.Second)
+	third, _ := w.message(nil)
+	w.accept(third)
+	d = read(p2)
+	same(t, sends(d), nil)
+	if w.count("phone") != 1 || w.count("pad") != 1 {
+		t.Errorf("counts %d and %d, want 1 and 1", w.count("phone"), w.count("pad"))
+	}
+}
+
+func TestRefreshGoesWhereItCan(t *testing.T) {
+	for name, change := range map[string]func(*world){
+		"app does not want it": func(w *world) { w.env.App.RefreshBadges = false },
+		"no badges":            func(w *world) { w.env.App.NoBadge = true },
+		"device online":        func(w *world) { w.session("phone", connected) },
+		"kicked":               func(w *world) { w.session("phone", rousev1.SessionState_SESSION_STATE_KICKED) },
+		"lane full":            func(w *world) { w.full["apns"] = true },
+		"PushKit only": func(w *world) {
+			w.do(&rousev1.UnbindTokenRequest{DeviceId: "phone", Notifier: "apns"})
+			w.bind("phone", "voip", "v")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, &rousev1.AppSettings{RefreshBadges: true, ResetCountOnFetchOnly: true})
+			w.session("phone", disconnected)
+			w.bind("phone", "apns", "a")
+			id, _ := w.message(nil)
+			p := w.accept(id)
+			change(w)
+			d := w.do(Read{ReadEvent: &rousev1.ReadEvent{MessageIds: []string{id}}, Found: []*Pending{p}})
+			same(t, sends(d), nil)
+			if w.count("phone") != 0 {
+				t.Errorf("count %d, want 0", w.count("phone"))
+			}
+		})
+	}
+}
+
+func TestRecall(t *testing.T) {
+	setup := func(t *testing.T) (*world, *Pending, string) {
+		w := newWorld(t, &rousev1.AppSettings{RecallOverwrites: true, RefreshBadges: true})
+		w.bind("phone", "apns", "a")
+		w.bind("pad", "fcm", "b")
+		id, _ := w.message(nil)
+		return w, w.s.pending(id), id
+	}
+	recall := func(w *world, p *Pending, version uint32, edited *rousev1.Content) Decision {
+		return w.do(Recall{RecallEvent: &rousev1.RecallEvent{MessageId: p.Message, Version: version, Edited: edited}, Found: []*Pending{p}})
+	}
+	t.Run("shown", func(t *testing.T) {
+		w, p, id := setup(t)
+		w.accept(id)
+		d := recall(w, p, 0, nil)
+		same(t, sends(d), map[string]int32{"recall phone": 0, "recall pad": 0})
+		for _, s := range d.Send {
+			if s.Pending.Payload.GetCollapseId() != p.collapse() || p.collapse() == "" {
+				t.Errorf("it does not take the place of what was shown: %q", s.Pending.Payload.GetCollapseId())
+			}
+		}
+		if d := recall(w, p, 1, nil); d.Reply.Status != rousev1.ItemStatus_ITEM_STATUS_DUPLICATE || len(d.Send) > 0 {
+			t.Errorf("recalled twice: %+v", d)
+		}
+	})
+	t.Run("in the lane", func(t *testing.T) {
+		w, p, id := setup(t)
+		d := recall(w, p, 0, nil)
+		if len(d.Cancel) != 2 {
+			t.Errorf("%d pushes are withdrawn, want 2", len(d.Cancel))
+		}
+		same(t, sends(d), map[string]int32{"refresh phone": 0})
+		// The vendor of the phone had it already.
+		b := w.s.device("phone").binding("apns")
+		d = w.do(Ended{Message: id, Device: "phone", Notifier: "apns", Status: rousev1.OutcomeStatus_OUTCOME_STATUS_ACCEPTED, Sum: b.Sum})
+		same(t, sends(d), map[string]int32{"recall phone": 0})
+		d = w.do(Ended{Message: id, Device: "pad", Notifier: "fcm", Status: rousev1.OutcomeStatus_OUTCOME_STATUS_CANCELLED, Sum: w.s.device("pad").binding("fcm").Sum})
+		same(t, sends(d), nil)
+	})
+	t.Run("edited", func(t *testing.T) {
+		w, p, id := setup(t)
+		d := recall(w, p, 1, &rousev1.Content{Body: "new"})
+		same(t, sends(d), map[string]int32{"edit phone": 1, "edit pad": 1})
+		w.accept(id)
+		if d := recall(w, p, 3, &rousev1.Content{Body: "newer"}); len(d.Send) != 2 {
+			t.Errorf("%d pushes, want 2", len(d.Send))
+		}
+		if d := recall(w, p, 2, nil); len(d.Send) != 0 {
+			t.Error("an older change was carried out after a newer one")
+		}
+		if w.count("phone") != 1 {
+			t.Errorf("an edit changed the count to %d", w.count("phone"))
+		}
+	})
+	t.Run("online devices show it themselves", func(t *testing.T) {
+		w, p, id := setup(t)
+		w.accept(id)
+		w.session("phone", connected)
+		same(t, sends(recall(w, p, 1, nil)), map[string]int32{"recall pad": 0})
+	})
+	t.Run("not wanted", func(t *testing.T) {
+		w, p, id := setup(t)
+		w.env.App.RecallOverwrites, w.env.App.RefreshBadges = false, false
+		w.accept(id)
+		same(t, sends(recall(w, p, 1, nil)), nil)
+		if w.count("phone") != 0 {
+			t.Errorf("count %d, want 0", w.count("phone"))
+		}
+	})
+	t.Run("unknown", func(t *testing.T) {
+		w, _, _ := setup(t)
+		if d := recall(w, &Pending{Message: "other"}, 1, nil); len(d.Events) == 0 {
+			t.Error("a message that was found is not unknown")
+		}
+		if d := w.do(Recall{RecallEvent: &rousev1.RecallEvent{MessageId: "never"}}); d.Reply.Status != rousev1.ItemStatus_ITEM_STATUS_DUPLICATE {
+			t.Errorf("%+v", d.Reply)
+		}
+	})
+}
+
+// Delays do not follow a clock that is set back behind the decision.
+func TestDelayWithAClockThatJumps(t *testing.T) {
+	w := newWorld(t, &rousev1.AppSettings{DevicePolicy: &rousev1.DevicePolicy{Policy: rousev1.MultiDevicePolicy_MULTI_DEVICE_POLICY_AWAY_DELAY}})
+	w.bind("phone", "apns", "a")
+	w.platform("pc", rousev1.Platform_PLATFORM_DESKTOP)
+	w.session("pc", connected)
+	w.message(nil)
+	if due := w.s.NextDue(w.env.Now); !due.Equal(w.env.Now.Add(DefaultAwayDelay)) {
+		t.Fatalf("due at %v", due)
+	}
+	w.later(-time.Hour)
+	if due := w.s.NextDue(w.env.Now); due.After(w.env.Now) {
+		t.Errorf("due at %v, %v from now", due, due.Sub(w.env.Now))
+	}
+	same(t, sends(w.do(Due{})), map[string]int32{"message phone": 1})
+}
+
+// Whatever is decided, fetched, read and recalled in whatever order and how
+// often: a device counts the messages that it was not online for, has not
+// fetched, and that were neither read nor recalled.
+func TestCountsAreExact(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t, &rousev1.AppSettings{RecallOverwrites: true, RefreshBadges: rapid.Bool().Draw(t, "refresh"), ResetCountOnFetchOnly: true})
+		w.bind("phone", "apns", "a")
+		w.bind("pad", "fcm", "b")
+		want := map[string]map[string]bool{"phone": {}, "pad": {}}
+		var all []*Pending
+		for range rapid.IntRange(1, 40).Draw(t, "steps") {
+			w.later(time.Millisecond)
+			device := rapid.SampledFrom([]string{"phone", "pad"}).Draw(t, "device")
+			var old *Pending
+			if len(all) > 0 {
+				old = rapid.SampledFrom(all).Draw(t, "message")
+			}
+			switch what := rapid.SampledFrom([]string{"message", "message", "fetch", "read", "recall", "session"}).Draw(t, "what"); {
+			case what == "message":
+				id, _ := w.message(nil)
+				p := w.s.pending(id)
+				for d := range want {
+					if !w.s.device(d).online(&w.env) {
+						want[d][id] = true
+					}
+				}
+				if p != nil {
+					all = append(all, p)
+				}
+			case what == "fetch":
+				w.do(&rousev1.FetchedEvent{DeviceId: device})
+				want[device] = map[string]bool{}
+			case what == "session":
+				w.session(device, rapid.SampledFrom([]rousev1.SessionState{connected, disconnected}).Draw(t, "state"))
+			case old == nil:
+			case what == "read":
+				w.do(Read{ReadEvent: &rousev1.ReadEvent{MessageIds: []string{old.Message}}, Found: []*Pending{old}})
+				delete(want["phone"], old.Message)
+				delete(want["pad"], old.Message)
+			case what == "recall":
+				w.do(Recall{RecallEvent: &rousev1.RecallEvent{MessageId: old.Message, Version: rapid.Uint32Range(1, 3).Draw(t, "version")}, Found: []*Pending{old}})
+				delete(want["phone"], old.Message)
+				delete(want["pad"], old.Message)
+			}
+			for d, ids := range want {
+				if got := w.count(d); int(got) != len(ids) {
+					t.Fatalf("%s counts %d, want %d", d, got, len(ids))
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,160 @@
+package user
+
+import (
+	"encoding/hex"
+	"strconv"
+	"strings"
+
+	"github.com/cespare/xxhash/v2"
+
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+)
+
+// decideRead withdraws the pushes of messages that the user has read somewhere,
+// and takes them out of the counts of devices that have not fetched them.
+func (s *State) decideRead(c Read, e *Env) Decision {
+	dec := Decision{Reply: answer(rousev1.ItemStatus_ITEM_STATUS_DUPLICATE)}
+	numbers := map[string]int32{}
+	for _, p := range s.named(c.GetMessageIds(), c.Found) {
+		if !p.done() {
+			dec.Reply = answer(accepted)
+			s.endOf(&dec, e, p, rousev1.OutcomeStatus_OUTCOME_STATUS_CANCELLED, rousev1.Reason_REASON_READ, func(*Verdict) bool { return true })
+		}
+		s.uncount(&dec, e, p, numbers)
+	}
+	if len(numbers) > 0 {
+		dec.Reply = answer(accepted)
+		s.refresh(&dec, e, numbers)
+	}
+	return dec
+}
+
+// named are the messages with these ids: pending ones, and of the others those found.
+func (s *State) named(ids []string, found []*Pending) (all []*Pending) {
+	for _, id := range ids {
+		p := s.pending(id)
+		for i := 0; p == nil && i < len(found); i++ {
+			if found[i].Message == id {
+				p = found[i]
+			}
+		}
+		if p != nil {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// decideRecall withdraws or changes a message: what waits is cancelled or
+// changed, what was shown is overwritten if the app wants that.
+func (s *State) decideRecall(c Recall, e *Env) Decision {
+	all := s.named([]string{c.GetMessageId()}, c.Found)
+	version := max(c.GetVersion(), 1)
+	if len(all) == 0 || version <= all[0].Version {
+		return Decision{Reply: answer(rousev1.ItemStatus_ITEM_STATUS_DUPLICATE)}
+	}
+	p, gone := all[0], c.GetEdited() == nil
+	dec := Decision{Reply: answer(accepted), Events: []Event{recalled{p: p, version: version, gone: gone}}}
+	dec.touch(p)
+	numbers := map[string]int32{}
+	if gone {
+		s.endOf(&dec, e, p, rousev1.OutcomeStatus_OUTCOME_STATUS_CANCELLED, rousev1.Reason_REASON_RECALLED, func(*Verdict) bool { return true })
+		s.uncount(&dec, e, p, numbers)
+	} else if !p.done() {
+		dec.Events = append(dec.Events, contentEdited{p: p, content: c.GetEdited()})
+	}
+	for i := range p.Verdicts {
+		switch v := &p.Verdicts[i]; {
+		case v.Status == rousev1.OutcomeStatus_OUTCOME_STATUS_ACCEPTED, v.Stage == StageLane && !gone:
+			s.overwrite(&dec, e, p, v, version, c.GetEdited())
+		}
+	}
+	for _, p := range dec.Send { // an overwriting push carries the number
+		delete(numbers, p.Pending.Verdicts[p.Verdict].Device)
+	}
+	s.refresh(&dec, e, numbers)
+	return dec
+}
+
+// Marks of pushes that overwrite: message, mark, version, inner, device.
+const (
+	recallMark = inner + "r"
+	editMark   = inner + "e"
+)
+
+// isRecall tells a push that says that a message was withdrawn.
+func isRecall(message string) bool { return strings.Contains(message, recallMark) }
+
+// isOverwrite tells a push that takes the place of one that was shown.
+func isOverwrite(message string) bool {
+	return isRecall(message) || strings.Contains(message, editMark)
+}
+
+// origin is the sender's id of a message.
+func origin(message string) string {
+	id, _, _ := strings.Cut(message, inner)
+	return id
+}
+
+// overwrite sends a push with the same collapse id as that of v, without a
+// sound. A device that is online shows by itself what became of the message.
+func (s *State) overwrite(dec *Decision, e *Env, p *Pending, v *Verdict, version uint32, edited *rousev1.Content) {
+	d := s.device(v.Device)
+	if !e.App.RecallOverwrites || v.VoIP || d == nil || d.unreachable(e, false) != 0 || d.binding(v.Notifier) == nil || len(s.Pending) >= MaxPending {
+		return
+	}
+	mark := editMark
+	if edited == nil {
+		mark = recallMark
+	}
+	number := int32(-1)
+	if !e.App.NoBadge {
+		number = d.number(e)
+		if v.Counted && edited == nil && p.DecidedAt > d.ResetAt && d.Count > 0 {
+			number-- // uncount takes it out in the same decision
+		}
+	}
+	o := &Pending{
+		Message: p.Message + mark + strconv.FormatUint(uint64(version), 10) + inner + v.Device, DecidedAt: e.Now.UnixMilli(),
+		Expires: e.Now.Add(e.App.TTL).UnixMilli(),
+		Payload: &rousev1.MessageEvent{MessageId: p.Message, CollapseId: p.collapse(), Content: silenced(edited)},
+		Verdicts: []Verdict{{
+			Device: d.ID, Notifier: v.Notifier, Status: isPending, Reason: rousev1.Reason_REASON_QUEUED, Stage: StageLane, Badge: number,
+		}},
+	}
+	if e.Room(v.Notifier) {
+		dec.Send = append(dec.Send, Push{Pending: o, Verdict: 0})
+	} else {
+		o.Verdicts[0].Stage = StageWaiting
+	}
+	dec.Events = append(dec.Events, messageDecided{p: o})
+	dec.touch(o)
+}
+
+func silenced(c *rousev1.Content) *rousev1.Content {
+	return &rousev1.Content{Title: c.GetTitle(), Body: c.GetBody()}
+}
+
+// collapse is the collapse id under which a message is shown, so that it can be
+// overwritten: the sender's, or one made of the message id.
+func (p *Pending) collapse() string {
+	if p.Collapse != "" {
+		return p.Collapse
+	}
+	return ownCollapse(p.Message)
+}
+
+func ownCollapse(message string) string {
+	h := xxhash.Sum64String(message)
+	return "m" + hex.EncodeToString([]byte{
+		byte(h >> 56), byte(h >> 48), byte(h >> 40), byte(h >> 32), byte(h >> 24), byte(h >> 16), byte(h >> 8), byte(h),
+	})
+}
+
+// recallText says that a message was withdrawn.
+func recallText(locale string) string {
+	if strings.HasPrefix(strings.ToLower(locale), "zh") {
+		return "消息已撤回"
+	}
+	return "A message was recalled"
+}
