@@ -60,8 +60,8 @@ func Usual() Size {
 // Full is said above.
 func Full() Size {
 	s := Usual()
-	s.Rounds, s.Pushes, s.Many, s.InMemory, s.Activation = 5, 50_000, 1_000_000, 1_000_000, 100_000
-	s.Hang, s.Limit = time.Minute, 20*time.Second
+	s.Rounds, s.Pushes, s.Many, s.InMemory, s.Activation = 5, 30_000, 1_000_000, 1_000_000, 100_000
+	s.Hang, s.Limit = time.Minute, 15*time.Second
 	return s
 }
 
@@ -110,9 +110,11 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 			continue
 		}
 		r.say("%s: %s", w.Name, w.What)
+		start := time.Now()
 		if err := w.run(ctx, r); err != nil {
 			return r.report, fmt.Errorf("bench: %s: %w", w.Name, err)
 		}
+		r.say("  took %v", time.Since(start).Round(time.Second))
 	}
 	r.report.Others = meter.others()
 	return r.report, nil

@@ -42,12 +42,12 @@ type ward struct {
 	users int
 }
 
-// usersOfVendor of each credential: none gets two messages within a second.
-const usersOfVendor = 200
+// So many users that none gets two messages within a second.
+const delayedUsers, hangingUsers = 4000, 1800
 
 // startWard has the credentials of one vendor, or of all when it is empty.
-func (r *runner) startWard(ctx context.Context, only string) (_ *ward, err error) {
-	w := &ward{runner: r}
+func (r *runner) startWard(ctx context.Context, only string, users int) (_ *ward, err error) {
+	w := &ward{runner: r, users: min(users, r.Size.Users)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.stop())
@@ -76,7 +76,6 @@ func (r *runner) startWard(ctx context.Context, only string) (_ *ward, err error
 		}
 		w.names = append(w.names, c.GetName())
 	}
-	w.users = min(r.Size.Users, usersOfVendor*len(w.names))
 	r.say("  binding %d tokens of %d vendors", w.users, len(w.names))
 	if err := w.node.bind(ctx, w.users, w.names...); err != nil {
 		return w, err
@@ -88,11 +87,11 @@ func (r *runner) startWard(ctx context.Context, only string) (_ *ward, err error
 
 func (w *ward) stop() error {
 	var errs []error
+	if w.fakes != nil { // first, so that requests without an answer end
+		errs = append(errs, w.fakes.stop())
+	}
 	if w.node != nil {
 		errs = append(errs, w.node.stop())
-	}
-	if w.fakes != nil {
-		errs = append(errs, w.fakes.stop())
 	}
 	return errors.Join(errs...)
 }
@@ -116,7 +115,7 @@ func (w *ward) times(ctx context.Context, perSecond int, length time.Duration, b
 
 // delays: how long a push takes to the vendor at a moderate rate.
 func delays(ctx context.Context, r *runner) (err error) {
-	w, err := r.startWard(ctx, demo.APNs)
+	w, err := r.startWard(ctx, demo.APNs, delayedUsers)
 	if err != nil {
 		return err
 	}
@@ -149,8 +148,8 @@ type phase struct {
 	p50, p99 []float64 // of each round
 }
 
-func (w *ward) phase(ctx context.Context, p *phase, length time.Duration, but string) error {
-	for range max(1, int(length/w.Size.Quiet)) {
+func (w *ward) phase(ctx context.Context, p *phase, rounds int, but string) error {
+	for range rounds {
 		times, err := w.times(ctx, w.Size.PerSecond, w.Size.Quiet, but)
 		if err != nil {
 			return err
@@ -161,10 +160,10 @@ func (w *ward) phase(ctx context.Context, p *phase, length time.Duration, but st
 	return nil
 }
 
-// hang: what the others notice when one vendor does not answer any more. Half of
-// the quiet time comes before and half after.
+// hang: what the others notice when one vendor does not answer any more. It is
+// quiet before and after.
 func hang(ctx context.Context, r *runner) (err error) {
-	w, err := r.startWard(ctx, "")
+	w, err := r.startWard(ctx, "", hangingUsers)
 	if err != nil {
 		return err
 	}
@@ -173,20 +172,21 @@ func hang(ctx context.Context, r *runner) (err error) {
 		return err
 	}
 	const hung = demo.Huawei
-	half := r.Size.Hang / 4
+	rounds := max(1, int(r.Size.Hang/r.Size.Quiet))
+	rest := max(1, rounds/6)
 	var quiet, hanging phase
-	r.say("  %v quiet, %v in which %s does not answer, %v quiet", half, r.Size.Hang, demo.Name(hung), half)
-	if err := w.phase(ctx, &quiet, half, hung); err != nil {
+	r.say("  rounds of %v: %d quiet, %d in which %s does not answer, %d quiet", r.Size.Quiet, rest, rounds, demo.Name(hung), rest)
+	if err := w.phase(ctx, &quiet, rest, hung); err != nil {
 		return err
 	}
 	if err := w.fakes.call("Hang", hung, &Nothing{}); err != nil {
 		return err
 	}
-	err = w.phase(ctx, &hanging, r.Size.Hang, hung)
+	err = w.phase(ctx, &hanging, rounds, hung)
 	if err = errors.Join(err, w.fakes.call("Heal", hung, &Nothing{})); err != nil {
 		return err
 	}
-	if err := w.phase(ctx, &quiet, half, hung); err != nil {
+	if err := w.phase(ctx, &quiet, rest, hung); err != nil {
 		return err
 	}
 	during := fmt.Sprintf("%s hangs for %v", demo.Name(hung), r.Size.Hang)

@@ -198,7 +198,7 @@ func slowPushes(ctx context.Context, r *runner) (err error) {
 				return err
 			}
 		}
-		s, err := g.compare(ctx, min(g.Size.Pushes, int(most)*4), streams)
+		s, err := g.compare(ctx, min(g.Size.Pushes, 2*int(most)), streams)
 		if err != nil {
 			return err
 		}
