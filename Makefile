@@ -14,6 +14,10 @@ build:
 test:
 	$(GO) test ./...
 
+.PHONY: cases # how many conformance cases each vendor's protocol passes
+cases:
+	@$(GO) test -v -run 'Conformance' ./vendors/... | awk '/vendortest:/ { $$1 = $$1; print } /^(FAIL|---* FAIL)/ { print; failed = 1 } END { exit failed }'
+
 .PHONY: race
 race:
 	$(GO) test -race -short ./...

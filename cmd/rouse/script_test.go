@@ -3,6 +3,8 @@ package main
 import (
 	"bufio"
 	"context"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,7 +36,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"server": server, "fakes": fakes, "keep": keep,
+			"server": server, "fakes": fakes, "keep": keep, "control": control,
 		},
 	})
 }
@@ -50,7 +52,32 @@ func server(ts *testscript.TestScript, _ bool, _ []string) {
 func fakes(ts *testscript.TestScript, _ bool, args []string) {
 	path, err := exec.LookPath("rouse")
 	ts.Check(err)
-	daemon(ts, "Pushes will be shown here", path, append([]string{"serve-fakes", "--listen", "127.0.0.1:0"}, args...)...)
+	said := daemon(ts, "Pushes will be shown here", path, append([]string{"serve-fakes", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"}, args...)...)
+	_, rest, _ := strings.Cut(said, "control         ")
+	ts.Setenv("CONTROL", strings.Fields(rest)[0])
+}
+
+// control asks the control API of the fakes: METHOD PATH [BODY]. What it
+// answers is the standard output; negated, it must refuse.
+func control(ts *testscript.TestScript, negated bool, args []string) {
+	body := ""
+	if len(args) > 2 {
+		body = args[2]
+	}
+	r, err := http.NewRequestWithContext(context.Background(), args[0], ts.Getenv("CONTROL")+args[1], strings.NewReader(body))
+	ts.Check(err)
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	res, err := http.DefaultClient.Do(r)
+	ts.Check(err)
+	defer func() { _ = res.Body.Close() }()
+	said, err := io.ReadAll(res.Body)
+	ts.Check(err)
+	_, _ = ts.Stdout().Write(said)
+	if refused := res.StatusCode >= 400; refused != negated {
+		ts.Fatalf("%s %s: HTTP %d %s", args[0], args[1], res.StatusCode, said)
+	}
 }
 
 // keep puts what the last command wrote into a variable.

@@ -27,6 +27,27 @@ type Disturbance struct {
 	Times int
 	// RetryAfter is what the vendor asks for, in whole seconds; 0 = it does not say.
 	RetryAfter time.Duration
+	// Delay comes before the failure; between bytes with Drip.
+	Delay time.Duration
+	// Tokens limits it to pushes to these; none = all.
+	Tokens []string
+}
+
+// anybodys are failures that every vendor can have, beside its own.
+var anybodys = map[string]fake.Fault{
+	Unanswered:  {Kind: fake.Cut},
+	Silent:      {Kind: fake.Hang},
+	"abort":     {Kind: fake.Abort}, // takes the push, and breaks off in its answer
+	"reset":     {Kind: fake.Reset},
+	"refuse":    {Kind: fake.Refuse},
+	"goaway":    {Kind: fake.Goaway, Body: `{"reason":"Shutdown"}`},
+	"freeze":    {Kind: fake.Freeze},
+	"slow":      {Kind: fake.Slow},
+	"half-json": fake.HalfJSON(200),
+	"gbk":       fake.GBK(200), // says UTF-8
+	"page":      fake.HTML(503),
+	"huge":      fake.Huge(200), // 10 MiB
+	"drip":      {Kind: fake.Drip, Status: 200, Body: `{"message":"a body that comes byte by byte"}`},
 }
 
 // Disturb makes a vendor fail.
@@ -46,21 +67,21 @@ func (v *Vendors) Disturb(d Disturbance) error {
 		return nil
 	case ok:
 		f = own(wait)
-	case d.Fault == Unanswered:
-		f.Kind = fake.Cut
-	case d.Fault == Silent:
-		f.Kind = fake.Hang
 	default:
+		f, ok = anybodys[d.Fault]
+		if ok {
+			break
+		}
 		return fmt.Errorf("%s has no fault %q; known are %s", d.Vendor, d.Fault, strings.Join(s.known(), ", "))
 	}
-	f.Times = d.Times
+	f.Times, f.Delay, f.Tokens = d.Times, d.Delay, d.Tokens
 	s.script.Script(f)
 	return nil
 }
 
 // known lists the faults of a vendor.
 func (s *station) known() []string {
-	all := append(slices.Sorted(maps.Keys(s.faults)), Unanswered, Silent)
+	all := append(slices.Sorted(maps.Keys(s.faults)), slices.Sorted(maps.Keys(anybodys))...)
 	if s.expire != nil {
 		all = append(all, Expired)
 	}

@@ -24,13 +24,18 @@ func openAPNs(r rig) (*station, error) {
 			if p.Badge != nil {
 				badge = *p.Badge
 			}
-			r.told(Pushed{APNs, p.Token, p.ID, p.MessageID, badge, p.PushType == "voip"})
+			r.told(Pushed{APNs, p.Token, p.ID, p.MessageID, badge, p.PushType == "voip", p.Payload})
 		},
 	})
 	f.AddKey(apnsTeam, apnsKeyID, public)
 	return &station{
-		vendor: APNs, script: &f.Faults, serve: f.Serve, shut: f.Close,
+		vendor: APNs, script: &f.Faults, server: f,
 		dead: func(token string) { f.Unregister(token, time.Now()) },
+		states: states{
+			"live":    func(token string) { f.AddDevice(token, "") },
+			"offline": func(token string) { f.SetOnline(token, false) },
+			"online":  func(token string) { f.SetOnline(token, true) },
+		},
 		icon: func(token string) (int, bool) { d, ok := f.Device(token); return d.Badge, ok },
 		faults: map[string]fault{
 			Down: func(string) fake.Fault { return fake.Reason(500, "InternalServerError") },

@@ -20,9 +20,10 @@ func openFCM(r rig) (*station, error) {
 	})
 	f.AddAccount(account)
 	return &station{
-		vendor: FCM, script: &f.Faults, serve: f.Serve, shut: f.Close,
+		vendor: FCM, script: &f.Faults, server: f,
 		expire: f.RevokeBearers, dead: f.Unregister,
-		icon: func(token string) (int, bool) { d, ok := f.Device(token); return d.Badge, ok },
+		states: states{"live": func(token string) { f.AddDevice(token, "") }},
+		icon:   func(token string) (int, bool) { d, ok := f.Device(token); return d.Badge, ok },
 		faults: map[string]fault{
 			Down: func(wait string) fake.Fault {
 				return fake.FCMRefusal(500, "INTERNAL", "INTERNAL", "Internal error encountered.", wait)
@@ -48,5 +49,5 @@ func ofFCM(p fake.FCMPush) Pushed {
 	} else if n, err := strconv.Atoi(p.Data["rouse_badge"]); err == nil {
 		badge = n
 	}
-	return Pushed{FCM, p.Token, p.PushID, p.MessageID, badge, p.DataOnly}
+	return Pushed{FCM, p.Token, p.PushID, p.MessageID, badge, p.DataOnly, p.Raw}
 }

@@ -18,13 +18,17 @@ func openHonor(r rig) (*station, error) {
 			if p.Badge != nil && p.Badge.Set != nil {
 				badge = *p.Badge.Set
 			}
-			r.told(Pushed{Honor, p.Token, p.PushID, p.MessageID, badge, false})
+			r.told(Pushed{Honor, p.Token, p.PushID, p.MessageID, badge, false, p.Raw})
 		},
 	})
 	f.AddApp(honorApp, honorClient, secret)
 	return &station{
-		vendor: Honor, script: &f.Faults, serve: f.Serve, shut: f.Close,
+		vendor: Honor, script: &f.Faults, server: f,
 		expire: f.RevokeBearers, dead: f.Unregister,
+		states: states{
+			"live":    f.AddDevice,
+			"failing": func(token string) { f.FailNext(token, 1) }, // once
+		},
 		icon: func(token string) (int, bool) { d, ok := f.Device(token); return d.Badge, ok },
 		faults: map[string]fault{
 			Down:     asking(fake.HonorRefusal(500, "81000001", "internal error")),

@@ -47,12 +47,16 @@ func newHuawei(r rig, vendor string) (*station, *fake.Huawei) {
 			if p.Badge != nil && p.Badge.Set != nil {
 				badge = *p.Badge.Set
 			}
-			r.told(Pushed{vendor, p.Token, p.PushID, p.MessageID, badge, false})
+			r.told(Pushed{vendor, p.Token, p.PushID, p.MessageID, badge, false, p.Raw})
 		},
 	})
 	return &station{
-		vendor: vendor, script: &f.Faults, serve: f.Serve, shut: f.Close,
+		vendor: vendor, script: &f.Faults, server: f,
 		expire: f.RevokeBearers, dead: f.Unregister,
+		states: states{
+			"live":     func(token string) { f.AddDevice(token, "") },
+			"upgraded": f.Upgrade, // to HarmonyOS 5: no right to push any more
+		},
 		icon: func(token string) (int, bool) { d, ok := f.Device(token); return d.Badge, ok },
 		faults: map[string]fault{
 			Down:     asking(fake.HuaweiRefusal(500, "81000001", "System inner error.")),

@@ -12,10 +12,11 @@ func openMeizu(r rig) (*station, error) {
 	f := fake.NewMeizu(fake.MeizuOptions{
 		Cert: r.cert, AppID: meizuApp, Secret: secret, AnyDevice: true, KeepPerDevice: keptPerDevice,
 		PerSecond: unhurried, UnfoldedPerMinute: unhurried,
-		OnPush: func(p fake.MeizuPush) { r.told(Pushed{Meizu, p.Token, p.PushID, p.MessageID, noBadge, false}) },
+		OnPush: func(p fake.MeizuPush) { r.told(Pushed{Meizu, p.Token, p.PushID, p.MessageID, noBadge, false, p.Raw}) },
 	})
 	return &station{
-		vendor: Meizu, script: &f.Faults, serve: f.Serve, shut: f.Close, dead: f.Unregister,
+		vendor: Meizu, script: &f.Faults, server: f, dead: f.Unregister,
+		states: states{"live": f.AddDevice, "muted": f.SwitchOff},
 		faults: map[string]fault{
 			Down:     asking(fake.MeizuRefusal(500, "1001", "system error", "")),
 			Throttle: asking(fake.MeizuRefusal(200, "110010", "the app's requests are too frequent", "")),

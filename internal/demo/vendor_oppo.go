@@ -19,16 +19,17 @@ func openOPPO(r rig) (*station, error) {
 			if p.Badge != nil {
 				badge = *p.Badge
 			}
-			r.told(Pushed{OPPO, p.Token, p.PushID, p.MessageID, badge, false})
+			r.told(Pushed{OPPO, p.Token, p.PushID, p.MessageID, badge, false, p.Raw})
 		},
 	})
 	f.AddApp(fake.OPPOApp{AppKey: oppoKey, MasterSecret: secret, ID: "1000001"})
 	down := fake.OPPORefusal(-1, "Service Currently Unavailable")
 	down.Status = 500
 	return &station{
-		vendor: OPPO, script: &f.Faults, serve: f.Serve, shut: f.Close,
+		vendor: OPPO, script: &f.Faults, server: f,
 		expire: f.RevokeTokens, dead: func(token string) { f.SetCode(token, oppoUnknown) },
-		icon: func(token string) (int, bool) { d, ok := f.Device(token); return d.Badge, ok },
+		states: states{"live": f.AddDevice},
+		icon:   func(token string) (int, bool) { d, ok := f.Device(token); return d.Badge, ok },
 		faults: map[string]fault{
 			Down:     asking(down),
 			Throttle: asking(fake.OPPORefusal(55, "app call frequency limit")),

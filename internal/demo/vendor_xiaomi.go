@@ -9,10 +9,11 @@ import (
 func openXiaomi(r rig) (*station, error) {
 	f := fake.NewXiaomi(fake.XiaomiOptions{
 		Cert: r.cert, Secret: secret, Package: bundleID, AnyDevice: true, KeepPerDevice: keptPerDevice, PerSecond: unhurried,
-		OnPush: func(p fake.XiaomiPush) { r.told(Pushed{Xiaomi, p.Token, p.PushID, p.MessageID, noBadge, false}) },
+		OnPush: func(p fake.XiaomiPush) { r.told(Pushed{Xiaomi, p.Token, p.PushID, p.MessageID, noBadge, false, p.Raw}) },
 	})
 	return &station{
-		vendor: Xiaomi, script: &f.Faults, serve: f.Serve, shut: f.Close, dead: f.Unregister,
+		vendor: Xiaomi, script: &f.Faults, server: f, dead: f.Unregister,
+		states: states{"live": f.AddDevice},
 		faults: map[string]fault{
 			Down:     asking(fake.XiaomiRefusal(500, 10001, "System error", "")),
 			Throttle: asking(fake.XiaomiRefusal(200, 200002, "request exceeds the QPS limit of the app", "")),

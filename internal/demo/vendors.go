@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"time"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/vendors/fake"
@@ -32,6 +33,8 @@ type Pushed struct {
 	Token, ID, Message string
 	Badge              int  // what the push sets; negative = nothing
 	Silent             bool // nothing that the system shows by itself
+	// Raw is the body of the request that brought it, with those for all its tokens.
+	Raw []byte
 }
 
 // VendorsOptions configures the fakes.
@@ -41,6 +44,8 @@ type VendorsOptions struct {
 	Listen string
 	// Pushed is called for each push taken; it must not block. nil = nobody.
 	Pushed func(Pushed)
+	// Keep is how many pushes are remembered for Control; 0 = none.
+	Keep int
 }
 
 // Vendors are fakes of all vendors on loopback, over TLS of one authority.
@@ -48,9 +53,14 @@ type Vendors struct {
 	// CAPEM is the authority's certificate.
 	CAPEM []byte
 
+	ca       *fake.CA
+	log      pushLog
 	stations []*station
 	served   chan error
 }
+
+// hosts are what the fakes' certificate is for.
+var hosts = []string{"127.0.0.1", "localhost"}
 
 // station is one fake, and what differs between vendors.
 type station struct {
@@ -65,10 +75,22 @@ type station struct {
 	// not let a push set it.
 	icon func(token string) (number int, known bool)
 
-	serve       func(net.Listener) error
-	shut        func() error
+	server server
+	states states // of a token, without "dead"
+
 	credentials func(*site) []*rousev1.Credential
 }
+
+// server is what all fakes can do.
+type server interface {
+	Serve(l net.Listener) error
+	Close() error
+	SetRate(perSecond int)
+	SetCert(cert tls.Certificate)
+}
+
+// states put a token into a state, by its name.
+type states map[string]func(token string)
 
 // fault makes a failure; wait is what the vendor asks for in seconds, or empty.
 type fault = func(wait string) fake.Fault
@@ -93,7 +115,7 @@ func StartVendors(o VendorsOptions) (*Vendors, error) {
 	if err != nil {
 		return nil, err
 	}
-	cert, err := ca.Server("127.0.0.1", "localhost")
+	cert, err := ca.Server(hosts...)
 	if err != nil {
 		return nil, err
 	}
@@ -104,13 +126,17 @@ func StartVendors(o VendorsOptions) (*Vendors, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &Vendors{CAPEM: ca.PEM(), served: make(chan error, len(openers()))}
+	v := &Vendors{CAPEM: ca.PEM(), ca: ca, log: pushLog{keep: o.Keep}, served: make(chan error, len(openers()))}
+	told := func(p Pushed) {
+		v.log.add(p, time.Now())
+		o.Pushed(p)
+	}
 	for i, open := range openers() {
 		at := port
 		if at != 0 {
 			at += i
 		}
-		if err := v.start(open, rig{cert, o.Pushed}, net.JoinHostPort(host, strconv.Itoa(at))); err != nil {
+		if err := v.start(open, rig{cert, told}, net.JoinHostPort(host, strconv.Itoa(at))); err != nil {
 			v.Close()
 			return nil, err
 		}
@@ -125,11 +151,11 @@ func (v *Vendors) start(open func(rig) (*station, error), r rig, address string)
 	}
 	l, err := fake.Listen(address)
 	if err != nil {
-		return errors.Join(fmt.Errorf("fake %s: %w", Name(s.vendor), err), s.shut())
+		return errors.Join(fmt.Errorf("fake %s: %w", Name(s.vendor), err), s.server.Close())
 	}
 	s.url = fake.URL(l)
 	v.stations = append(v.stations, s)
-	go func() { v.served <- s.serve(l) }()
+	go func() { v.served <- s.server.Serve(l) }()
 	return nil
 }
 
@@ -152,7 +178,7 @@ func (v *Vendors) Failed() <-chan error { return v.served }
 // Close ends all fakes.
 func (v *Vendors) Close() {
 	for _, s := range v.stations {
-		_ = s.shut()
+		_ = s.server.Close()
 	}
 }
 

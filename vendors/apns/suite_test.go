@@ -12,7 +12,7 @@ import (
 	"github.com/rouse-im/rouse/vendors/vendortest"
 )
 
-func TestSuite(t *testing.T) {
+func TestConformance(t *testing.T) {
 	for _, connections := range []int{1, 2} {
 		t.Run(fmt.Sprintf("connections=%d", connections), func(t *testing.T) {
 			vendortest.Run(t, vendortest.Harness{
