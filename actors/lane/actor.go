@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"golang.org/x/time/rate"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 )
@@ -164,9 +163,7 @@ func (a *shell) report(now time.Time) {
 	for _, f := range a.retired {
 		stats.InFlight += f.n
 	}
-	if limit := s.pace.bucket.Limit(); limit != rate.Inf {
-		stats.PerSecond = float64(limit)
-	}
+	stats.PerSecond = s.pace.perSecond(s.o.PerSecond)
 	a.lane.mu.Lock()
 	a.lane.stats = stats
 	a.lane.mu.Unlock()

@@ -35,6 +35,7 @@ func (s *state) land(p *push, now time.Time) {
 func (s *state) learnAll(p *push, now time.Time) {
 	switch {
 	case p.answer.kind == answered:
+		s.measure(p, now)
 		for _, q := range lessons(p) {
 			if q != nil {
 				s.learn(q, p.probe, now)
@@ -43,6 +44,32 @@ func (s *state) learnAll(p *push, now time.Time) {
 	case p.answer.kind != panicked || p.probe:
 		s.breaker.silent(p.probe, p.sentAt, p.answer.kind.obstacle(), now)
 	}
+}
+
+// measure tells the pace how much of a request the vendor took.
+func (s *state) measure(p *push, now time.Time) {
+	n := 0
+	for q := range p.all() {
+		if worked(&q.answer.res) {
+			n++
+		}
+	}
+	if n > 0 && !s.o.PerPush {
+		n = 1
+	}
+	if n > 0 {
+		s.pace.succeed(p.sentAt, n, now)
+	}
+}
+
+// worked tells that the vendor dealt with the push.
+func worked(res *vendors.Result) bool {
+	switch res.Outcome {
+	case vendors.Accepted, vendors.TokenReplaced, vendors.TokenInvalid, vendors.Rejected:
+		return true
+	case vendors.Throttled, vendors.QuotaExhausted, vendors.CredentialBad, vendors.Transient:
+	}
+	return false
 }
 
 // verdict acts on what the vendor said of a push; pause is the request's backoff.
@@ -96,7 +123,6 @@ func (s *state) learn(p *push, probe bool, now time.Time) {
 	res := &p.answer.res
 	switch res.Outcome {
 	case vendors.Accepted, vendors.TokenReplaced, vendors.TokenInvalid, vendors.Rejected:
-		s.pace.succeed(p.sentAt)
 		s.breaker.succeed(probe)
 		if res.Outcome == vendors.Accepted || res.Outcome == vendors.TokenReplaced {
 			s.quota.taken(classOf[p.level], p.sentAt, now)

@@ -49,6 +49,15 @@ func (s *state) linger(p, superseded *push, now time.Time) {
 	}
 }
 
+// company is how many tokens of the rate a request that p leads is worth waiting
+// for: with a vendor that counts devices, those of all that may go with p.
+func (s *state) company(p *push, now time.Time) int {
+	if !s.o.PerPush || s.flight.batch < 2 || !p.social() || s.breaker.open {
+		return 1
+	}
+	return min(s.flight.batch, s.queue.counts[p.level], s.quota.more(classOf[p.level], now))
+}
+
 // join gives p, which leaves now, the company of ready pushes that look the same
 // and are of its level, each of another binding and to another token.
 func (s *state) join(p *push, now time.Time) {
@@ -68,6 +77,9 @@ func (s *state) join(p *push, now time.Time) {
 			s.queue.unrank(q.b)
 			passed = append(passed, q.b)
 			continue
+		}
+		if s.o.PerPush && !s.pace.also(now) {
+			break
 		}
 		tokens[q.d.N.Token] = true
 		s.launch(q, now)

@@ -148,8 +148,8 @@ func TestBatchTeachesOnce(t *testing.T) {
 	r.group("a", 50)
 	r.advance(linger)
 	r.answer(0, throttled(vendors.ScopeCredential, 0))
-	if got := r.s.pace.bucket.Limit(); got != 50 || r.s.pace.throttles != 1 {
-		t.Errorf("throttled %d times to %v/s, want once to 50/s", r.s.pace.throttles, got)
+	if got := r.s.pace.bucket.Limit(); got != 49.5 || r.s.pace.throttles != 1 {
+		t.Errorf("throttled %d times to %v/s, want once to half of 99/s", r.s.pace.throttles, got)
 	}
 }
 
@@ -215,9 +215,36 @@ func TestPanickingProbe(t *testing.T) {
 	}
 }
 
-// The rate is of requests.
+// Where devices count a request takes what the rate has, and waits for enough.
+func TestBatchCostsATokenForEachPush(t *testing.T) {
+	r := newRig(t, Options{PerSecond: 1000, PerPush: true}, 10).coalesce(100)
+	r.group("a", 100)
+	r.advance(linger)
+	sizes := func() (all []int) {
+		for _, ids := range r.requests() {
+			all = append(all, len(ids))
+		}
+		return all
+	}
+	if diff := cmp.Diff([]int{20}, sizes()); diff != "" {
+		t.Errorf("at once (-want +got):\n%s", diff)
+	}
+	r.im("alone", 1)
+	for range 4 {
+		r.advance(r.due.Sub(r.now))
+	}
+	if diff := cmp.Diff([]int{20, 20, 20, 20, 20}, sizes()[:5]); diff != "" {
+		t.Errorf("then (-want +got):\n%s", diff)
+	}
+	if took := r.now.Sub(time.Unix(1e9, 0)); took < 80*time.Millisecond || took > 95*time.Millisecond {
+		t.Errorf("100 devices took %v at 1000/s", took)
+	}
+	r.checkRate()
+}
+
+// Else the rate is of requests.
 func TestBatchCostsOneToken(t *testing.T) {
-	r := newRig(t, Options{PerSecond: 1, Burst: 2}, 10).coalesce(100)
+	r := newRig(t, Options{PerSecond: 2, Burst: 2}, 10).coalesce(100) // 1/s and bursts of 2
 	r.group("a", 150)
 	r.advance(linger)
 	if got := len(r.requests()); got != 2 {

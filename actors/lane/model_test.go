@@ -23,7 +23,7 @@ type rig struct {
 	now, due time.Time
 	live     []*push     // dispatched and not ended, in order
 	flying   []*push     // each leads a request
-	sentAt   []time.Time // requests
+	sentAt   []time.Time // requests, or pushes where they count
 	entered  map[*push]time.Time
 	ended    map[string]*Ended
 	reserved int
@@ -210,6 +210,11 @@ func (r *rig) settle() {
 		r.checkRequest(p)
 		r.flying = append(r.flying, p)
 		r.sentAt = append(r.sentAt, r.now)
+		for range p.rest {
+			if r.o.PerPush {
+				r.sentAt = append(r.sentAt, r.now)
+			}
+		}
 	}
 	r.reserved -= r.s.releases
 	r.s.effects.reset()
@@ -381,7 +386,7 @@ func drawAnswer(t *rapid.T) answer {
 
 func TestLaneKeepsItsPromises(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		o := Options{BreakerFailures: few.Draw(t, "failures"), PerSecond: rates.Draw(t, "rate"), Burst: few.Draw(t, "burst")}
+		o := Options{BreakerFailures: few.Draw(t, "failures"), PerSecond: rates.Draw(t, "rate"), Burst: few.Draw(t, "burst"), PerPush: rapid.Bool().Draw(t, "per push")}
 		o.Quota.Zone = time.FixedZone("soon midnight", 22*3600+12*60+50) // in 30 s
 		for c := range o.Quota.Limits {
 			o.Quota.Limits[c] = limits.Draw(t, "limit")

@@ -8,11 +8,14 @@ import (
 
 // Options of one lane. A zero field takes its default.
 type Options struct {
-	// PerSecond is the credential's share of this node, in requests per second,
-	// of which each may carry many pushes; 0 = unlimited.
+	// PerSecond bounds what goes in any second: requests, of which each may carry
+	// many pushes, or pushes with PerPush; 0 = unlimited.
 	PerSecond float64
-	// Burst is how many requests may go at once after a quiet time; a tenth of
-	// PerSecond by default, at least 1.
+	// PerPush: the vendor counts devices. A request is then cut so that it fits
+	// Burst.
+	PerPush bool
+	// Burst is how many may go at once after a quiet time, which the steady rate
+	// leaves room for; a fiftieth of PerSecond by default, at least 1.
 	Burst int
 	// QueueLimit bounds the pushes reserved and not yet ended; 100,000 by default.
 	QueueLimit int
@@ -68,7 +71,7 @@ func (o Options) withDefaults() Options {
 	if o.PerSecond < 0 {
 		o.PerSecond = 0
 	}
-	orInt(&o.Burst, max(1, int(min(o.PerSecond, 1e6)/10)))
+	orInt(&o.Burst, max(1, int(min(o.PerSecond, 1e6)*burstShare)))
 	orInt(&o.QueueLimit, 100_000)
 	orInt(&o.BreakerFailures, 10)
 	orDuration(&o.SendTimeout, 15*time.Second)

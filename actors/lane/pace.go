@@ -7,66 +7,96 @@ import (
 )
 
 // pace says how many pushes may go, and when: a token bucket at the configured
-// rate, a pause when the vendor asks for one, and a lower rate after that, which
-// grows back. A lane without a configured rate gets one when it is throttled,
-// from what it sent before.
+// rate, a pause when the vendor asks for one, and a lower rate after that. It
+// counts what the vendor counts: requests, or pushes.
+//
+// When a vendor throttles what was sent at full speed, what it took in a second is
+// the limit that was found. It is remembered: sending goes on at half of it, rises
+// to a little below it and stays there, and tries more rarely and in small steps.
+// A throttling that speed does not explain halves the rate for half a minute.
 type pace struct {
 	bucket  *rate.Limiter
-	nominal rate.Limit // configured
+	nominal rate.Limit // steady rate that keeps every second within the configured one
 	burst   int        // configured
-	// ceiling is where a lowered rate ends and the nominal one returns;
-	// 0 = the rate is the nominal one.
+	found   rate.Limit // limit that was found; 0 = none was
+	// ceiling is where a lowered rate ends for now; 0 = the rate is the nominal one.
 	ceiling   rate.Limit
 	until     time.Time // end of the pause
 	loweredAt time.Time
 	grownAt   time.Time
-	throttles int // in a row
+	probeAt   time.Time // when the ceiling may be raised above what was found
+	probeStep rate.Limit
+	short     bool // a push waited for the rate since the last look
+	want      int  // tokens that the last take missed
+	throttles int  // in a row
 	why       obstacle
-	sent      meter
+	taken     meter // by the vendor
 }
 
-// learnedMin, pushes per second, is the least that an unlimited lane is taken to
-// have sent before its first throttling: a quiet lane has not shown its rate.
+// learnedMin in a second, or half of a rate below twice that, is the least that
+// shows a limit: a quiet lane is throttled for other reasons.
 const learnedMin = 50
 
-// floorShare is the part of the ceiling below which the rate never falls, and
-// growShare what it regains each second: half is regained in 25 s.
 const (
+	// floorShare is the part of the ceiling below which the rate never falls, and
+	// growShare what it regains each second: half is regained in 25 s.
 	floorShare = 1.0 / 16
 	growShare  = 1.0 / 50
+	// foundShare of a found limit is used. Half of it is for foundHold, because the
+	// limit may have been measured over the turn of two of the vendor's seconds.
+	foundShare = 0.9
+	foundHold  = time.Minute
+	// A rate at its ceiling for probeAfter is raised by growShare, and each probeEvery
+	// by twice as much as before, if pushes waited for it. So a limit that was no
+	// limit, but a bad hour of the vendor, is forgotten in some minutes.
+	probeAfter = 5 * time.Minute
+	probeEvery = time.Minute
+	// burstShare of a rate may go at once.
+	burstShare = 1.0 / 50
 )
 
 func newPace(o Options) pace {
-	p := pace{nominal: rate.Limit(o.PerSecond), burst: o.Burst}
-	if o.PerSecond == 0 {
-		p.nominal = rate.Inf
+	p := pace{nominal: rate.Inf, burst: o.Burst}
+	if o.PerSecond > 0 {
+		// Within a second the burst comes on top of the rate.
+		p.nominal = rate.Limit(max(o.PerSecond-float64(o.Burst-1), o.PerSecond/2))
 	}
 	p.bucket = rate.NewLimiter(p.nominal, p.burst)
 	return p
 }
 
-// configure sets a new nominal rate and forgets what the vendor said, but not
-// what was sent.
+// configure sets a new nominal rate. A limit that was found is forgotten if the
+// rate is another one.
 func (p *pace) configure(o Options, now time.Time) {
 	fresh := newPace(o)
+	if fresh.nominal == p.nominal && fresh.burst == p.burst {
+		p.until, p.throttles = time.Time{}, 0
+		return
+	}
 	p.bucket.SetLimitAt(now, fresh.nominal)
 	p.bucket.SetBurstAt(now, fresh.burst)
-	fresh.bucket, fresh.sent = p.bucket, p.sent
+	fresh.bucket, fresh.taken = p.bucket, p.taken
 	*p = fresh
 }
 
-// take tells whether one push may go now and counts it.
-func (p *pace) take(now time.Time) bool {
+// take tells whether one may go now, and n if there are so many, as far as the
+// burst goes. It counts one.
+func (p *pace) take(now time.Time, n int) bool {
 	if now.Before(p.until) {
 		return false
 	}
 	p.grow(now)
-	if !p.bucket.AllowN(now, 1) {
+	p.want = max(1, min(n, p.bucket.Burst()))
+	if p.bucket.Limit() != rate.Inf && p.bucket.TokensAt(now) < float64(p.want) || !p.bucket.AllowN(now, 1) {
+		p.short = true
 		return false
 	}
-	p.sent.add(now)
+	p.want = 1
 	return true
 }
+
+// also counts one that goes together with the one of take, if there is room.
+func (p *pace) also(now time.Time) bool { return p.bucket.AllowN(now, 1) }
 
 // next is when take will be true again. It waits for the tokens of a
 // millisecond, as far as the burst goes, so that a fast lane does not wake for
@@ -77,10 +107,10 @@ func (p *pace) next(now time.Time) time.Time {
 	}
 	limit := p.bucket.Limit()
 	tokens := p.bucket.TokensAt(now)
-	if limit == rate.Inf || tokens >= 1 {
+	if limit == rate.Inf || tokens >= float64(p.want) {
 		return now
 	}
-	want := max(1, min(float64(limit)/1000, float64(p.bucket.Burst())))
+	want := max(float64(p.want), min(float64(limit)/1000, float64(p.bucket.Burst())))
 	wait := (want - tokens) / float64(limit) * float64(time.Second)
 	return now.Add(time.Duration(min(wait, float64(retryAfterMax))) + time.Microsecond)
 }
@@ -102,55 +132,102 @@ func (p *pace) throttle(sentAt time.Time, asked time.Duration, why obstacle, now
 		p.until = end
 	}
 	p.grownAt = p.until
+	if p.found > 0 {
+		p.grownAt = p.until.Add(foundHold)
+	}
 }
 
 func (p *pace) lower(now time.Time) {
-	limit := p.bucket.Limit()
-	if p.ceiling == 0 {
+	limit, taken := p.bucket.Limit(), p.taken.perSecond(now)
+	switch {
+	case taken >= min(learnedMin, limit/2):
+		p.found = min(limit, taken)
+		limit, p.ceiling = p.found, p.found*foundShare
+	case limit == rate.Inf:
+		limit, p.ceiling = learnedMin, 2*learnedMin
+	case p.ceiling == 0:
 		p.ceiling = p.nominal
-		if p.nominal == rate.Inf {
-			limit = max(learnedMin, p.sent.perSecond(now))
-			p.ceiling = 2 * limit
-			p.bucket.SetBurstAt(now, int(limit/10))
-		}
 	}
-	p.bucket.SetLimitAt(now, max(limit/2, p.ceiling*floorShare))
+	p.set(max(limit/2, p.ceiling*floorShare), now)
 }
 
-// succeed notes that the vendor took a push sent at sentAt.
-func (p *pace) succeed(sentAt time.Time) {
+func (p *pace) set(limit rate.Limit, now time.Time) {
+	burst := p.burst
+	if p.nominal == rate.Inf && limit != rate.Inf {
+		burst = max(1, int(limit*burstShare))
+	}
+	p.bucket.SetLimitAt(now, limit)
+	p.bucket.SetBurstAt(now, burst)
+}
+
+// succeed notes that the vendor took n that were sent at sentAt.
+func (p *pace) succeed(sentAt time.Time, n int, now time.Time) {
 	if sentAt.After(p.loweredAt) {
 		p.throttles = 0
 	}
+	p.taken.add(now, n)
 }
 
 // grow raises a lowered rate by growShare for each whole second since the pause.
 func (p *pace) grow(now time.Time) {
-	if p.ceiling == 0 {
-		return
-	}
+	limit := p.bucket.Limit()
 	seconds := now.Sub(p.grownAt) / time.Second
-	if seconds <= 0 {
-		return
+	switch {
+	case p.ceiling == 0:
+	case p.found > 0 && limit >= p.ceiling:
+		p.probe(now)
+	case seconds > 0:
+		p.grownAt = p.grownAt.Add(seconds * time.Second)
+		limit += max(p.found, p.ceiling) * growShare * rate.Limit(seconds)
+		switch {
+		case limit < p.ceiling:
+		case p.found == 0:
+			limit, p.ceiling = p.nominal, 0
+		default:
+			limit, p.probeAt, p.short = p.ceiling, now.Add(probeAfter), false
+			p.probeStep = p.found * growShare
+		}
+		p.set(limit, now)
 	}
-	p.grownAt = p.grownAt.Add(seconds * time.Second)
-	limit := p.bucket.Limit() + p.ceiling*growShare*rate.Limit(seconds)
-	if limit >= p.ceiling {
-		limit, p.ceiling = p.nominal, 0
-		p.bucket.SetBurstAt(now, p.burst)
-	}
-	p.bucket.SetLimitAt(now, limit)
 }
 
-// meter counts sends in windows of one second.
+// probe raises the ceiling a little if that tells anything.
+func (p *pace) probe(now time.Time) {
+	if now.Before(p.probeAt) {
+		return
+	}
+	p.probeAt = now.Add(probeEvery)
+	if !p.short {
+		return
+	}
+	p.short = false
+	p.ceiling += p.probeStep
+	p.probeStep *= 2
+	limit := p.ceiling
+	if limit >= p.nominal {
+		limit, p.ceiling, p.found = p.nominal, 0, 0
+	}
+	p.set(limit, now)
+}
+
+// perSecond is the rate in force, as it was configured if nothing lowered it; 0 =
+// there is none.
+func (p *pace) perSecond(configured float64) float64 {
+	if p.ceiling == 0 {
+		return configured
+	}
+	return float64(p.bucket.Limit())
+}
+
+// meter counts in windows of one second.
 type meter struct {
 	from      time.Time
 	n, before int
 }
 
-func (m *meter) add(now time.Time) {
+func (m *meter) add(now time.Time, n int) {
 	m.turn(now)
-	m.n++
+	m.n += n
 }
 
 func (m *meter) turn(now time.Time) {
@@ -165,8 +242,8 @@ func (m *meter) turn(now time.Time) {
 	m.from, m.n = now, 0
 }
 
-// perSecond is what was sent in the last whole window, or in the one under way
-// if that is more.
+// perSecond is the count of the last whole window, or of the one under way if
+// that is more.
 func (m *meter) perSecond(now time.Time) rate.Limit {
 	m.turn(now)
 	return rate.Limit(max(m.n, m.before))

@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"fmt"
 	"math"
 	"testing"
 	"time"
@@ -58,8 +59,8 @@ func TestThrottleHalvesOnceAndGrowsBack(t *testing.T) {
 		r.answer(0, throttled(vendors.ScopeCredential, 5*time.Second))
 	}
 	r.answer(0, accepted)
-	if limit := r.s.pace.bucket.Limit(); limit != 20 {
-		t.Fatalf("limit %v after one burst of 429s, want 20", limit)
+	if limit := r.s.pace.bucket.Limit(); limit != 15.5 {
+		t.Fatalf("limit %v after one burst of 429s, want half of 31 (and 9 for the burst)", limit)
 	}
 	r.advance(5*time.Second - 1)
 	r.wantFlying("")
@@ -68,14 +69,14 @@ func TestThrottleHalvesOnceAndGrowsBack(t *testing.T) {
 		t.Fatalf("%d in flight after the pause, want the burst of 10", len(r.flying))
 	}
 	second(r)
-	if n := second(r); n < 18 || n > 22 {
-		t.Errorf("%d sends in the second after, want 20 to 22", n)
+	if n := second(r); n < 14 || n > 18 {
+		t.Errorf("%d sends in the second after, want 15 to 17", n)
 	}
 	for range 24 {
 		second(r)
 	}
-	if limit := r.s.pace.bucket.Limit(); limit != 40 {
-		t.Errorf("limit %v after 26 s, want 40", limit)
+	if limit := r.s.pace.bucket.Limit(); limit != 31 {
+		t.Errorf("limit %v after 26 s, want 31", limit)
 	}
 }
 
@@ -89,7 +90,7 @@ func TestThrottleNeverBelowTheFloor(t *testing.T) {
 			r.advance(r.due.Sub(r.now))
 		}
 	}
-	if limit := r.s.pace.bucket.Limit(); limit < 10 || limit > 12 {
+	if limit := r.s.pace.bucket.Limit(); limit < 9.875 || limit > 12 {
 		t.Errorf("limit %v after 20 throttles, want the floor of 10 and what grew since", limit)
 	}
 }
@@ -138,11 +139,176 @@ func TestUnlimitedLaneLearnsItsRate(t *testing.T) {
 	if limit := r.s.pace.bucket.Limit(); limit < 50 || limit > 150 {
 		t.Errorf("limit %v after 200/s were too much, want about 100", limit)
 	}
-	r.advance(time.Minute)
-	supply(r, 1)
-	r.settle()
-	if limit := r.s.pace.bucket.Limit(); limit < math.MaxFloat64 {
-		t.Errorf("limit %v after a minute of peace, want none", limit)
+	found := r.s.pace.found
+	peace := func(d time.Duration) {
+		r.advance(d)
+		supply(r, 1)
+		r.settle()
+		r.answer(0, accepted)
+	}
+	peace(130 * time.Second)
+	if limit := r.s.pace.bucket.Limit(); limit != found*foundShare {
+		t.Errorf("limit %v after two minutes of peace, want %v: a little below what was found", limit, found*foundShare)
+	}
+	for range 20 {
+		peace(time.Minute)
+	}
+	if limit := r.s.pace.bucket.Limit(); limit != found*foundShare {
+		t.Errorf("limit %v after a quiet time, which proves nothing; want %v", limit, found*foundShare)
+	}
+}
+
+// A quiet lane that is throttled has not found a limit: it regains all soon.
+func TestThrottlingThatSpeedDoesNotExplain(t *testing.T) {
+	for _, o := range []Options{{}, {PerSecond: 1000}} {
+		r := newRig(t, o, 1)
+		supply(r, 200)
+		r.settle()
+		r.answer(0, accepted)
+		r.answer(0, throttled(vendors.ScopeCredential, time.Second))
+		if r.s.pace.found != 0 {
+			t.Errorf("found %v", r.s.pace.found)
+		}
+		for range 40 {
+			second(r)
+		}
+		supply(r, 1)
+		r.settle()
+		if limit := r.s.pace.bucket.Limit(); limit != r.s.pace.nominal {
+			t.Errorf("limit %v 40 s later, want %v", limit, r.s.pace.nominal)
+		}
+	}
+}
+
+// A limit that was none is forgotten in some minutes, if there is anything to send.
+func TestWrongLimitIsForgotten(t *testing.T) {
+	const wrong, real, minutes = 60, 3000, 20
+	r := newRig(t, Options{PerSecond: real}, 50)
+	v := &meteredVendor{n: wrong}
+	v.saturate(r, 2*time.Second, false)
+	v.n = 1e9
+	if r.s.pace.found < wrong/2 || r.s.pace.found > 2*wrong {
+		t.Fatalf("found %v, want about %d", r.s.pace.found, wrong)
+	}
+	for range minutes * 6 {
+		v.saturate(r, 50*time.Millisecond, false)
+		r.advance(10 * time.Second)
+	}
+	if r.s.pace.found != 0 || r.s.pace.bucket.Limit() != r.s.pace.nominal {
+		t.Errorf("after %d min the limit is %v", minutes, r.s.pace.bucket.Limit())
+	}
+}
+
+// meteredVendor takes n in a second, requests or devices.
+type meteredVendor struct {
+	pushes  int // dispatched
+	n       int
+	sliding bool          // any second counts, else its own
+	phase   time.Duration // of its own seconds
+	taken   []time.Time
+	refused []time.Time
+	perPush bool
+}
+
+func (v *meteredVendor) answer(now time.Time, n int) answer {
+	if !v.perPush {
+		n = 1
+	}
+	from := now.Add(-time.Second)
+	if !v.sliding {
+		from = now.Add(v.phase).Truncate(time.Second).Add(-v.phase - 1)
+	}
+	i := len(v.taken)
+	for i > 0 && v.taken[i-1].After(from) {
+		i--
+	}
+	if len(v.taken)-i+n > v.n {
+		v.refused = append(v.refused, now)
+		return throttled(vendors.ScopeCredential, 0)
+	}
+	for range n {
+		v.taken = append(v.taken, now)
+	}
+	return accepted
+}
+
+// saturate keeps the lane busy with the vendor for so long.
+func (v *meteredVendor) saturate(r *rig, d time.Duration, group bool) {
+	end := r.now.Add(d)
+	for r.now.Before(end) {
+		for len(r.s.pushes) < 120 {
+			v.pushes++
+			p := &push{d: &Dispatch{PushID: fmt.Sprint(v.pushes), Order: uint64(v.pushes), N: r.notification(vendors.ClassIM, 10*time.Hour), Shared: group}}
+			p.d.N.Token = p.d.PushID
+			r.s.dispatch(p, r.now)
+			r.live, r.entered[p] = append(r.live, p), r.now
+			r.reserved++
+		}
+		r.settle()
+		for len(r.flying) > 0 {
+			r.answer(0, v.answer(r.now, 1+len(r.flying[0].rest)))
+		}
+		r.sentAt = r.sentAt[:0]
+		r.advance(min(r.due.Sub(r.now), end.Sub(r.now)))
+	}
+}
+
+// With the vendor's rate set, nearly all of it is used and nothing is refused.
+func TestConfiguredRateIsUsedAndKept(t *testing.T) {
+	for _, n := range []int{10, 300} {
+		for name, v := range map[string]*meteredVendor{
+			"requests, its seconds": {n: n, phase: 300 * time.Millisecond},
+			"requests, any second":  {n: n, sliding: true},
+			"devices, any second":   {n: n, sliding: true, perPush: true},
+		} {
+			r := newRig(t, Options{PerSecond: float64(n), PerPush: v.perPush}, 50)
+			if v.perPush {
+				r.coalesce(100)
+			}
+			v.saturate(r, time.Minute, v.perPush)
+			if used := len(v.taken); used < 60*n*97/100 || len(v.refused) > 0 {
+				t.Errorf("%s, %d/s: %d of %d used, %d refused; want 97 %% and none", name, n, used, 60*n, len(v.refused))
+			} else {
+				t.Logf("%s, %d/s: %.1f %% used", name, n, float64(used)/float64(60*n)*100)
+			}
+		}
+	}
+}
+
+// Without a rate the lane finds it with the first throttling, and does not run
+// into it again within the minute, nor often later.
+func TestUnknownRateIsFoundOnce(t *testing.T) {
+	const n = 60
+	minutes := 30
+	if testing.Short() {
+		minutes = 4
+	}
+	for name, v := range map[string]*meteredVendor{
+		"its seconds, late":   {n: n, phase: 700 * time.Millisecond},
+		"any second":          {n: n, sliding: true},
+		"devices, any second": {n: n, sliding: true, perPush: true},
+	} {
+		r := newRig(t, Options{PerPush: v.perPush}, 50)
+		if v.perPush {
+			r.coalesce(20)
+		}
+		v.saturate(r, time.Duration(minutes)*time.Minute, v.perPush)
+		var episodes []time.Time // more than a second apart
+		for _, at := range v.refused {
+			if len(episodes) == 0 || at.Sub(episodes[len(episodes)-1]) > time.Second {
+				episodes = append(episodes, at)
+			}
+		}
+		for i := 1; i < len(episodes); i++ {
+			if apart := episodes[i].Sub(episodes[i-1]); apart < time.Minute {
+				t.Errorf("%s: throttled again after %v", name, apart)
+			}
+		}
+		used := float64(len(v.taken)) / float64(60*minutes*n)
+		if used < 0.7 || len(episodes) > 5 {
+			t.Errorf("%s: %.1f %% used and %d times throttled in %d min", name, used*100, len(episodes), minutes)
+		}
+		t.Logf("%s: %.1f %% used and %d times throttled in %d min", name, used*100, len(episodes), minutes)
 	}
 }
 

@@ -236,7 +236,7 @@ func (s *state) pump(now time.Time) {
 			s.admit(now)
 			continue
 		}
-		if !s.pace.take(now) {
+		if !s.pace.take(now, s.company(p, now)) {
 			return
 		}
 		s.flight.n++

@@ -15,10 +15,6 @@ import (
 // china is where the day of the vendors of Chinese phones begins.
 const china = "Asia/Shanghai"
 
-// fcmPerSecond is Google's default quota of a project, 600,000 a minute ("FCM
-// throttling and quotas", 2026), spread evenly. APNs documents no such limit.
-const fcmPerSecond = 10_000
-
 // limits are what a vendor documents of its bounds, and whose they are.
 type limits struct {
 	// account names the vendor's account that the credential is of.
@@ -29,8 +25,10 @@ type limits struct {
 	// before midnight. vivo cuts the quota of who does, and OPPO tells to stop for
 	// the day: there it is never.
 	probe time.Duration
-	// perSecond is the documented rate; 0 = none is.
+	// perSecond is the least that the vendor documents for any app; 0 = nothing is.
+	// It is of devices with perPush, else of requests.
 	perSecond float64
+	perPush   bool
 	// marketing is the documented number of marketing pushes of a day to one device
 	// of an app that is no news app; 0 = none is.
 	marketing uint16
@@ -42,29 +40,29 @@ func limitsOf(c *rousev1.Credential) limits {
 	case *rousev1.Credential_Apns:
 		return limits{account: v.Apns.GetBundleId(), probe: time.Hour}
 	case *rousev1.Credential_Fcm:
-		return limits{account: digest(v.Fcm.GetServiceAccountJson()), probe: time.Hour, perSecond: fcmPerSecond}
+		return limits{account: digest(v.Fcm.GetServiceAccountJson()), probe: time.Hour, perSecond: 10_000}
 	case *rousev1.Credential_Huawei:
-		return limits{account: v.Huawei.GetAppId(), zone: china, probe: time.Hour, marketing: 2}
+		return limits{account: v.Huawei.GetAppId(), zone: china, probe: time.Hour, marketing: 2, perSecond: 6000, perPush: true}
 	case *rousev1.Credential_Harmony:
 		account := v.Harmony.GetProjectId()
 		if account == "" {
 			account = digest(v.Harmony.GetServiceAccountJson())
 		}
-		return limits{account: account, zone: china, probe: time.Hour, marketing: 2}
+		return limits{account: account, zone: china, probe: time.Hour, marketing: 2, perSecond: 6000, perPush: true}
 	case *rousev1.Credential_Xiaomi:
-		l := limits{account: v.Xiaomi.GetPackageName(), zone: china, probe: time.Hour, marketing: 1}
+		l := limits{account: v.Xiaomi.GetPackageName(), zone: china, probe: time.Hour, marketing: 1, perSecond: 500}
 		if v.Xiaomi.GetMarketing().GetChannelId() != "" {
 			l.marketing = 5 // of a public class; the default class has one
 		}
 		return l
 	case *rousev1.Credential_Oppo:
-		return limits{account: v.Oppo.GetAppKey(), zone: china, marketing: 2}
+		return limits{account: v.Oppo.GetAppKey(), zone: china, marketing: 2, perSecond: 5000, perPush: true}
 	case *rousev1.Credential_Honor:
-		return limits{account: v.Honor.GetAppId(), zone: china, probe: time.Hour, marketing: 2}
+		return limits{account: v.Honor.GetAppId(), zone: china, probe: time.Hour, marketing: 2, perSecond: 1000, perPush: true}
 	case *rousev1.Credential_Vivo:
-		return limits{account: v.Vivo.GetAppId(), zone: china, marketing: 2}
+		return limits{account: v.Vivo.GetAppId(), zone: china, marketing: 2, perSecond: 3000, perPush: true}
 	case *rousev1.Credential_Meizu:
-		return limits{account: v.Meizu.GetAppId(), zone: china, probe: time.Hour}
+		return limits{account: v.Meizu.GetAppId(), zone: china, probe: time.Hour, perSecond: 200}
 	}
 	return limits{}
 }
@@ -102,7 +100,7 @@ func zoneOf(c *rousev1.Credential) *time.Location {
 func laneOptions(app string, c *rousev1.Credential, book *quota.Book) lane.Options {
 	l, q := limitsOf(c), c.GetDailyQuota()
 	o := lane.Options{
-		PerSecond: float64(c.GetRatePerSecond()), QueueLimit: int(c.GetQueueLimit()),
+		PerSecond: float64(c.GetRatePerSecond()), PerPush: l.perPush, QueueLimit: int(c.GetQueueLimit()),
 		Quota: lane.Quota{
 			Limits: [quota.Classes]uint64{q.GetCall(), q.GetIm(), q.GetSystem(), q.GetMarketing()},
 			Zone:   zoneOf(c), Probe: l.probe, Account: book.Account(app, c.GetName(), l.account),
