@@ -11,6 +11,7 @@
 //	u shard app 0 user                          user record
 //	o shard due(u64 unix ms) app 0 user 0 msg   outbox: pushes of one message not ended
 //	r shard day(u16 unix day) app 0 user 0 msg  outcome record, expired a day at a time
+//	s shard app 0 user 0 kind(u8) conversation  settings of a user for one conversation
 //	t shard sum(16 bytes)                       owner of a push token
 //	w shard app 0 at(u64 unix ms) stage(u8) user 0 msg 0 device 0 notifier
 //	                                            event that a webhook is to be told

@@ -6,9 +6,9 @@ import (
 	"fmt"
 )
 
-// EraseUser returns the mutations that delete a user's record, his outcomes of
-// the days fromDay..toDay (both included), his outbox, and what webhooks are yet
-// to be told of him. Propose them to his
+// EraseUser returns the mutations that delete a user's record, his settings for
+// conversations, his outcomes of the days fromDay..toDay (both included), his
+// outbox, and what webhooks are yet to be told of him. Propose them to his
 // shard, in several entries if they are many, from its only writer; token
 // owners and intents are named by his record and are the caller's to delete.
 // It reads the shard's whole outbox, and all that the app's webhooks are to be
@@ -16,6 +16,7 @@ import (
 func (s *Store) EraseUser(app, user string, fromDay, toDay uint16) ([]Mutation, error) {
 	shard := s.ShardOf(app, user)
 	ms := []Mutation{{Op: Delete, Key: AppendUserKey(nil, shard, app, user)}}
+	ms = append(ms, UserSettings(shard, app, user).Delete())
 	for day := int(fromDay); day <= int(toDay); day++ {
 		ms = append(ms, UserOutcomes(shard, uint16(day), app, user).Delete())
 	}

@@ -27,6 +27,7 @@ func TestEraseUserLeavesNothing(t *testing.T) {
 		ms = append(ms,
 			set(AppendUserKey(nil, 1, "a", user), "value of "+user),
 			set(AppendTellingKey(nil, TellingKey{1, "a", 5, 1, user, "m1", "phone", "apns"}), "value of "+user),
+			set(AppendSettingKey(nil, SettingKey{1, "a", user, 'g', "team"}), "value of "+user),
 			set(AppendOutboxKey(nil, OutboxKey{1, 5, "a", user, "m1"}), "value of "+user),
 			set(AppendOutboxKey(nil, OutboxKey{1, 9, "a", user, "m2"}), "value of "+user))
 		if err := put(s, 1, ms...); err != nil {
@@ -56,8 +57,8 @@ func TestEraseUserLeavesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if left != 7 {
-		t.Errorf("%d keys left, want the neighbour's 7", left)
+	if left != 8 {
+		t.Errorf("%d keys left, want the neighbour's 8", left)
 	}
 	if err := s.Compact(t.Context(), ms); err != nil {
 		t.Fatal(err)

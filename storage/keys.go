@@ -11,6 +11,7 @@ const (
 	familyUser      = 'u'
 	familyOutbox    = 'o'
 	familyOutcome   = 'r'
+	familySetting   = 's'
 	familyToken     = 't'
 	familyIntent    = 'x'
 	familyTelling   = 'w'
@@ -18,7 +19,7 @@ const (
 )
 
 // shardFamilies are the families that a user shard owns, in key order.
-const shardFamilies = "ortuwx"
+const shardFamilies = "orstuwx"
 
 const headBytes = 3 // family letter and shard
 
@@ -48,6 +49,12 @@ func AppendTellingKey(dst []byte, k TellingKey) []byte {
 	dst = appendNames(appendHead(dst, familyTelling, k.Shard), k.App)
 	dst = binary.BigEndian.AppendUint64(append(dst, 0), k.AtMilli)
 	return appendNames(append(dst, k.Stage), k.User, k.Message, k.Device, k.Notifier)
+}
+
+// AppendSettingKey appends the key of a user's settings for a conversation.
+func AppendSettingKey(dst []byte, k SettingKey) []byte {
+	dst = append(appendNames(appendHead(dst, familySetting, k.Shard), k.App, k.User), 0, k.Kind)
+	return appendEscaped(dst, k.Conversation)
 }
 
 // AppendTokenKey appends the key of a token's owner record.

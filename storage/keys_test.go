@@ -29,6 +29,8 @@ func TestGoldenKeys(t *testing.T) {
 	show("outbox", AppendOutboxKey(nil, OutboxKey{0x0102, 1_795_392_000_000, "app", "ann", "m1"}))
 	show("outcome", AppendOutcomeKey(nil, OutcomeKey{0x0102, 20780, "app", "ann", "m1"}))
 	show("telling", AppendTellingKey(nil, TellingKey{0x0102, "app", 1_795_392_000_000, 1, "ann", "m1", "phone", "apns"}))
+	show("setting", AppendSettingKey(nil, SettingKey{0x0102, "app", "ann", 'g', "team"}))
+	show("setting escaped", AppendSettingKey(nil, SettingKey{1, "a\x00p", "\x01n", 'd', "\x00"}))
 	show("token", AppendTokenKey(nil, 0x0102, ascending))
 	show("intent", AppendIntentKey(nil, 0x0102, 'c', ascending))
 	show("catalogue", AppendCatalogueKey(nil, 'k', "app", "credential"))
@@ -40,6 +42,7 @@ func TestGoldenKeys(t *testing.T) {
 	between("TellingRange", TellingRange(1, "app"))
 	between("OutcomeDays", OutcomeDays(1, 20780, 20781))
 	between("UserOutcomes", UserOutcomes(1, 20780, "app", "ann"))
+	between("UserSettings", UserSettings(1, "app", "ann"))
 	between("CatalogueRange", CatalogueRange('k'))
 	between("CatalogueRange of an app", CatalogueRange('k', "app"))
 	for i, r := range ShardRanges(7) {
@@ -103,6 +106,14 @@ func TestKeysRoundTripInOrder(t *testing.T) {
 		if got, err := ParseTellingKey(kw); err != nil || got != w || TellingRange(a.Shard, b.App).Contains(kw) != (a.App == b.App) {
 			t.Fatalf("%+v came back as %+v, %v", w, got, err)
 		}
+		set := SettingKey{a.Shard, a.App, a.User, rapid.ByteRange(3, 255).Draw(t, "kind"), a.Message}
+		ks := AppendSettingKey(nil, set)
+		if got, err := ParseSettingKey(ks); err != nil || got != set {
+			t.Fatalf("%+v came back as %+v, %v", set, got, err)
+		}
+		if same := a.App == b.App && a.User == b.User; UserSettings(a.Shard, b.App, b.User).Contains(ks) != same {
+			t.Fatalf("settings of %q %q contain those of %q %q: %v", b.App, b.User, a.App, a.User, !same)
+		}
 		shard, app, user, err := ParseUserKey(AppendUserKey(nil, a.Shard, a.App, a.User))
 		if err != nil || shard != a.Shard || app != a.App || user != a.User {
 			t.Fatalf("%+v came back as %d %q %q, %v", a, shard, app, user, err)
@@ -137,7 +148,8 @@ func TestRangesHoldTheirKeys(t *testing.T) {
 		box := OutboxKey{Shard: shard, DueMilli: 1<<64 - 1, App: "\xff", User: "\xff", Message: "\xff"}
 		end := OutcomeKey{Shard: shard, Day: 1<<16 - 2, App: "\xff", User: "\xff", Message: "\xff"}
 		keys := [][]byte{
-			AppendOutboxKey(nil, box), AppendOutcomeKey(nil, end), AppendTokenKey(nil, shard, Sum{0xff}),
+			AppendOutboxKey(nil, box), AppendOutcomeKey(nil, end),
+			AppendSettingKey(nil, SettingKey{shard, "\xff", "\xff", 0xff, "\xff"}), AppendTokenKey(nil, shard, Sum{0xff}),
 			AppendUserKey(nil, shard, "\xff", "\xff"),
 			AppendTellingKey(nil, TellingKey{Shard: shard, App: "\xff", AtMilli: 1<<64 - 1, Stage: 0xff, User: "\xff"}),
 			AppendIntentKey(nil, shard, 0xff, Sum{0xff}),
@@ -177,6 +189,8 @@ func FuzzParse(f *testing.F) {
 	f.Add(AppendOutboxKey(nil, OutboxKey{1, 2, "a", "b", "c"}))
 	f.Add(AppendOutcomeKey(nil, OutcomeKey{1, 2, "a", "b", "c"}))
 	f.Add(AppendTellingKey(nil, TellingKey{1, "a", 2, 3, "b", "c", "d", "e"}))
+	f.Add(AppendSettingKey(nil, SettingKey{1, "a", "b", 'g', "\x00"}))
+	f.Add([]byte("s\x00\x01a\x00b\x00\x02c"))
 	f.Add(AppendTokenKey(nil, 1, ascending))
 	f.Add(AppendIntentKey(nil, 1, 2, ascending))
 	f.Add(AppendCatalogueKey(nil, 1, "a", "b"))
@@ -201,6 +215,8 @@ func FuzzParse(f *testing.F) {
 		check("outcome", err, func() []byte { return AppendOutcomeKey(nil, end) })
 		told, err := ParseTellingKey(key)
 		check("telling", err, func() []byte { return AppendTellingKey(nil, told) })
+		set, err := ParseSettingKey(key)
+		check("setting", err, func() []byte { return AppendSettingKey(nil, set) })
 		shard, sum, err := ParseTokenKey(key)
 		check("token", err, func() []byte { return AppendTokenKey(nil, shard, sum) })
 		shard, kind, sum, err := ParseIntentKey(key)

@@ -34,6 +34,16 @@ type TellingKey struct {
 	User, Message, Device, Notifier string
 }
 
+// SettingKey names a user's settings for a conversation. Kinds belong to the
+// caller and are at least 3.
+type SettingKey struct {
+	Shard        uint16
+	App          string
+	User         string
+	Kind         byte
+	Conversation string
+}
+
 // ParseUserKey undoes AppendUserKey; any other key is ErrBadKey.
 func ParseUserKey(key []byte) (shard uint16, app, user string, err error) {
 	shard, rest, ok := cutHead(key, familyUser)
@@ -83,6 +93,19 @@ func ParseTellingKey(key []byte) (TellingKey, error) {
 	return TellingKey{
 		Shard: shard, App: first[0], AtMilli: binary.BigEndian.Uint64(rest), Stage: rest[8],
 		User: names[0], Message: names[1], Device: names[2], Notifier: names[3],
+	}, nil
+}
+
+// ParseSettingKey undoes AppendSettingKey; any other key is ErrBadKey.
+func ParseSettingKey(key []byte) (SettingKey, error) {
+	shard, rest, ok := cutHead(key, familySetting)
+	var names [3]string
+	if !ok || !cutNames(rest, names[:]) || names[2] == "" || names[2][0] < 3 {
+		return SettingKey{}, badKey("setting", key)
+	}
+	return SettingKey{
+		Shard: shard, App: names[0], User: names[1],
+		Kind: names[2][0], Conversation: names[2][1:],
 	}, nil
 }
 

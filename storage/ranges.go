@@ -49,6 +49,13 @@ func UserOutcomes(shard, day uint16, app, user string) Range {
 	return Range{Lo: lo, Hi: successor(lo)}
 }
 
+// UserSettings is the settings of one user for his conversations, by kind and
+// then by the conversation's name.
+func UserSettings(shard uint16, app, user string) Range {
+	lo := append(appendNames(appendHead(nil, familySetting, shard), app, user), 0)
+	return Range{Lo: lo, Hi: successor(lo)}
+}
+
 // CatalogueRange is the keys of a kind whose first parts are these.
 func CatalogueRange(kind byte, parts ...string) Range {
 	lo := AppendCatalogueKey(nil, kind, parts...)
