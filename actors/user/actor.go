@@ -12,6 +12,7 @@ import (
 	"github.com/rouse-im/rouse/actors"
 	"github.com/rouse-im/rouse/actors/lane"
 	"github.com/rouse-im/rouse/actors/mailbox"
+	"github.com/rouse-im/rouse/actors/user/quiet"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/storage"
 	"github.com/rouse-im/rouse/storage/seal"
@@ -33,6 +34,7 @@ type Deps struct {
 	// Told says that events for the webhook of an app are on disk; it must not
 	// block. nil when there is nobody to tell them.
 	Told   func(app string)
+	Zones  *quiet.Zones
 	Logger *slog.Logger
 	// Mailbox is how many commands of one user may wait; 0 = DefaultMailbox.
 	Mailbox int
@@ -140,17 +142,21 @@ type Actor struct {
 	cell      *Cell
 	record    string // as last decided; empty = unknown user
 	pending   []*Pending
-	// undurable are messages decided in steps that may not be committed, so
-	// that a repeat is known before the store knows it.
+	// undurable is what was decided in steps that may not be committed: messages,
+	// so that a repeat is known before the store knows it, and settings of
+	// conversations, so that the next message heeds them.
 	undurable []decided
 	recent    recent
 	due       bool // a Wake is wanted
 	broken    bool // the record could not be read when the actor started
 }
 
+// decided is one of: a message, settings, or that all was erased.
 type decided struct {
-	seq uint64
-	p   *Pending
+	seq    uint64
+	p      *Pending
+	set    *ConversationChange
+	erased bool
 }
 
 // Props of user actors: one for all of them.

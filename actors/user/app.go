@@ -31,8 +31,16 @@ type App struct {
 	BadgeBase            bool // badges count on from what the app said
 	RefreshBadges        bool
 	RecallOverwrites     bool
-	Notifiers            map[string]Notifier
-	Telling              Telling
+	// AdvancedOff: the settings of users are kept and not heeded.
+	AdvancedOff     bool
+	ForceScope      rousev1.ForceScope
+	GroupMode       rousev1.NotifyMode // of groups without one of their own
+	DirectIsMention bool
+	Zone            string // IANA name; empty = UTC
+	// SkipSilent: what quiet times or modes keep silent raises no count.
+	SkipSilent bool
+	Notifiers  map[string]Notifier
+	Telling    Telling
 }
 
 // NewApp fills in the defaults of the settings.
@@ -50,6 +58,12 @@ func NewApp(s *rousev1.AppSettings, credentials []*rousev1.Credential) *App {
 		BadgeBase:            s.GetBadgeMode() == rousev1.BadgeMode_BADGE_MODE_BASE_PLUS,
 		RefreshBadges:        s.GetRefreshBadges(),
 		RecallOverwrites:     s.GetRecallOverwrites(),
+		AdvancedOff:          s.GetAdvancedOff(),
+		ForceScope:           s.GetForceScope(),
+		GroupMode:            s.GetGroupDefaultMode(),
+		DirectIsMention:      s.GetDirectIsMention(),
+		Zone:                 s.GetTimeZone(),
+		SkipSilent:           s.GetSkipSilentCount(),
 		Notifiers:            make(map[string]Notifier, len(credentials)),
 	}
 	if a.Policy.Kind == rousev1.MultiDevicePolicy_MULTI_DEVICE_POLICY_UNSPECIFIED {

@@ -22,6 +22,19 @@ type (
 		Seen bool
 		// Stopped: the app's hook wants no push.
 		Stopped bool
+		// Conversation is what the user wishes for the message's conversation;
+		// Kept: something is kept of it.
+		Conversation Conversation
+		Kept         bool
+	}
+	// SetConversation is a SetConversationSettingsRequest with what is kept now.
+	SetConversation struct {
+		*rousev1.SetConversationSettingsRequest
+		Current Conversation
+		Kept    bool
+		// Void are others that are kept and say nothing any more, told when there
+		// is no room.
+		Void []ConversationID
 	}
 	// Read is a ReadEvent with those of its messages that have ended.
 	Read struct {
@@ -80,6 +93,8 @@ type Decision struct {
 	// Claim are tokens bound just now; Disown those given up.
 	Claim  []Claim
 	Disown []Sum
+	// Conversations are settings to be written with the record.
+	Conversations []ConversationChange
 	// Erase: remove all that is kept.
 	Erase bool
 }
@@ -126,6 +141,10 @@ func (s *State) Decide(cmd any, e *Env) Decision {
 		return s.decideDue(e)
 	case *rousev1.SetUserPolicyRequest:
 		return s.decidePolicy(c)
+	case *rousev1.SetUserSettingsRequest:
+		return s.decideSettings(c, e)
+	case SetConversation:
+		return s.decideConversation(c, e)
 	case *rousev1.EraseUserRequest:
 		return s.decideErase()
 	}

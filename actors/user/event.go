@@ -87,6 +87,9 @@ type (
 	deviceDropped struct{ device string }
 	policySet     struct{ policy Policy }
 	userErased    struct{}
+	settingsSet   struct{ settings Settings }
+	// conversationsCounted says how many have settings of their own.
+	conversationsCounted struct{ n uint32 }
 )
 
 // ensure returns the device, made when there is none.
@@ -208,5 +211,9 @@ func (e deviceDropped) apply(s *State) {
 }
 
 func (e policySet) apply(s *State) { s.Known, s.Policy = true, e.policy }
+
+func (e settingsSet) apply(s *State) { s.Known, s.Settings = true, e.settings }
+
+func (e conversationsCounted) apply(s *State) { s.Known, s.Conversations = true, e.n }
 
 func (userErased) apply(s *State) { *s = State{} }

@@ -18,7 +18,7 @@ func (w *world) explain(c Message) *rousev1.ExplainResponse {
 	e := w.env
 	e.Trail = &Trail{}
 	e.Room = func(string) bool { w.t.Fatalf("explaining took room in a lane"); return false }
-	r := w.s.Explain(c, &e)
+	r := w.s.Explain(w.know(c).(Message), &e)
 	if string(w.s.Encode(nil)) != before || len(w.s.Pending) != pending {
 		w.t.Fatalf("explaining changed the user")
 	}
@@ -75,6 +75,9 @@ COUNT PASS
 USER PASS
 IGNORE PASS
 POLICY PASS (app policy)
+FORCE PASS
+QUIET PASS
+MODE PASS (default)
 `, words(r.GetSteps())); diff != "" {
 		t.Error(diff)
 	}

@@ -41,6 +41,7 @@ func (s *State) decideMessage(c Message, e *Env) Decision {
 			p.Payload.CollapseId = p.collapse()
 		}
 	}
+	s.forget(&dec, c, e)
 	ev := messageDecided{p: p, raise: raise}
 	if day := unixDay(e.Now); s.Known && s.Days[0] != day {
 		ev.day, dec.Changed = day, true
@@ -54,23 +55,26 @@ func (s *State) decideMessage(c Message, e *Env) Decision {
 func (s *State) repeats(c Message) bool { return c.Seen || s.pending(c.GetMessageId()) != nil }
 
 // judge runs the decision procedure: gates of the message, the offline count,
-// the recipient, the sender's off switch, and each device. It gives every
-// device its verdict, and names those whose count rises. It changes and takes
-// nothing.
+// the recipient, the sender's off switch, the recipient's wishes, and each
+// device. It gives every device its verdict, and names those whose count rises.
+// It changes and takes nothing.
 func (s *State) judge(c Message, e *Env) (p *Pending, raise []int) {
 	m := c.MessageEvent
 	e.Trail.look(stepRepeat, 0, "", yes("decided_before", s.repeats(c)))
 	p = &Pending{Message: m.GetMessageId(), DecidedAt: e.Now.UnixMilli(), Expires: expires(m, e).UnixMilli()}
-	raise = s.counts(m, e)
+	w := s.wish(c, e)
+	if !(e.App.SkipSilent && w.reason() != 0) {
+		raise = s.counts(m, e)
+	}
 	reason := gate(m, e)
 	if reason == 0 {
-		e.Trail.look(stepCount, 0, "", yes("counts", !uncounted(m, e)), num("devices_raised", len(raise)))
+		e.Trail.look(stepCount, 0, "", yes("counts", !uncounted(m, e)), yes("skip_silent_count", e.App.SkipSilent), num("devices_raised", len(raise)))
 		reason = s.recipient(c, e)
 	}
 	if reason != 0 {
 		s.suppressAll(p, reason)
 	} else {
-		s.route(p, m, e, raise)
+		s.route(p, m, e, &w, raise)
 	}
 	for i := range p.Verdicts {
 		if v := &p.Verdicts[i]; v.Stage == StageEnded {

@@ -9,7 +9,8 @@ import (
 
 // The user record is a protobuf message, written by hand for speed:
 //
-//	1 version = 1 · 2 device* · 3 policy kind · 4 policy delay ms · 5 days (first<<16 | second)
+//	1 version = 1 · 2 device* · 3 policy kind · 4 policy delay ms · 5 days (first<<16 | second) ·
+//	  6 settings · 7 conversations with settings
 //	device: 1 id · 2 platform · 3 brand · 4 package · 5 app version · 6 locale · 7 zone ·
 //	  8 state · 9 node · 10 incarnation · 11 session · 12 step · 13 last seen s · 14 count · 15 binding* ·
 //	  16 count reset at ms · 17 badge base
@@ -29,7 +30,11 @@ func (s *State) Encode(b []byte) []byte {
 	}
 	b = putInt(b, 3, s.Policy.Kind)
 	b = putInt(b, 4, s.Policy.Delay.Milliseconds())
-	return putInt(b, 5, uint32(s.Days[0])<<16|uint32(s.Days[1]))
+	b = putInt(b, 5, uint32(s.Days[0])<<16|uint32(s.Days[1]))
+	if set := s.Settings.encode(buf[:0]); len(set) > 0 {
+		b = putBytes(b, 6, set)
+	}
+	return putInt(b, 7, s.Conversations)
 }
 
 func (d *Device) encode(b []byte) []byte {
@@ -68,8 +73,8 @@ func (x *Binding) encode(b []byte) []byte {
 // Decode replaces the state by the record's, reusing the state's memory; its
 // strings alias rec. Pending is left empty.
 func (s *State) Decode(rec string) error {
-	devices := s.Devices[:0]
-	*s = State{Known: true}
+	devices, windows := s.Devices[:0], s.Settings.Windows[:0]
+	*s = State{Known: true, Settings: Settings{Windows: windows}}
 	r := reader{s: rec}
 	for {
 		f, n, b, ok := r.next()
@@ -92,6 +97,12 @@ func (s *State) Decode(rec string) error {
 			s.Policy.Delay = time.Duration(n) * time.Millisecond
 		case 5:
 			s.Days = [2]uint16{uint16(n >> 16), uint16(n)}
+		case 6:
+			if err := s.Settings.decode(b); err != nil {
+				return err
+			}
+		case 7:
+			s.Conversations = uint32(n)
 		}
 	}
 	s.Devices = devices
@@ -107,6 +118,19 @@ func decodeDays(rec string) (days [2]uint16, err error) {
 			return days, r.err
 		case f == 5:
 			return [2]uint16{uint16(n >> 16), uint16(n)}, nil
+		}
+	}
+}
+
+// decodeConversations reads State.Conversations alone.
+func decodeConversations(rec string) (uint32, error) {
+	r := reader{s: rec}
+	for {
+		switch f, n, _, ok := r.next(); {
+		case !ok:
+			return 0, r.err
+		case f == 7:
+			return uint32(n), nil
 		}
 	}
 }

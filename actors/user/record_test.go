@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
+	"github.com/rouse-im/rouse/actors/user/quiet"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 )
 
@@ -69,6 +70,8 @@ func TestRecordRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawState(t)
 		scratch := typical() // decoding reuses memory: nothing old may shine through
+		scratch.Settings = Settings{Mode: 1, Zone: "old", Windows: []quiet.Window{{Start: 1, End: 2}}, HideContent: true}
+		scratch.Conversations = 7
 		if err := scratch.Decode(string(s.Encode(nil))); err != nil {
 			t.Fatal(err)
 		}
@@ -83,6 +86,16 @@ func drawState(t *rapid.T) *State {
 	s := &State{Known: true}
 	s.Days = [2]uint16{rapid.Uint16().Draw(t, "day"), rapid.Uint16().Draw(t, "day before")}
 	s.Policy = Policy{Kind: rousev1.MultiDevicePolicy(rapid.IntRange(0, 4).Draw(t, "policy")), Delay: time.Duration(rapid.IntRange(0, 3600).Draw(t, "delay")) * time.Second}
+	if rapid.Bool().Draw(t, "has settings") {
+		s.Settings = Settings{
+			Mode: rousev1.NotifyMode(rapid.IntRange(0, 6).Draw(t, "mode")), QuietUntil: rapid.Int64Min(0).Draw(t, "quiet until"),
+			Zone: str.Draw(t, "zone"), Nickname: str.Draw(t, "nickname"), HideContent: rapid.Bool().Draw(t, "hide"),
+		}
+		for range rapid.IntRange(0, MaxWindows).Draw(t, "windows") {
+			s.Settings.Windows = append(s.Settings.Windows, quiet.Unpack(rapid.Uint32().Draw(t, "window")&(1<<31-1)))
+		}
+		s.Conversations = rapid.Uint32().Draw(t, "conversations")
+	}
 	for range rapid.IntRange(0, 4).Draw(t, "devices") {
 		d := Device{
 			ID: str.Draw(t, "id"), State: rousev1.SessionState(rapid.IntRange(0, 5).Draw(t, "state")), Node: str.Draw(t, "node"),

@@ -103,6 +103,12 @@ func (a *Actor) query(c actor.Context, cmd proto.Message, done func(actors.Reply
 		} else {
 			r.Response = &rousev1.ListOutcomesResponse{Outcomes: out}
 		}
+	case *rousev1.GetUserSettingsRequest:
+		r.Response = &rousev1.GetUserSettingsResponse{Settings: t.state.Settings.proto(t.env.Now), Conversations: t.state.Conversations}
+	case *rousev1.GetConversationSettingsRequest:
+		r = a.getConversations(cmd, t.env.Now)
+	case *rousev1.ListConversationSettingsRequest:
+		r = a.listConversations(cmd, t.env.Now)
 	case *rousev1.ExplainRequest:
 		r = a.explain(t, cmd.GetMessage())
 	}
@@ -111,13 +117,13 @@ func (a *Actor) query(c actor.Context, cmd proto.Message, done func(actors.Reply
 
 // explain decides a message without any of the consequences.
 func (a *Actor) explain(t *turn, m *rousev1.MessageEvent) actors.Reply {
-	seen, err := a.seen(m.GetMessageId(), t.env.Now)
+	c, err := a.message(m, t.env.Now)
 	if err != nil {
 		return internal("the store cannot be read")
 	}
 	t.trail.reset()
 	t.env.Trail = &t.trail
-	return actors.Reply{Status: accepted, Response: t.state.Explain(Message{MessageEvent: m, Seen: seen}, &t.env)}
+	return actors.Reply{Status: accepted, Response: t.state.Explain(c, &t.env)}
 }
 
 const defaultOutcomes = 50 // messages that ListOutcomes tells when not asked for a number
@@ -141,7 +147,9 @@ func (a *Actor) outcomes(q *rousev1.ListOutcomesRequest, now time.Time) ([]*rous
 		remember(p)
 	}
 	for _, d := range a.undurable {
-		remember(d.p)
+		if d.p != nil {
+			remember(d.p)
+		}
 	}
 	for n := uint16(0); n <= OutcomeDays; n++ {
 		if len(found) >= limit && n > 0 {
@@ -195,8 +203,7 @@ const maxDay = 20_000
 // find looks for messages that have ended: in what is not durable yet, and in
 // the days for which outcomes are kept. A pending one is the state's to know.
 func (a *Actor) find(ids []string) (found []*Pending, err error) {
-	committed := a.cell.Committed.Load()
-	a.undurable = slices.DeleteFunc(a.undurable, func(d decided) bool { return d.seq <= committed })
+	a.settle()
 	today := unixDay(time.Now())
 	for _, id := range ids {
 		p, err := a.findOne(id, today)
@@ -229,7 +236,10 @@ func (a *Actor) findOne(id string, today uint16) (*Pending, error) {
 		}
 	}
 	for _, d := range slices.Backward(a.undurable) {
-		if d.p.Message == id {
+		if d.erased {
+			return nil, nil
+		}
+		if d.p != nil && d.p.Message == id {
 			return d.p, nil
 		}
 	}

@@ -10,7 +10,9 @@ import (
 
 // route gives each device its verdict. raise are the devices whose count the
 // message raises: their badge is one higher.
-func (s *State) route(p *Pending, m *rousev1.MessageEvent, e *Env, raise []int) {
+//
+// A device that cannot be woken says so before the user's wish not to be.
+func (s *State) route(p *Pending, m *rousev1.MessageEvent, e *Env, w *wish, raise []int) {
 	stop, delay := s.policy(e)
 	e.Trail.look(stepPolicy, 0, s.policyRule(), enum("policy", rousev1.MultiDevicePolicy_name, s.effective(e).Kind),
 		yes("stops_offline_devices", stop), yes("delays", delay))
@@ -18,21 +20,25 @@ func (s *State) route(p *Pending, m *rousev1.MessageEvent, e *Env, raise []int) 
 		p.Verdicts = []Verdict{{Status: suppressed, Reason: rousev1.Reason_REASON_NO_BINDING, Badge: -1}}
 		return
 	}
+	w.note(s, m, e)
 	p.Verdicts = make([]Verdict, 0, len(s.Devices))
 	for i := range s.Devices {
-		s.routeTo(p, &s.Devices[i], m, e, stop, delay, slices.Contains(raise, i))
+		d := &s.Devices[i]
+		r := e.Trail.lookAt(d.ID, stepPresence, d.unreachable(e, stop), "",
+			enum("state", rousev1.SessionState_name, d.State), yes("online", d.online(e)), num("bindings", len(d.Bindings)))
+		if r = cmp.Or(r, w.reason()); r != 0 {
+			p.Verdicts = append(p.Verdicts, Verdict{Device: d.ID, Status: suppressed, Reason: r, Badge: -1})
+			continue
+		}
+		s.routeTo(p, d, m, e, delay, slices.Contains(raise, i))
 	}
 }
 
-// routeTo gives one device its verdict, or one for each of its bindings if the
-// app wants all of them.
-func (s *State) routeTo(p *Pending, d *Device, m *rousev1.MessageEvent, e *Env, stop, delay, raised bool) {
+// routeTo gives a device that may be woken its verdict, or one for each of its
+// bindings if the app wants all of them.
+func (s *State) routeTo(p *Pending, d *Device, m *rousev1.MessageEvent, e *Env, delay, raised bool) {
 	t := e.Trail
-	reason := t.lookAt(d.ID, stepPresence, d.unreachable(e, stop), "",
-		enum("state", rousev1.SessionState_name, d.State), yes("online", d.online(e)), num("bindings", len(d.Bindings)))
-	if reason == 0 {
-		reason = t.lookAt(d.ID, stepFilter, d.filter(m), "")
-	}
+	reason := t.lookAt(d.ID, stepFilter, d.filter(m), "")
 	var chosen []*Binding
 	if reason == 0 {
 		chosen, reason = d.choose(m, e)

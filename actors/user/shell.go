@@ -32,6 +32,7 @@ var turns = sync.Pool{New: func() any {
 	t.env.Live = func(node string, inc uint64) bool {
 		return t.actor.home.Deps.Live(t.actor.app, node, inc, t.env.Now)
 	}
+	t.env.Zone = func(name string) *time.Location { return t.actor.home.Deps.Zones.Find(name) }
 	t.env.Room = func(notifier string) bool {
 		l := t.actor.home.Deps.Lanes.Get(t.actor.app, notifier)
 		if l == nil || !l.Reserve() {
@@ -61,12 +62,20 @@ func (a *Actor) onActivate(c actor.Context, m *Activate) {
 func (a *Actor) onEnvelope(c actor.Context, m *actors.Envelope) {
 	switch cmd := m.Command.(type) {
 	case *rousev1.MessageEvent:
-		seen, err := a.seen(cmd.GetMessageId(), time.Now())
+		msg, err := a.message(cmd, time.Now())
 		if err != nil {
 			m.Done(internal("the store cannot be read"))
 			return
 		}
-		a.step(c, Message{MessageEvent: cmd, Seen: seen, Stopped: m.Stopped}, m.Done)
+		msg.Stopped = m.Stopped
+		a.step(c, msg, m.Done)
+	case *rousev1.SetConversationSettingsRequest:
+		set, err := a.setConversation(cmd, time.Now())
+		if err != nil {
+			m.Done(a.unreadable("settings of conversations", err))
+			return
+		}
+		a.step(c, set, m.Done)
 	case *rousev1.PresenceEvent:
 		a.step(c, Presence{PresenceEvent: cmd, Node: m.Node}, m.Done)
 	case *rousev1.BindTokenRequest:
@@ -83,7 +92,8 @@ func (a *Actor) onEnvelope(c actor.Context, m *actors.Envelope) {
 		} else {
 			a.step(c, Recall{RecallEvent: cmd, Found: found}, m.Done)
 		}
-	case *rousev1.ListDevicesRequest, *rousev1.GetOfflineCountRequest, *rousev1.ListOutcomesRequest, *rousev1.ExplainRequest:
+	case *rousev1.ListDevicesRequest, *rousev1.GetOfflineCountRequest, *rousev1.ListOutcomesRequest, *rousev1.ExplainRequest,
+		*rousev1.GetUserSettingsRequest, *rousev1.GetConversationSettingsRequest, *rousev1.ListConversationSettingsRequest:
 		a.query(c, cmd, m.Done)
 	default:
 		a.step(c, cmd, m.Done)
@@ -252,6 +262,18 @@ func (a *Actor) persist(t *turn, d *Decision, s *Step) {
 		w.put(storage.Set, key)
 		a.undurable = append(a.undurable, decided{seq: a.cell.Proposed.Load() + 1, p: p})
 	}
+	for i := range d.Conversations {
+		set := &d.Conversations[i]
+		w.buf = a.settingKey(w.buf, set.ID)
+		key := len(w.buf)
+		if set.Remove {
+			w.put(storage.Delete, key)
+		} else {
+			w.buf = set.Encode(w.buf)
+			w.put(storage.Set, key)
+		}
+		a.undurable = append(a.undurable, decided{seq: a.cell.Proposed.Load() + 1, set: set})
+	}
 	s.Mutations = w.take()
 	a.pending = t.state.Pending
 	a.cell.Pending.Store(int32(len(a.pending)))
@@ -270,7 +292,8 @@ func (a *Actor) erase(t *turn, s *Step) error {
 		ms = append(ms, storage.Mutation{Op: storage.Delete, Key: a.outboxKey(nil, p)})
 	}
 	s.Mutations, s.Erased = ms, true
-	a.record, a.pending, a.undurable, a.recent = "", nil, nil, recent{}
+	a.record, a.pending, a.recent = "", nil, recent{}
+	a.undurable = []decided{{seq: a.cell.Proposed.Load() + 1, erased: true}}
 	a.cell.Pending.Store(0)
 	return nil
 }
@@ -332,9 +355,8 @@ func (a *Actor) reply(c actor.Context, done func(actors.Reply), r actors.Reply) 
 // seen says that a message was decided before, looking only where it can be:
 // in what is not durable yet and in the two days that the record names.
 func (a *Actor) seen(message string, now time.Time) (bool, error) {
-	committed := a.cell.Committed.Load()
-	a.undurable = slices.DeleteFunc(a.undurable, func(d decided) bool { return d.seq <= committed })
-	if slices.ContainsFunc(a.undurable, func(d decided) bool { return d.p.Message == message }) {
+	a.settle()
+	if slices.ContainsFunc(a.undurable, func(d decided) bool { return d.p != nil && d.p.Message == message }) {
 		return true, nil
 	}
 	v := vials.Get().(*vial)

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/rouse-im/rouse/actors"
+	"github.com/rouse-im/rouse/actors/user/quiet"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 )
 
@@ -27,13 +28,16 @@ type world struct {
 	env   Env
 	dead  map[string]bool // IM nodes whose lease has ended
 	full  map[string]bool // lanes without room
+	kept  map[ConversationID]Conversation
 	steps uint64
 }
+
+var zones quiet.Zones
 
 var t0 = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func newWorld(t reporter, settings *rousev1.AppSettings) *world {
-	w := &world{t: t, dead: map[string]bool{}, full: map[string]bool{}}
+	w := &world{t: t, dead: map[string]bool{}, full: map[string]bool{}, kept: map[ConversationID]Conversation{}}
 	w.env = Env{ID: "app", Me: "ann", Now: t0, App: NewApp(settings, []*rousev1.Credential{
 		{Name: "apns", Vendor: &rousev1.Credential_Apns{Apns: &rousev1.ApnsCredential{}}},
 		{Name: "apns2", Vendor: &rousev1.Credential_Apns{Apns: &rousev1.ApnsCredential{}}},
@@ -42,6 +46,7 @@ func newWorld(t reporter, settings *rousev1.AppSettings) *world {
 		{Name: "off", Disabled: true, Vendor: &rousev1.Credential_Fcm{Fcm: &rousev1.FcmCredential{}}},
 	})}
 	w.env.Live = func(node string, _ uint64) bool { return !w.dead[node] }
+	w.env.Zone = zones.Find
 	w.env.Room = func(n string) bool { return !w.full[n] }
 	return w
 }
@@ -49,15 +54,45 @@ func newWorld(t reporter, settings *rousev1.AppSettings) *world {
 func (w *world) do(cmd any) Decision {
 	w.t.Helper()
 	before := string(w.s.Encode(nil))
-	d := w.s.Decide(cmd, &w.env)
+	d := w.s.Decide(w.know(cmd), &w.env)
 	if d.Reply.Err != nil {
 		return d
 	}
 	w.s.Apply(d.Events)
+	for _, c := range d.Conversations {
+		if c.Remove {
+			delete(w.kept, c.ID)
+		} else {
+			w.kept[c.ID] = c.Conversation
+		}
+	}
+	if len(w.kept) != int(w.s.Conversations) && !d.Erase {
+		w.t.Fatalf("%d conversations are kept, the record counts %d", len(w.kept), w.s.Conversations)
+	}
 	if !d.Changed && !d.Erase && string(w.s.Encode(nil)) != before {
 		w.t.Fatalf("%T changed the record without saying so", cmd)
 	}
 	return d
+}
+
+// know adds to a command what the shell reads from the store.
+func (w *world) know(cmd any) any {
+	switch c := cmd.(type) {
+	case Message:
+		if id, ok := conversationOf(c.MessageEvent, w.env.Me); ok {
+			c.Conversation, c.Kept = w.kept[id], has(w.kept, id)
+		}
+		return c
+	case *rousev1.SetConversationSettingsRequest:
+		id := ConversationID{c.GetConversation().GetType(), c.GetConversation().GetId()}
+		return SetConversation{SetConversationSettingsRequest: c, Current: w.kept[id], Kept: has(w.kept, id)}
+	}
+	return cmd
+}
+
+func has[K comparable, V any](m map[K]V, k K) bool {
+	_, ok := m[k]
+	return ok
 }
 
 func (w *world) session(device string, st rousev1.SessionState) {

@@ -19,6 +19,9 @@ const (
 	stepCount        = rousev1.DecisionStep_DECISION_STEP_COUNT
 	stepUser         = rousev1.DecisionStep_DECISION_STEP_USER
 	stepIgnore       = rousev1.DecisionStep_DECISION_STEP_IGNORE
+	stepForce        = rousev1.DecisionStep_DECISION_STEP_FORCE
+	stepQuiet        = rousev1.DecisionStep_DECISION_STEP_QUIET
+	stepMode         = rousev1.DecisionStep_DECISION_STEP_MODE
 	stepPolicy       = rousev1.DecisionStep_DECISION_STEP_POLICY
 	stepPresence     = rousev1.DecisionStep_DECISION_STEP_PRESENCE
 	stepFilter       = rousev1.DecisionStep_DECISION_STEP_FILTER

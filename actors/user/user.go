@@ -30,10 +30,14 @@ type Sum [16]byte
 // State is what is kept for a user. Strings may alias the record that it was
 // decoded from; the zero State is a user who was never heard of.
 type State struct {
-	// Known is false until the first device or policy is stored.
+	// Known is false until the first device, policy or setting is stored.
 	Known   bool
 	Devices []Device
 	Policy  Policy // overrides the app's when its Kind is set
+	// Settings are the user's wishes; Conversations is how many conversations
+	// have settings of their own, void ones among them.
+	Settings      Settings
+	Conversations uint32
 	// Days are the last two unix days on which a message was decided, newest
 	// first: the only ones in which a repeat can be found. 0 = none.
 	Days [2]uint16
@@ -109,6 +113,8 @@ type Env struct {
 	App *App
 	// Live tells whether the run of an IM node holds its lease.
 	Live func(node string, incarnation uint64) bool
+	// Zone finds a time zone by its IANA name; nil = there is none.
+	Zone func(name string) *time.Location
 	// Trail keeps the steps of the decision; nil = they are not wanted.
 	Trail *Trail
 	// Room takes a place in the lane of a notifier; false = full. Places taken

@@ -22,6 +22,7 @@ import (
 	"github.com/rouse-im/rouse/actors/lane"
 	"github.com/rouse-im/rouse/actors/shard"
 	"github.com/rouse-im/rouse/actors/user"
+	"github.com/rouse-im/rouse/actors/user/quiet"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/internal/catalog"
 	"github.com/rouse-im/rouse/internal/config"
@@ -184,7 +185,7 @@ func (n *Node) startActors() (err error) {
 	n.shards, err = shard.Start(sys, shard.Options{
 		User: &user.Deps{
 			Store: n.store, Ring: n.ring, Lanes: n.lanes, App: apps.get, Live: leases.Live, Told: teller.Wake, Logger: n.log,
-			Mailbox: n.o.Config.Users.Mailbox,
+			Mailbox: n.o.Config.Users.Mailbox, Zones: &quiet.Zones{},
 		},
 		Propose: n.store.Propose, IdleAfter: n.o.Config.Users.PassivateAfter, Mailbox: n.o.Config.Users.ShardMailbox,
 		Logger: n.log, Metrics: shard.NewMetrics(n.registry),

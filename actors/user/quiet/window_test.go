@@ -213,6 +213,9 @@ func TestString(t *testing.T) {
 
 func TestZones(t *testing.T) {
 	var z Zones
+	if (*Zones)(nil).Find("Asia/Shanghai") == nil {
+		t.Error("without memory nothing is found")
+	}
 	for _, name := range []string{"", "Local", "Nowhere/Atlantis", "../etc/passwd", "/etc/localtime"} {
 		if z.Find(name) != nil || z.Find(name) != nil {
 			t.Errorf("%q is a zone", name)
