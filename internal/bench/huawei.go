@@ -124,7 +124,8 @@ func (h *huawei) close() error {
 	return errors.Join(h.fake.Close(), h.closeProfile())
 }
 
-// hmsCredential is the way to the fake; perSecond 0 = none is known.
+// hmsCredential is the way to the fake; perSecond 0 = the
+// vendor's documented rate.
 func hmsCredential(v *Vendor, coalesce bool, perSecond int) *rousev1.Credential {
 	return &rousev1.Credential{
 		Name: hms, Coalesce: coalesce, RatePerSecond: uint32(perSecond),
