@@ -182,8 +182,8 @@ func TestThrottlingThatSpeedDoesNotExplain(t *testing.T) {
 
 // A limit that was none is forgotten in some minutes, if there is anything to send.
 func TestWrongLimitIsForgotten(t *testing.T) {
-	const wrong, real, minutes = 60, 3000, 20
-	r := newRig(t, Options{PerSecond: real}, 50)
+	const wrong, granted, minutes = 60, 3000, 20
+	r := newRig(t, Options{PerSecond: granted}, 50)
 	v := &meteredVendor{n: wrong}
 	v.saturate(r, 2*time.Second, false)
 	v.n = 1e9

@@ -1,13 +1,18 @@
 package app
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/rouse-im/rouse/actors/user"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/internal/quota"
+	"github.com/rouse-im/rouse/storage"
 )
 
 // A zone that nobody knows is refused with the field's name; the vendor's own and
@@ -45,6 +50,8 @@ func TestMarketingCaps(t *testing.T) {
 		{&rousev1.Credential{Vendor: &rousev1.Credential_Meizu{}}, 0},
 		{&rousev1.Credential{Vendor: &rousev1.Credential_Vivo{}}, 2},
 		{&rousev1.Credential{Vendor: &rousev1.Credential_Vivo{}, MarketingPerDevice: 7}, 7},
+		{&rousev1.Credential{Vendor: &rousev1.Credential_Honor{}}, 2},
+		{&rousev1.Credential{Vendor: &rousev1.Credential_Honor{Honor: &rousev1.HonorCredential{TestMessages: true}}}, 0},
 		{&rousev1.Credential{Vendor: &rousev1.Credential_Xiaomi{}}, 1},
 		{&rousev1.Credential{Vendor: &rousev1.Credential_Xiaomi{Xiaomi: public}}, 5},
 	} {
@@ -53,6 +60,38 @@ func TestMarketingCaps(t *testing.T) {
 			t.Errorf("%v: cap %d in %v, want %d", c.credential, got.MarketingCap, got.Zone, c.want)
 		}
 	}
+}
+
+// The documented rates hold where the operator set none, in what the vendor counts.
+func TestDefaultRates(t *testing.T) {
+	book, err := quota.Open(openStore(t), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		credential *rousev1.Credential
+		want       float64
+		perPush    bool
+	}{
+		{&rousev1.Credential{Vendor: &rousev1.Credential_Apns{}}, 0, false},
+		{&rousev1.Credential{Vendor: &rousev1.Credential_Fcm{}}, 10_000, false},
+		{&rousev1.Credential{Vendor: &rousev1.Credential_Vivo{}}, 3000, true},
+		{&rousev1.Credential{Vendor: &rousev1.Credential_Meizu{}}, 200, false},
+		{&rousev1.Credential{Vendor: &rousev1.Credential_Vivo{}, RatePerSecond: 5}, 5, true},
+	} {
+		if o := laneOptions("app", c.credential, book); o.PerSecond != c.want || o.PerPush != c.perPush {
+			t.Errorf("%v: %v/s, of pushes %v", c.credential, o.PerSecond, o.PerPush)
+		}
+	}
+}
+
+func openStore(t *testing.T) *storage.Store {
+	s, err := storage.Open("db", storage.Options{FS: vfs.NewMem(), Shards: 1, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
 }
 
 // Every vendor has its limits: none counts for two accounts as one.
