@@ -113,3 +113,32 @@ func TestRetryAfter(t *testing.T) {
 		}
 	}
 }
+
+// FuzzRead: whatever comes back, a token is dead only by the table, and bounds
+// hold.
+func FuzzRead(f *testing.F) {
+	for _, seed := range []string{
+		`{"reason":"Unregistered","timestamp":1700000000000}`, `{"reason":"BadDeviceToken","timestamp":"x"}`, `{"reason":7}`,
+		`{"reason":"Unregistered","timestamp":1e400}`, `[]`, `null`, `<html>`, ``,
+	} {
+		f.Add(410, "5b0c7d1e-32aa-4f10-8c55-000000000001", []byte(seed))
+		f.Add(200, "", []byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, status int, id string, body []byte) {
+		x := &exchange{status: status, id: id}
+		x.read(body)
+		got := x.result()
+		switch {
+		case status == 0:
+			return // no answer
+		case got.Outcome.String() == "unknown", len(got.Code) > 64, len(got.VendorID) > 128:
+			t.Errorf("out of bounds: %+v", got)
+		case got.Outcome == vendors.TokenInvalid && !deadTokens[got.Code]:
+			t.Errorf("dead by %q", got.Code)
+		case got.Outcome != vendors.TokenInvalid && !got.InvalidSince.IsZero():
+			t.Errorf("a token that lives is dead since %v", got.InvalidSince)
+		case got.Outcome == vendors.Accepted && (status != 200 || id == ""):
+			t.Errorf("accepted with HTTP %d", status)
+		}
+	})
+}

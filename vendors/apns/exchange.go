@@ -64,19 +64,24 @@ func (x *exchange) over(conn http.RoundTripper, r *http.Request, now time.Time) 
 	if x.id = res.Header.Get("Apns-Unique-Id"); x.id == "" {
 		x.id = res.Header.Get("Apns-Id")
 	}
+	x.read(body)
+	return nil
+}
+
+// read takes a body in; APNs's are empty or a JSON object.
+func (x *exchange) read(body []byte) {
 	var answer struct {
 		Reason    string      `json:"reason"`
 		Timestamp json.Number `json:"timestamp"`
 	}
 	if len(body) > 0 && json.Unmarshal(body, &answer) != nil {
 		x.unreadable = true
-		return nil
+		return
 	}
 	x.reason = answer.Reason
 	if ms, err := answer.Timestamp.Int64(); err == nil && ms > 0 {
 		x.since = time.UnixMilli(ms)
 	}
-	return nil
 }
 
 // meaning takes 200 for APNs's only with an apns-id: a proxy may say it too.

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/vendortest"
 )
 
 // fcmBody is an error answer in Google's shape.
@@ -172,4 +173,14 @@ func FuzzClassify(f *testing.F) {
 			t.Fatalf("token invalid by %q with HTTP %d", got.Code, status)
 		}
 	})
+}
+
+func FuzzGrant(f *testing.F) {
+	vendortest.FuzzGrant(f, func(status int, body []byte, now time.Time) vendortest.Granted {
+		b, err := readGrant(answer{status: status, header: http.Header{}, body: body}, now)
+		if refused, ok := errors.AsType[*refusedError](err); ok {
+			return vendortest.Granted{Refusal: refused.result}
+		}
+		return vendortest.Granted{Value: b.Value, Expiry: b.Expiry}
+	}, `{"access_token":"ya29.x","expires_in":3599}`, `{"access_token":"a b","expires_in":3599}`, `{"error":1101,"sub_error":12304}`, `{"error":1302}`)
 }

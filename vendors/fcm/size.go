@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"firebase.google.com/go/v4/messaging"
+
 	"github.com/rouse-im/rouse/vendors"
 	"github.com/rouse-im/rouse/vendors/cut"
 )

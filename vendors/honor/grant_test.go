@@ -12,6 +12,7 @@ import (
 	"github.com/rouse-im/rouse/vendors"
 	"github.com/rouse-im/rouse/vendors/courier"
 	"github.com/rouse-im/rouse/vendors/fake"
+	"github.com/rouse-im/rouse/vendors/vendortest"
 )
 
 func TestWrongClient(t *testing.T) {
@@ -79,4 +80,14 @@ func TestReadGrant(t *testing.T) {
 			t.Errorf("%s: %v, want %v", c.body, b.Expiry.Sub(now), c.life)
 		}
 	}
+}
+
+func FuzzGrant(f *testing.F) {
+	vendortest.FuzzGrant(f, func(status int, body []byte, now time.Time) vendortest.Granted {
+		b, err := readGrant(courier.Answer{Status: status, Body: body}, now)
+		if refused, ok := errors.AsType[*refusedError](err); ok {
+			return vendortest.Granted{Refusal: refused.result}
+		}
+		return vendortest.Granted{Value: b.Value, Expiry: b.Expiry}
+	}, `{"access_token":"ya29.x","expires_in":3599}`, `{"access_token":"a b","expires_in":3599}`, `{"error":1101,"sub_error":12304}`, `{"error":1302}`)
 }

@@ -1,13 +1,16 @@
 package oppo
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/rouse-im/rouse/vendors"
+	"github.com/rouse-im/rouse/vendors/courier"
 	"github.com/rouse-im/rouse/vendors/fake"
+	"github.com/rouse-im/rouse/vendors/vendortest"
 )
 
 func TestSign(t *testing.T) {
@@ -95,4 +98,15 @@ func TestNoAnswerFromAuth(t *testing.T) {
 			t.Errorf("got %+v, %v", res, err)
 		}
 	})
+}
+
+func FuzzGrant(f *testing.F) {
+	vendortest.FuzzGrant(f, func(status int, body []byte, now time.Time) vendortest.Granted {
+		a := read(courier.Answer{Status: status, Body: body})
+		b, err := a.bearer(now)
+		if refused, ok := errors.AsType[*refusedError](err); ok {
+			return vendortest.Granted{Refusal: refused.result}
+		}
+		return vendortest.Granted{Value: b.Value, Expiry: b.Expiry}
+	}, `{"code":0,"data":{"auth_token":"x","create_time":1700000000000}}`, `{"code":0,"data":{"auth_token":"x","create_time":"9e99"}}`, `{"code":14}`)
 }

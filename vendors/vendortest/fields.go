@@ -82,12 +82,10 @@ func testTextAlone(t *testing.T, p *probe) {
 
 func testOddData(t *testing.T, p *probe) {
 	n := p.push()
-	for key, value := range map[string]string{
+	maps.Copy(n.Data, map[string]string{
 		"empty": "", "space": " a  b ", "plus": "1+1=2", "percent": "%41%zz", "json": `{"a":[1,null]}`,
 		"lines": "a\nb\r\nc\t", "slash": `\/`, "null": "null", "number": "0123", "键": "值", "emoji": "👨‍👩‍👧‍👦",
-	} {
-		n.Data[key] = value
-	}
+	})
 	got := p.accepted(t, n)
 	for key, value := range n.Data {
 		if got.Data[key] != value {
