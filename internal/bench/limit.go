@@ -51,13 +51,13 @@ func (r *runner) limit(ctx context.Context, what string, known int, used *Reach)
 	if err != nil {
 		return err
 	}
-	r.add("limit", what+": part of the limit used", float64(x.accepted)/(limitPerSecond*x.length.Seconds()), "", used)
+	r.add("limit", what+": part of the limit used", float64(x.accepted)/(limitPerSecond*max(x.length, time.Millisecond).Seconds()), "", used)
 	r.add("limit", what+": refusals of the first adaptation", float64(x.first), "", nil)
 	r.add("limit", what+": refusals after it", float64(x.later), "", atMost(0))
 	return nil
 }
 
-// limited is what a vendor saw of a load above its limit.
+// limited is what a vendor saw of a load above its limit, from its first pushes on.
 type limited struct {
 	accepted, first, later int64
 	length                 time.Duration
@@ -67,24 +67,27 @@ type limited struct {
 func (s *squad) watch(sent <-chan error) (x limited, err error) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	start, stats := time.Now(), fake.HuaweiStats{}
-	var refused time.Time
+	var began, refused time.Time
+	var before int64
 	for {
 		select {
 		case <-tick.C:
 		case err := <-sent:
-			x.length = time.Since(start)
 			return x, err
 		}
+		var stats fake.HuaweiStats
 		if err := s.fake.call("Stats", Nothing{}, &stats); err != nil {
 			return x, err
 		}
-		x.accepted = stats.Accepted
-		n := stats.Codes[flowControl]
-		if n > 0 && refused.IsZero() {
-			refused = time.Now()
+		now, n := time.Now(), stats.Codes[flowControl]
+		if began.IsZero() && stats.Accepted > 0 {
+			began, before = now, stats.Accepted
 		}
-		if refused.IsZero() || time.Since(refused) < adapting {
+		x.accepted, x.length = stats.Accepted-before, now.Sub(began)
+		if n > 0 && refused.IsZero() {
+			refused = now
+		}
+		if refused.IsZero() || now.Sub(refused) < adapting {
 			x.first = n
 		}
 		x.later = n - x.first
