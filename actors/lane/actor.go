@@ -156,7 +156,7 @@ func (a *shell) report(now time.Time) {
 	s := a.state
 	stats := Stats{
 		App: a.lane.App, Notifier: a.lane.Notifier, Queued: s.queue.counts,
-		InFlight: s.flight.n, MaxInFlight: s.flight.max,
+		InFlight: s.flight.n, MaxInFlight: s.flight.max, Worked: s.worked,
 		Breaker: s.breaker.state(), Obstacle: s.breaker.why.reason, Code: s.breaker.why.code,
 		ProbeAt: s.breaker.until, PausedUntil: s.pace.until, Quotas: s.quota.stats(now),
 	}

@@ -81,27 +81,25 @@ func (s *state) verdict(p *push, pause time.Duration, now time.Time) {
 	p.doubt = p.doubt || res.Code == codeResults
 	switch res.Outcome {
 	case vendors.Accepted, vendors.TokenReplaced:
-		e := s.end(p, rousev1.OutcomeStatus_OUTCOME_STATUS_ACCEPTED, obstacle{rousev1.Reason_REASON_DELIVERED_TO_VENDOR, res.Code}, now)
+		e := s.end(p, rousev1.OutcomeStatus_OUTCOME_STATUS_ACCEPTED, obstacle{ReasonOf(res.Outcome), res.Code}, now)
 		e.VendorID, e.NewToken = res.VendorID, res.NewToken
 	case vendors.TokenInvalid:
-		e := s.fail(p, rousev1.Reason_REASON_TOKEN_INVALID, now)
+		e := s.fail(p, ReasonOf(res.Outcome), now)
 		e.TokenInvalid, e.InvalidSince = true, res.InvalidSince
 	case vendors.Rejected:
-		s.fail(p, rousev1.Reason_REASON_PAYLOAD_REJECTED, now)
+		s.fail(p, ReasonOf(res.Outcome), now)
 	case vendors.Throttled:
 		if res.Scope == vendors.ScopeDevice {
 			s.holdDevice(p, now)
 		}
-		s.retry(p, rousev1.Reason_REASON_VENDOR_THROTTLED, now)
-	case vendors.QuotaExhausted:
-		s.retry(p, rousev1.Reason_REASON_VENDOR_QUOTA, now)
-	case vendors.CredentialBad:
-		s.retry(p, rousev1.Reason_REASON_CREDENTIAL_REJECTED, now)
+		s.retry(p, ReasonOf(res.Outcome), now)
+	case vendors.QuotaExhausted, vendors.CredentialBad:
+		s.retry(p, ReasonOf(res.Outcome), now)
 	case vendors.Transient:
 		fallthrough
 	default: // an outcome that is not known here
 		p.back(pause, now)
-		s.retry(p, rousev1.Reason_REASON_VENDOR_UNAVAILABLE, now)
+		s.retry(p, ReasonOf(res.Outcome), now)
 	}
 }
 
@@ -121,6 +119,7 @@ func unused(res *vendors.Result) bool {
 // learn draws from the answer to one push what it says about the whole lane.
 func (s *state) learn(p *push, probe bool, now time.Time) {
 	res := &p.answer.res
+	s.worked = s.worked || works(res.Outcome)
 	switch res.Outcome {
 	case vendors.Accepted, vendors.TokenReplaced, vendors.TokenInvalid, vendors.Rejected:
 		s.breaker.succeed(probe)
@@ -142,6 +141,11 @@ func (s *state) learn(p *push, probe bool, now time.Time) {
 	default: // an outcome that is not known here
 		s.breaker.fail(probe, obstacle{rousev1.Reason_REASON_VENDOR_UNAVAILABLE, res.Code}, now)
 	}
+}
+
+// works: the vendor took the credential.
+func works(o vendors.Outcome) bool {
+	return o == vendors.Accepted || o == vendors.TokenReplaced || o == vendors.TokenInvalid || o == vendors.Rejected
 }
 
 // obstacle is the one that a send without an answer is.

@@ -38,6 +38,9 @@ type Stats struct {
 	Reserved, QueueLimit int
 	// Queued by level: call, im, badge, system, marketing.
 	Queued [levels]int
+	// Worked: since it got its sender, the vendor took a push or refused one for
+	// the push's own sake.
+	Worked bool
 	// Requests in flight.
 	InFlight, MaxInFlight int
 	Breaker               Breaker

@@ -2,7 +2,6 @@ package lane
 
 import (
 	"context"
-	"errors"
 	"runtime/debug"
 	"time"
 
@@ -73,11 +72,8 @@ func (p *push) send() {
 		p.tell(answer{res: res})
 	}
 	failpoint.Hit("lane/after-send")
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		p.tell(answer{kind: timedOut})
-	case err != nil:
-		p.tell(answer{kind: unanswered})
+	if err != nil {
+		p.tell(answer{kind: silenceOf(err)})
 	}
 }
 

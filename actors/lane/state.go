@@ -25,6 +25,8 @@ type state struct {
 	// flight is the sender in use; answers to another one are of the past and
 	// tell nothing about rate and credential.
 	flight *flight
+	// worked: the vendor took a push, or refused it for its own sake.
+	worked bool
 	effects
 }
 
@@ -121,7 +123,7 @@ func (s *state) withdraw(c *Cancel, now time.Time) {
 // the old credential is forgotten, but not what it said about a quota: that is
 // the account's, and the shell changes quota when the account is another one.
 func (s *state) replace(o Options, f *flight, now time.Time) {
-	s.o, s.flight = o, f
+	s.o, s.flight, s.worked = o, f, false
 	s.breaker = breaker{o: &s.o}
 	s.pace.configure(o, now)
 	s.quota.set(o.Quota, now)

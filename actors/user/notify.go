@@ -66,7 +66,7 @@ func (a *Actor) notification(p *Pending, v *Verdict, d *Device, id, token string
 	m := p.Payload
 	c := m.GetContent()
 	n := &vendors.Notification{
-		PushID: id, Token: token, Channel: vendors.ChannelAlert, Class: class(m.GetClass()),
+		PushID: id, Token: token, Channel: vendors.ChannelAlert, Class: ClassOf(m.GetClass()),
 		Title: c.GetTitle(), Subtitle: c.GetSubtitle(), Body: c.GetBody(), Sound: c.GetSound(), ImageURL: c.GetImageUrl(),
 		Category: c.GetCategory(), ThreadID: m.GetConversationId(), CollapseID: m.GetCollapseId(),
 		Badge: int(v.Badge), Expires: time.UnixMilli(p.Expires),
@@ -106,7 +106,8 @@ func placeholder(locale string) string {
 	return "You have a new message"
 }
 
-func class(c rousev1.MessageClass) vendors.Class {
+// ClassOf is what vendors call a class of the contract.
+func ClassOf(c rousev1.MessageClass) vendors.Class {
 	switch c {
 	case rousev1.MessageClass_MESSAGE_CLASS_CALL:
 		return vendors.ClassCall

@@ -43,6 +43,7 @@ func newWorld(t reporter, settings *rousev1.AppSettings) *world {
 		{Name: "apns2", Vendor: &rousev1.Credential_Apns{Apns: &rousev1.ApnsCredential{}}},
 		{Name: "voip", Vendor: &rousev1.Credential_Apns{Apns: &rousev1.ApnsCredential{Voip: true}}},
 		{Name: "fcm", Vendor: &rousev1.Credential_Fcm{Fcm: &rousev1.FcmCredential{}}},
+		{Name: "banned", Banned: true, Disabled: true, Vendor: &rousev1.Credential_Fcm{Fcm: &rousev1.FcmCredential{}}},
 		{Name: "off", Disabled: true, Vendor: &rousev1.Credential_Fcm{Fcm: &rousev1.FcmCredential{}}},
 	})}
 	w.env.Live = func(node string, _ uint64) bool { return !w.dead[node] }
@@ -357,13 +358,14 @@ func TestCredentialGates(t *testing.T) {
 	w := newWorld(t, nil)
 	w.bind("a", "gone", "1")
 	w.bind("b", "off", "2")
+	w.bind("c", "banned", "4")
 	_, got := w.message(nil)
-	expect(t, got, map[string]string{"a>": "NO_NOTIFIER", "b>": "NOTIFIER_DISABLED"})
+	expect(t, got, map[string]string{"a>": "NO_NOTIFIER", "b>": "NOTIFIER_DISABLED", "c>": "NOTIFIER_BANNED"})
 	w.bind("a", "fcm", "3") // an older usable binding beats a newer useless one
 	w.env.Now = t0.Add(time.Hour)
 	w.bind("a", "gone", "1")
 	_, got = w.message(nil)
-	expect(t, got, map[string]string{"a>fcm": "QUEUED", "b>": "NOTIFIER_DISABLED"})
+	expect(t, got, map[string]string{"a>fcm": "QUEUED", "b>": "NOTIFIER_DISABLED", "c>": "NOTIFIER_BANNED"})
 }
 
 func TestBadge(t *testing.T) {

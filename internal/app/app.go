@@ -11,6 +11,7 @@ import (
 	"net"
 	"path/filepath"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +34,7 @@ import (
 	"github.com/rouse-im/rouse/internal/webhook"
 	"github.com/rouse-im/rouse/storage"
 	"github.com/rouse-im/rouse/storage/seal"
+	"github.com/rouse-im/rouse/vendors"
 )
 
 // OperatorKeyFile, in the data directory, holds the operator key that the
@@ -59,6 +61,7 @@ type Node struct {
 	store   *storage.Store
 	catalog *catalog.Catalog
 	quotas  *quota.Book
+	apps    *apps
 	lanes   *lane.Directory
 	shards  *shard.Set
 	gateway *gateway.Gateway
@@ -167,16 +170,17 @@ func (n *Node) startActors() (err error) {
 		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	swept := make(chan struct{})
-	go func() { defer close(swept); leases.Run(ctx) }()
-	n.later("leases", func(context.Context) error { cancel(); <-swept; return nil })
+	var clocks sync.WaitGroup
+	clocks.Go(func() { leases.Run(ctx) })
+	n.later("leases", func(context.Context) error { cancel(); clocks.Wait(); return nil })
 
 	sys := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(quieter{n.log.Handler()}) }))
 	n.later("actor system", func(context.Context) error { sys.Shutdown(); return nil })
-	apps := &apps{catalog: n.catalog}
-	n.startLanes(sys, apps)
+	n.apps = &apps{catalog: n.catalog}
+	n.startLanes(sys)
+	clocks.Go(func() { n.catalog.Run(ctx) })
 	teller, err := webhook.NewTeller(webhook.Options{
-		Store: n.store, Caller: webhook.NewCaller(), Hooks: apps.hooks, Apps: apps.ids, Channel: apps.channel, Logger: n.log, Metrics: n.registry,
+		Store: n.store, Caller: webhook.NewCaller(), Hooks: n.apps.hooks, Apps: n.apps.ids, Channel: n.apps.channel, Logger: n.log, Metrics: n.registry,
 	})
 	if err != nil {
 		return err
@@ -184,7 +188,7 @@ func (n *Node) startActors() (err error) {
 	n.later("webhooks", func(context.Context) error { teller.Close(); return nil })
 	n.shards, err = shard.Start(sys, shard.Options{
 		User: &user.Deps{
-			Store: n.store, Ring: n.ring, Lanes: n.lanes, App: apps.get, Live: leases.Live, Told: teller.Wake, Logger: n.log,
+			Store: n.store, Ring: n.ring, Lanes: n.lanes, App: n.apps.get, Live: leases.Live, Told: teller.Wake, Logger: n.log,
 			Mailbox: n.o.Config.Users.Mailbox, Zones: &quiet.Zones{},
 		},
 		Propose: n.store.Propose, IdleAfter: n.o.Config.Users.PassivateAfter, Mailbox: n.o.Config.Users.ShardMailbox,
@@ -209,26 +213,45 @@ func (n *Node) receiptURL(_, _ string) string { return "" }
 
 // startLanes keeps one lane for each credential. One whose sender cannot be
 // made refuses pushes until it is replaced.
-func (n *Node) startLanes(sys *actor.ActorSystem, apps *apps) {
+func (n *Node) startLanes(sys *actor.ActorSystem) {
 	n.lanes = lane.NewDirectory(sys, n.log)
 	n.registry.MustRegister(n.lanes)
 	n.catalog.Watch(func(c catalog.Change) {
 		name := credentialName{c.App, c.Name}
+		n.apps.rotations.Delete(name)
 		if c.Credential == nil {
 			n.lanes.Remove(c.App, c.Name)
-			apps.broken.Delete(name)
+			n.apps.broken.Delete(name)
 			return
 		}
-		sender, err := newSender(c.Credential, n.receiptURL(c.App, c.Name))
+		sender, err := n.openSender(c)
 		if err != nil {
 			n.log.Error("credential cannot be used; put it again with a valid key", "app", c.App, "credential", c.Name, "error", err)
-			apps.broken.Store(name, true)
-			apps.cache.Delete(c.App)
+			n.apps.broken.Store(name, true)
+			n.apps.cache.Delete(c.App)
 			return
 		}
 		n.lanes.Put(c.App, c.Name, sender, laneOptions(c.App, c.Credential, n.quotas))
-		if _, was := apps.broken.LoadAndDelete(name); was {
-			apps.cache.Delete(c.App)
+		if _, was := n.apps.broken.LoadAndDelete(name); was {
+			n.apps.cache.Delete(c.App)
 		}
 	})
+}
+
+// openSender opens the way to a credential's vendor, with the help of what it
+// replaced.
+func (n *Node) openSender(c catalog.Change) (vendors.Sender, error) {
+	url := n.receiptURL(c.App, c.Name)
+	fresh, err := newSender(c.Credential, url)
+	if err != nil || c.Previous == nil || !time.Now().Before(c.Previous.Until) {
+		return fresh, err
+	}
+	old, err := newSender(c.Previous.Credential, url)
+	if err != nil { // it worked once; without it the new one is as good as ever
+		n.log.Warn("the replaced credential cannot help out", "app", c.App, "credential", c.Name, "error", err)
+		return fresh, nil
+	}
+	sender, r := rotated(fresh, old, c.Previous.Until)
+	n.apps.rotations.Store(credentialName{c.App, c.Name}, r)
+	return sender, nil
 }

@@ -14,6 +14,8 @@ type apps struct {
 	cache   sync.Map // app id -> *translated
 	// broken are credentials that no sender could be made of: (app, name).
 	broken sync.Map
+	// rotations are the *rotation of credentials that something helps out.
+	rotations sync.Map
 }
 
 type translated struct {

@@ -102,6 +102,10 @@ func TestCanary(t *testing.T) {
 	}}}, "typo" + canaryText: 1})
 	post(t, n, canaryText, "UserService/ListOutcomes", `{"userId":"ann"}`)
 	awaitOutcomes(t, n, key)
+	vendor.apns.Faults.Script(fake.Fault{Kind: fake.Answer, Status: 403, Times: 1, Body: `{"reason":"Forbidden","you":"` + canaryToken + `","said":"` + canaryText + `"}`})
+	call("AdminService/TestCredential", map[string]any{"name": "apns", "token": canaryToken, "content": map[string]any{"body": canaryText}})
+	call("AdminService/ValidateCredential", map[string]any{"name": "apns"})
+	call("AdminService/GetCredentialStatus", map[string]any{"name": "apns"})
 	call("UserService/ListOutcomes", map[string]any{"userId": "ann"})
 	call("DeviceService/ListDevices", map[string]any{"userId": "ann"})
 

@@ -36,7 +36,9 @@ func (n *Node) listen(leases *lease.Table, teller *webhook.Teller) error {
 	n.gateway, err = gateway.New(gateway.Options{
 		GRPC: grpc, HTTP: http, TLS: tls, Catalog: n.catalog, Leases: leases, Router: n.shards.Route,
 		BeforePush: teller.Caller.Before, CheckWebhooks: webhook.Validate, WebhooksQueued: teller.Queued,
-		Writable: n.store.Writable, CheckToken: checkToken, Registry: n.registry, Logger: n.log,
+		Writable: n.store.Writable, CheckToken: checkToken,
+		ValidateCredential: validateCredential, TestCredential: testCredential, CredentialStatus: n.credentialStatus,
+		Registry: n.registry, Logger: n.log,
 		Ready: func() error {
 			if !n.ready.Load() {
 				return errNotReady

@@ -20,7 +20,7 @@ var errVendor = errors.New("the credential is of a vendor that this version does
 
 // vendor is what this build knows of the vendor of one credential.
 type vendor struct {
-	open  func() (vendors.Sender, error)
+	open  func() (vendors.Validator, error)
 	check func() error
 	// token tells whether a token can be one of the vendor's; form says how they look.
 	token func(string) bool
@@ -71,8 +71,8 @@ func vendorOf(c *rousev1.Credential, receiptURL string) *vendor {
 const anyText = "printable ASCII without spaces, within the vendor's length"
 
 // opener keeps a failed New from being a Sender that is not nil.
-func opener[C any, S vendors.Sender](config C, open func(C) (S, error)) func() (vendors.Sender, error) {
-	return func() (vendors.Sender, error) {
+func opener[C any, S vendors.Validator](config C, open func(C) (S, error)) func() (vendors.Validator, error) {
+	return func() (vendors.Validator, error) {
 		s, err := open(config)
 		if err != nil {
 			return nil, err
@@ -82,7 +82,7 @@ func opener[C any, S vendors.Sender](config C, open func(C) (S, error)) func() (
 }
 
 // newSender opens the way to a credential's vendor.
-func newSender(c *rousev1.Credential, receiptURL string) (vendors.Sender, error) {
+func newSender(c *rousev1.Credential, receiptURL string) (vendors.Validator, error) {
 	if v := vendorOf(c, receiptURL); v != nil {
 		return v.open()
 	}

@@ -17,6 +17,7 @@ import (
 type App struct {
 	info        *rousev1.App
 	credentials map[string]*rousev1.Credential
+	previous    map[string]*Previous
 	templates   map[string]*rousev1.Template
 	webhooks    *rousev1.Webhooks
 }

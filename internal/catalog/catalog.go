@@ -32,6 +32,7 @@ const (
 const (
 	kindApp        = 'a' // app: rouse.v1.App
 	kindCredential = 'c' // app, name: rouse.v1.Credential, sealed
+	kindPrevious   = 'p' // app, name: end of its use, rouse.v1.Credential, sealed
 	kindKey        = 'k' // key id: 32 bytes of hash, rouse.v1.ApiKey
 	kindTemplate   = 't' // app, name: rouse.v1.Template
 	kindWebhooks   = 'w' // app: rouse.v1.Webhooks, sealed
@@ -43,6 +44,7 @@ var (
 	ErrExists            = errors.New("known already")
 	ErrLimit             = errors.New("too many")
 	ErrInvalid           = errors.New("not valid")
+	ErrForbidden         = errors.New("for operator keys only")
 	ErrInvalidCredential = errors.New("credential cannot be used")
 	// ErrUnauthenticated is the one answer to every secret that is not of a key.
 	ErrUnauthenticated = errors.New("unknown or revoked API key")
@@ -83,6 +85,7 @@ func Open(o Options) (*Catalog, error) {
 	}{
 		{"app", kindApp, c.loadApp},
 		{"credential", kindCredential, c.loadCredential},
+		{"replaced credential", kindPrevious, c.loadPrevious},
 		{"template", kindTemplate, c.loadTemplate},
 		{"webhook", kindWebhooks, c.loadWebhooks},
 		{"API key", kindKey, c.loadKey},

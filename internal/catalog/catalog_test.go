@@ -102,11 +102,11 @@ func TestEverythingSurvivesACrash(t *testing.T) {
 	must[*App](t)(c.CreateApp("chat", "Chat", nil, now))
 	must[*App](t)(c.CreateApp("gone", "", nil, now))
 	must[*App](t)(c.UpdateApp("chat", "Chat 2", settings))
-	ok(t, c.PutCredential("chat", fcm("android", "old")))
-	ok(t, c.PutCredential("chat", fcm("android", "new")))
-	ok(t, c.PutCredential("chat", fcm("beta", "")))
-	ok(t, c.PutCredential("gone", fcm("android", "other app")))
-	ok(t, c.DeleteCredential("chat", "beta"))
+	ok(t, c.PutCredential("chat", fcm("android", "old"), Put{}))
+	ok(t, c.PutCredential("chat", fcm("android", "new"), Put{}))
+	ok(t, c.PutCredential("chat", fcm("beta", ""), Put{}))
+	ok(t, c.PutCredential("gone", fcm("android", "other app"), Put{}))
+	ok(t, c.DeleteCredential("chat", "beta", false))
 	info, secret, err := c.CreateKey("chat", rousev1.Role_ROLE_INTAKE, "im", now)
 	ok(t, err)
 	revoked, dead, err := c.CreateKey("chat", rousev1.Role_ROLE_ADMIN, "", now)
@@ -161,9 +161,9 @@ func TestRefusals(t *testing.T) {
 		"app twice":          {exists, ErrExists},
 		"app without id":     {empty, ErrInvalid},
 		"update of no app":   {unknown, ErrNotFound},
-		"credential, no app": {c.PutCredential("none", fcm("a", "")), ErrNotFound},
-		"credential, check":  {c.PutCredential("chat", fcm("a", "bad")), ErrInvalidCredential},
-		"no credential":      {c.DeleteCredential("chat", "a"), ErrNotFound},
+		"credential, no app": {c.PutCredential("none", fcm("a", ""), Put{}), ErrNotFound},
+		"credential, check":  {c.PutCredential("chat", fcm("a", "bad"), Put{}), ErrInvalidCredential},
+		"no credential":      {c.DeleteCredential("chat", "a", false), ErrNotFound},
 		"no key":             {c.RevokeKey("chat", "x"), ErrNotFound},
 	} {
 		if !errors.Is(f.got, f.want) {
@@ -253,8 +253,8 @@ func TestWatchTellsAllInOrder(t *testing.T) {
 	defer c.shut(t)
 	must[*App](t)(c.CreateApp("a", "", nil, now))
 	must[*App](t)(c.CreateApp("b", "", nil, now))
-	ok(t, c.PutCredential("b", fcm("one", "1")))
-	ok(t, c.PutCredential("a", fcm("two", "1")))
+	ok(t, c.PutCredential("b", fcm("one", "1"), Put{}))
+	ok(t, c.PutCredential("a", fcm("two", "1"), Put{}))
 	var got []string
 	c.Watch(func(ch Change) {
 		app, _ := c.App(ch.App)
@@ -264,11 +264,11 @@ func TestWatchTellsAllInOrder(t *testing.T) {
 		}
 		got = append(got, fmt.Sprintf("%s/%s %s %t", ch.App, ch.Name, ch.Credential.GetFcm().GetChannelId(), ch.Credential == nil))
 	})
-	ok(t, c.PutCredential("b", fcm("one", "2")))
-	if err := c.PutCredential("b", fcm("one", "bad")); err == nil {
+	ok(t, c.PutCredential("b", fcm("one", "2"), Put{}))
+	if err := c.PutCredential("b", fcm("one", "bad"), Put{}); err == nil {
 		t.Fatal("not refused")
 	}
-	ok(t, c.DeleteCredential("a", "two"))
+	ok(t, c.DeleteCredential("a", "two", false))
 	want := []string{"a/two 1 false", "b/one 1 false", "b/one 2 false", "a/two  true"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Fatal(diff)
@@ -280,11 +280,11 @@ func TestSnapshotsDoNotChange(t *testing.T) {
 	defer c.shut(t)
 	before := must[*App](t)(c.CreateApp("a", "", nil, now))
 	given := fcm("one", "1")
-	ok(t, c.PutCredential("a", given))
+	ok(t, c.PutCredential("a", given, Put{}))
 	given.GetFcm().ChannelId = "changed by the caller"
 	mid, _ := c.App("a")
-	ok(t, c.PutCredential("a", fcm("two", "")))
-	ok(t, c.DeleteCredential("a", "one"))
+	ok(t, c.PutCredential("a", fcm("two", ""), Put{}))
+	ok(t, c.DeleteCredential("a", "one", false))
 	if len(before.CredentialNames()) != 0 || len(mid.CredentialNames()) != 1 {
 		t.Fatal("a snapshot changed")
 	}
@@ -298,7 +298,7 @@ func TestSealedOnDiskAndBoundToItsPlace(t *testing.T) {
 	c := open(t, fs)
 	must[*App](t)(c.CreateApp("a", "", nil, now))
 	must[*App](t)(c.CreateApp("b", "", nil, now))
-	ok(t, c.PutCredential("a", fcm("one", "1")))
+	ok(t, c.PutCredential("a", fcm("one", "1"), Put{}))
 	_, secret, err := c.CreateKey("a", rousev1.Role_ROLE_ADMIN, "", now)
 	ok(t, err)
 	ok(t, c.store.Scan(storage.ShardRanges(storage.MetaShard)[0], func(key, value []byte) bool {
@@ -328,7 +328,7 @@ func TestBounds(t *testing.T) {
 	var all sync.WaitGroup
 	all.Go(func() {
 		for i := range MaxCredentials {
-			if err := c.PutCredential("a", fcm(fmt.Sprint(i), "")); err != nil {
+			if err := c.PutCredential("a", fcm(fmt.Sprint(i), ""), Put{}); err != nil {
 				t.Error(err)
 			}
 		}
@@ -341,10 +341,10 @@ func TestBounds(t *testing.T) {
 		}
 	})
 	all.Wait()
-	if err := c.PutCredential("a", fcm("more", "")); !errors.Is(err, ErrLimit) {
+	if err := c.PutCredential("a", fcm("more", ""), Put{}); !errors.Is(err, ErrLimit) {
 		t.Fatalf("got %v", err)
 	}
-	ok(t, c.PutCredential("a", fcm("0", "replaced")))
+	ok(t, c.PutCredential("a", fcm("0", "replaced"), Put{}))
 	if _, _, err := c.CreateKey("a", rousev1.Role_ROLE_VIEWER, "", now); !errors.Is(err, ErrLimit) {
 		t.Fatalf("got %v", err)
 	}
@@ -357,7 +357,7 @@ func TestBounds(t *testing.T) {
 func TestFailedWriteChangesNothing(t *testing.T) {
 	c := open(t, vfs.NewMem())
 	must[*App](t)(c.CreateApp("a", "", nil, now))
-	ok(t, c.PutCredential("a", fcm("one", "1")))
+	ok(t, c.PutCredential("a", fcm("one", "1"), Put{}))
 	before, _ := c.App("a")
 	c.Watch(func(ch Change) {
 		if ch.Name != "one" || ch.Credential == nil {
@@ -367,7 +367,7 @@ func TestFailedWriteChangesNothing(t *testing.T) {
 	c.shut(t)
 	_, created := c.CreateApp("b", "", nil, now)
 	_, _, key := c.CreateKey("a", rousev1.Role_ROLE_ADMIN, "", now)
-	for _, err := range []error{created, key, c.PutCredential("a", fcm("two", "")), c.DeleteCredential("a", "one")} {
+	for _, err := range []error{created, key, c.PutCredential("a", fcm("two", ""), Put{}), c.DeleteCredential("a", "one", false)} {
 		if !errors.Is(err, storage.ErrClosed) {
 			t.Errorf("got %v", err)
 		}

@@ -3,6 +3,7 @@ package catalog
 import (
 	"fmt"
 	"maps"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -17,6 +18,8 @@ type Change struct {
 	App, Name string
 	// Credential with its secrets; nil when it was deleted. It must not be changed.
 	Credential *rousev1.Credential
+	// Previous is what it replaced and still helps out; nil for none.
+	Previous *Previous
 }
 
 // Watch calls fn for every credential there is, and from then on for each
@@ -28,13 +31,22 @@ func (c *Catalog) Watch(fn func(Change)) {
 	c.watchers = append(c.watchers, fn)
 	for _, app := range c.Apps() {
 		for _, name := range app.CredentialNames() {
-			fn(Change{App: app.ID(), Name: name, Credential: app.credentials[name]})
+			fn(Change{App: app.ID(), Name: name, Credential: app.credentials[name], Previous: app.previous[name]})
 		}
 	}
 }
 
+// Put says how PutCredential replaces one.
+type Put struct {
+	// Keep is how long the secrets that are replaced help out; 0 = not at all.
+	Keep time.Duration
+	Now  time.Time
+	// MayBan: whoever puts it may set a ban, or clear one.
+	MayBan bool
+}
+
 // PutCredential creates or replaces a credential, after Check has taken it.
-func (c *Catalog) PutCredential(app string, credential *rousev1.Credential) error {
+func (c *Catalog) PutCredential(app string, credential *rousev1.Credential, put Put) error {
 	credential = proto.CloneOf(credential)
 	name := credential.GetName()
 	if name == "" {
@@ -54,34 +66,63 @@ func (c *Catalog) PutCredential(app string, credential *rousev1.Credential) erro
 	if _, ok := old.credentials[name]; !ok && len(old.credentials) >= MaxCredentials {
 		return fmt.Errorf("%w credentials in app %q; at most %d can be kept", ErrLimit, app, MaxCredentials)
 	}
-	m, err := set(storage.AppendCatalogueKey(nil, kindCredential, app, name), nil, credential)
+	if old.credentials[name].GetBanned() != credential.GetBanned() && !put.MayBan {
+		return errBan(name)
+	}
+	previous, err := old.replaced(credential, put)
 	if err != nil {
 		return err
 	}
-	plain := m.Value
-	m.Value = c.Ring.Seal(nil, credentialAAD(app, name), plain)
-	clear(plain)
-	if err := c.write(m); err != nil {
+	ms := make([]storage.Mutation, 2)
+	if ms[0], err = c.sealed(kindCredential, app, name, nil, credential); err != nil {
 		return err
 	}
-	c.show(old, Change{App: app, Name: name, Credential: credential})
+	if ms[1], err = c.setPrevious(app, name, previous); err != nil {
+		return err
+	}
+	if err := c.write(ms...); err != nil {
+		return err
+	}
+	c.show(old, Change{App: app, Name: name, Credential: credential, Previous: previous})
 	return nil
 }
 
-// DeleteCredential removes a credential.
-func (c *Catalog) DeleteCredential(app, name string) error {
+// sealed is the mutation that stores a credential, head before it.
+func (c *Catalog) sealed(kind byte, app, name string, head []byte, credential *rousev1.Credential) (storage.Mutation, error) {
+	m, err := set(storage.AppendCatalogueKey(nil, kind, app, name), head, credential)
+	if err != nil {
+		return m, err
+	}
+	plain := m.Value
+	m.Value = c.Ring.Seal(nil, credentialAAD(kind, app, name), plain)
+	clear(plain)
+	return m, nil
+}
+
+func errBan(name string) error {
+	return fmt.Errorf("credential %q: setting or clearing a ban is %w", name, ErrForbidden)
+}
+
+// DeleteCredential removes a credential. Without mayBan a banned one is kept:
+// to delete it would clear its ban.
+func (c *Catalog) DeleteCredential(app, name string, mayBan bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	old, err := c.known(app)
 	if err != nil {
 		return err
 	}
-	if _, ok := old.credentials[name]; !ok {
+	credential, ok := old.credentials[name]
+	switch {
+	case !ok:
 		return fmt.Errorf("credential %q of app %q is %w", name, app, ErrNotFound)
+	case credential.GetBanned() && !mayBan:
+		return errBan(name)
 	}
-	if err := c.write(storage.Mutation{
-		Op: storage.Delete, Key: storage.AppendCatalogueKey(nil, kindCredential, app, name),
-	}); err != nil {
+	if err := c.write(
+		storage.Mutation{Op: storage.Delete, Key: storage.AppendCatalogueKey(nil, kindCredential, app, name)},
+		storage.Mutation{Op: storage.Delete, Key: storage.AppendCatalogueKey(nil, kindPrevious, app, name)},
+	); err != nil {
 		return err
 	}
 	c.show(old, Change{App: app, Name: name})
@@ -100,7 +141,14 @@ func (c *Catalog) show(old *App, change Change) {
 		credentials[change.Name] = change.Credential
 	}
 	next := *old
-	next.credentials = credentials
+	next.credentials, next.previous = credentials, maps.Clone(old.previous)
+	delete(next.previous, change.Name)
+	if change.Previous != nil {
+		if next.previous == nil {
+			next.previous = make(map[string]*Previous)
+		}
+		next.previous[change.Name] = change.Previous
+	}
 	c.apps.Store(change.App, &next)
 	c.Logger.Info("credential changed", "app", change.App, "credential", change.Name, "deleted", change.Credential == nil)
 	for _, fn := range c.watchers {
@@ -117,7 +165,7 @@ func (c *Catalog) loadCredential(key, value []byte) error {
 	if err != nil {
 		return err
 	}
-	plain, err := c.Ring.Open(nil, credentialAAD(names[0], names[1]), value)
+	plain, err := c.Ring.Open(nil, credentialAAD(kindCredential, names[0], names[1]), value)
 	if err != nil {
 		return fmt.Errorf("credential %q of app %q: %w", names[1], names[0], err)
 	}
@@ -133,7 +181,12 @@ func (c *Catalog) loadCredential(key, value []byte) error {
 }
 
 // credentialAAD binds a sealed credential to its place. App ids hold no '|'.
-func credentialAAD(app, name string) []byte { return []byte("credential|" + app + "|" + name) }
+func credentialAAD(kind byte, app, name string) []byte {
+	if kind == kindPrevious {
+		return []byte("previous|" + app + "|" + name)
+	}
+	return []byte("credential|" + app + "|" + name)
+}
 
 // Redacted is a credential or webhooks without their secrets, which the
 // contract marks with debug_redact.
@@ -151,9 +204,33 @@ func Redacted[M proto.Message](m M) M {
 
 func dropSecrets(m protoreflect.Message) {
 	m.Range(func(field protoreflect.FieldDescriptor, _ protoreflect.Value) bool {
-		if field.Options().(*descriptorpb.FieldOptions).GetDebugRedact() {
+		if isSecret(field) {
 			m.Clear(field)
 		}
 		return true
 	})
+}
+
+func isSecret(field protoreflect.FieldDescriptor) bool {
+	return field.Options().(*descriptorpb.FieldOptions).GetDebugRedact()
+}
+
+// Secrets are the values of a credential that Redacted leaves out.
+func Secrets(c *rousev1.Credential) (all []string) {
+	var gather func(m protoreflect.Message)
+	gather = func(m protoreflect.Message) {
+		m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+			switch {
+			case isSecret(field) && field.Kind() == protoreflect.BytesKind:
+				all = append(all, string(value.Bytes()))
+			case isSecret(field):
+				all = append(all, value.String())
+			case field.Message() != nil && !field.IsList() && !field.IsMap():
+				gather(value.Message())
+			}
+			return true
+		})
+	}
+	gather(c.ProtoReflect())
+	return all
 }

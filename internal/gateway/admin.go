@@ -62,50 +62,6 @@ func (s *admin) ListApps(ctx context.Context, _ *rousev1.ListAppsRequest) (*rous
 	return response, nil
 }
 
-// PutCredential creates or replaces a credential.
-func (s *admin) PutCredential(ctx context.Context, r *rousev1.PutCredentialRequest) (*rousev1.PutCredentialResponse, error) {
-	app, err := callerOf(ctx).scope(r.GetAppId())
-	if err != nil {
-		return nil, err
-	}
-	if err := s.mayBan(ctx, app, r.GetCredential().GetName(), r.GetCredential().GetBanned()); err != nil {
-		return nil, err
-	}
-	if err := s.Catalog.PutCredential(app, r.GetCredential()); err != nil {
-		return nil, err
-	}
-	return &rousev1.PutCredentialResponse{Credential: catalog.Redacted(r.GetCredential())}, nil
-}
-
-// ListCredentials tells the credentials of an app without their secrets.
-func (s *admin) ListCredentials(ctx context.Context, r *rousev1.ListCredentialsRequest) (*rousev1.ListCredentialsResponse, error) {
-	app, err := s.app(ctx, r.GetAppId())
-	if err != nil {
-		return nil, err
-	}
-	response := &rousev1.ListCredentialsResponse{}
-	for _, name := range app.CredentialNames() {
-		credential, _ := app.Credential(name)
-		response.Credentials = append(response.Credentials, catalog.Redacted(credential))
-	}
-	return response, nil
-}
-
-// DeleteCredential removes a credential.
-func (s *admin) DeleteCredential(ctx context.Context, r *rousev1.DeleteCredentialRequest) (*rousev1.DeleteCredentialResponse, error) {
-	app, err := callerOf(ctx).scope(r.GetAppId())
-	if err != nil {
-		return nil, err
-	}
-	if err := s.mayBan(ctx, app, r.GetName(), false); err != nil {
-		return nil, err
-	}
-	if err := s.Catalog.DeleteCredential(app, r.GetName()); err != nil {
-		return nil, err
-	}
-	return &rousev1.DeleteCredentialResponse{}, nil
-}
-
 // CreateApiKey makes a key; nobody can make one that may do more than his own.
 func (s *admin) CreateApiKey(ctx context.Context, r *rousev1.CreateApiKeyRequest) (*rousev1.CreateApiKeyResponse, error) {
 	who := callerOf(ctx)

@@ -48,6 +48,12 @@ type Options struct {
 	CheckWebhooks func(*rousev1.Webhooks) error
 	// WebhooksQueued counts the events that wait for an app's webhook.
 	WebhooksQueued func(app string) (uint64, error)
+	// ValidateCredential and TestCredential ask the credential's vendor; both end
+	// within 15 s. Their answers and errors hold no secret and no token.
+	ValidateCredential func(context.Context, *rousev1.Credential) (*rousev1.ValidateCredentialResponse, error)
+	TestCredential     func(context.Context, *rousev1.Credential, *rousev1.TestCredentialRequest) (*rousev1.TestCredentialResponse, error)
+	// CredentialStatus tells how a credential of the app is on this node.
+	CredentialStatus func(*catalog.App, *rousev1.Credential) *rousev1.CredentialStatus
 	// Ready tells why the node cannot serve yet, or no longer.
 	Ready func() error
 	// Registry takes the metrics of the gateway, and is what /metrics shows.
@@ -68,6 +74,7 @@ func (o *Options) setDefaults() error {
 		"GRPC": o.GRPC == nil, "HTTP": o.HTTP == nil, "Catalog": o.Catalog == nil, "Leases": o.Leases == nil, "Router": o.Router == nil,
 		"Writable": o.Writable == nil, "CheckToken": o.CheckToken == nil,
 		"BeforePush": o.BeforePush == nil, "CheckWebhooks": o.CheckWebhooks == nil, "WebhooksQueued": o.WebhooksQueued == nil,
+		"ValidateCredential": o.ValidateCredential == nil, "TestCredential": o.TestCredential == nil, "CredentialStatus": o.CredentialStatus == nil,
 		"Ready": o.Ready == nil, "Registry": o.Registry == nil, "Logger": o.Logger == nil,
 	} {
 		if missing {
@@ -92,6 +99,8 @@ type Gateway struct {
 	inputs    map[string]protoreflect.MessageType // by method
 	metrics   *metrics
 	rates     *rates
+	tests     *rates        // of TestCredential
+	probes    chan struct{} // holds an entry for each call to a vendor under way
 	grpc      *grpc.Server
 	http      *http.Server
 
@@ -109,7 +118,9 @@ func New(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{
-		Options: o, draining: make(chan struct{}), rates: newRates(o.CallsPerSecond, o.Burst),
+		Options: o, draining: make(chan struct{}), probes: make(chan struct{}, maxProbes),
+		rates:    newRates(o.CallsPerSecond, o.Burst, "more than %d calls or batches per second with one API key; send fewer and larger batches"),
+		tests:    newRates(testsPerSecond, testBurst, "more than %d test pushes per second with one API key; wait a few seconds"),
 		diskFull: complaint(rousev1.ErrorCode_ERROR_CODE_DISK_FULL, "the server's disk is nearly full; free space on it and send this again"),
 		tooWide:  complaint(rousev1.ErrorCode_ERROR_CODE_OVERLOADED, "the batch has more than %d recipients in all; send the rest in another batch", maxDeliveries),
 		deadline: complaint(rousev1.ErrorCode_ERROR_CODE_DEADLINE, "no answer in time; whether it took effect is unknown, sending it again is safe"),

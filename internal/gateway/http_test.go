@@ -20,6 +20,7 @@ import (
 	"github.com/rouse-im/rouse/actors"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/api/rouse/v1/rousev1connect"
+	"github.com/rouse-im/rouse/internal/catalog"
 )
 
 func TestPlainPost(t *testing.T) {
@@ -124,7 +125,7 @@ func TestBindToken(t *testing.T) {
 	w := newWorld(t)
 	names := []string{"b1", "b2", "b3", "b4", "b5", "b6", "b7", "b8", "b9", "c1", "c2"}
 	for _, name := range names {
-		w.ok(w.Catalog.PutCredential("b", &rousev1.Credential{Name: name, Vendor: &rousev1.Credential_Fcm{Fcm: &rousev1.FcmCredential{ServiceAccountJson: "{}"}}}))
+		w.ok(w.Catalog.PutCredential("b", &rousev1.Credential{Name: name, Vendor: &rousev1.Credential_Fcm{Fcm: &rousev1.FcmCredential{ServiceAccountJson: "{}"}}}, catalog.Put{}))
 	}
 	routed := 0
 	w.routes(func(e *actors.Envelope) { routed++; accept(e) })

@@ -13,7 +13,7 @@ import (
 // a full burst.
 const maxBuckets = 1 << 16
 
-// rates caps the calls and batches of each API key.
+// rates caps what is done with each API key.
 type rates struct {
 	perSecond rate.Limit
 	burst     int
@@ -23,10 +23,11 @@ type rates struct {
 	buckets map[string]*rate.Limiter
 }
 
-func newRates(perSecond, burst int) *rates {
+// newRates: the text of refusals names the rate.
+func newRates(perSecond, burst int, text string) *rates {
 	return &rates{
 		perSecond: rate.Limit(perSecond), burst: burst, buckets: make(map[string]*rate.Limiter),
-		refusal: complaint(rousev1.ErrorCode_ERROR_CODE_RATE_LIMITED, "more than %d calls or batches per second with one API key; send fewer and larger batches", perSecond),
+		refusal: complaint(rousev1.ErrorCode_ERROR_CODE_RATE_LIMITED, text, perSecond),
 	}
 }
 

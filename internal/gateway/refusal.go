@@ -80,7 +80,7 @@ func statusCode(code rousev1.ErrorCode) codes.Code {
 	case rousev1.ErrorCode_ERROR_CODE_ALREADY_EXISTS:
 		return codes.AlreadyExists
 	case rousev1.ErrorCode_ERROR_CODE_UNKNOWN_NOTIFIER, rousev1.ErrorCode_ERROR_CODE_LIMIT_EXCEEDED,
-		rousev1.ErrorCode_ERROR_CODE_PROTOCOL:
+		rousev1.ErrorCode_ERROR_CODE_PROTOCOL, rousev1.ErrorCode_ERROR_CODE_CREDENTIAL_REJECTED:
 		return codes.FailedPrecondition
 	case rousev1.ErrorCode_ERROR_CODE_OVERLOADED, rousev1.ErrorCode_ERROR_CODE_DISK_FULL,
 		rousev1.ErrorCode_ERROR_CODE_RATE_LIMITED:
@@ -104,6 +104,7 @@ var reasons = []struct {
 	{catalog.ErrNotFound, rousev1.ErrorCode_ERROR_CODE_NOT_FOUND},
 	{catalog.ErrExists, rousev1.ErrorCode_ERROR_CODE_ALREADY_EXISTS},
 	{catalog.ErrLimit, rousev1.ErrorCode_ERROR_CODE_LIMIT_EXCEEDED},
+	{catalog.ErrForbidden, rousev1.ErrorCode_ERROR_CODE_PERMISSION_DENIED},
 	{catalog.ErrInvalid, rousev1.ErrorCode_ERROR_CODE_INVALID_ARGUMENT},
 	{lease.ErrStale, rousev1.ErrorCode_ERROR_CODE_INVALID_ARGUMENT},
 	{lease.ErrTooMany, rousev1.ErrorCode_ERROR_CODE_LIMIT_EXCEEDED},

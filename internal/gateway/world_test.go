@@ -109,6 +109,15 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 			}
 			return nil
 		},
+		ValidateCredential: func(_ context.Context, c *rousev1.Credential) (*rousev1.ValidateCredentialResponse, error) {
+			return vendorSays(c), nil
+		},
+		TestCredential: func(_ context.Context, _ *rousev1.Credential, r *rousev1.TestCredentialRequest) (*rousev1.TestCredentialResponse, error) {
+			return &rousev1.TestCredentialResponse{Status: rousev1.OutcomeStatus_OUTCOME_STATUS_ACCEPTED, VendorId: "of " + r.GetContent().GetBody()}, nil
+		},
+		CredentialStatus: func(_ *catalog.App, c *rousev1.Credential) *rousev1.CredentialStatus {
+			return &rousev1.CredentialStatus{Name: c.GetName()}
+		},
 		Ready: func() error { return nil },
 		BeforePush: func(_ context.Context, _ string, _ *rousev1.Webhooks, m *rousev1.MessageEvent) (*rousev1.BeforePushAnswer, error) {
 			return w.hook(m)
@@ -134,7 +143,7 @@ func (w *world) seed(cat *catalog.Catalog) {
 	for _, app := range []string{"a", "b"} {
 		_, err := cat.CreateApp(app, "", nil, now)
 		w.ok(err)
-		w.ok(cat.PutCredential(app, &rousev1.Credential{Name: "fcm-" + app, Vendor: &rousev1.Credential_Fcm{Fcm: &rousev1.FcmCredential{ServiceAccountJson: canary}}}))
+		w.ok(cat.PutCredential(app, &rousev1.Credential{Name: "fcm-" + app, Vendor: &rousev1.Credential_Fcm{Fcm: &rousev1.FcmCredential{ServiceAccountJson: canary}}}, catalog.Put{}))
 		w.keys[app] = make(map[rousev1.Role]string)
 		for _, role := range []rousev1.Role{rousev1.Role_ROLE_INTAKE, rousev1.Role_ROLE_ADMIN, rousev1.Role_ROLE_VIEWER} {
 			_, secret, err := cat.CreateKey(app, role, "", now)
@@ -328,4 +337,16 @@ func message(id string, to ...string) *rousev1.Event {
 	return &rousev1.Event{Kind: &rousev1.Event_Message{Message: &rousev1.MessageEvent{
 		MessageId: id, Recipients: to, Content: &rousev1.Content{Title: canary, Body: canary},
 	}}}
+}
+
+// vendorSays plays a vendor that judges by the channel id.
+func vendorSays(c *rousev1.Credential) *rousev1.ValidateCredentialResponse {
+	v := &rousev1.ValidateCredentialResponse{State: rousev1.CredentialState_CREDENTIAL_STATE_VALID, Method: "asked"}
+	switch c.GetFcm().GetChannelId() {
+	case "refused":
+		v.State, v.Reason, v.VendorCode = rousev1.CredentialState_CREDENTIAL_STATE_INVALID, rousev1.Reason_REASON_CREDENTIAL_REJECTED, "invalid_grant"
+	case "silent":
+		v.State, v.Reason = rousev1.CredentialState_CREDENTIAL_STATE_UNREACHABLE, rousev1.Reason_REASON_VENDOR_TIMEOUT
+	}
+	return v
 }

@@ -89,18 +89,20 @@ func (c *apnsConn) answer(s *apnsStream) error {
 	return c.respond(s, 200, header, "")
 }
 
-// verdict is the reason to refuse r, or empty.
+// verdict is the reason to refuse r, or empty. The provider token comes before
+// the device: Apple does not document the order, and pushes to devices that do
+// not exist are a usual way to check a credential.
 func (c *apnsConn) verdict(r *apnsRequest, now time.Time) (string, time.Time) {
 	if reason := r.check(); reason != "" {
+		return reason, time.Time{}
+	}
+	if reason := c.apns.authorize(c, r.authorization, r.topic, now); reason != "" {
 		return reason, time.Time{}
 	}
 	if !c.apns.opts.Light {
 		if reason, since := c.apns.checkDevice(r, now); reason != "" {
 			return reason, since
 		}
-	}
-	if reason := c.apns.authorize(c, r.authorization, r.topic, now); reason != "" {
-		return reason, time.Time{}
 	}
 	return r.checkBody(c.apns.opts.Light), time.Time{}
 }

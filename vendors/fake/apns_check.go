@@ -92,7 +92,7 @@ func (r *apnsRequest) set(name, value string) {
 	*field = value
 }
 
-// check validates everything but the device and the authorization, and fills
+// check validates everything but the authorization and the device, and fills
 // the parsed fields. The order is that of a well-known mock server (pushy).
 func (r *apnsRequest) check() string {
 	switch {

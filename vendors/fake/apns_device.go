@@ -119,6 +119,8 @@ func (a *APNs) checkDevice(r *apnsRequest, now time.Time) (string, time.Time) {
 	defer a.devices.mu.Unlock()
 	d := a.devices.byToken[r.token]
 	switch {
+	case strings.Trim(r.token, "0") == "":
+		return "BadDeviceToken", time.Time{} // of no device
 	case d == nil && a.opts.AnyDevice:
 		if d = a.devices.add(r.token, a.opts.MaxDevices); d != nil {
 			d.Topic = r.topic

@@ -51,6 +51,8 @@ const (
 	ErrorCode_ERROR_CODE_INVALID_CREDENTIAL ErrorCode = 10
 	// The first message of an Ingest stream was not a hello, or a later one was.
 	ErrorCode_ERROR_CODE_PROTOCOL ErrorCode = 11
+	// The vendor refuses the credential; the message has the vendor's code.
+	ErrorCode_ERROR_CODE_CREDENTIAL_REJECTED ErrorCode = 12
 	// A mailbox or lane is full; nothing was changed.
 	ErrorCode_ERROR_CODE_OVERLOADED ErrorCode = 100
 	// Free disk space is below the watermark; nothing was changed.
@@ -80,6 +82,7 @@ var (
 		9:   "ERROR_CODE_CLOCK_SKEW",
 		10:  "ERROR_CODE_INVALID_CREDENTIAL",
 		11:  "ERROR_CODE_PROTOCOL",
+		12:  "ERROR_CODE_CREDENTIAL_REJECTED",
 		100: "ERROR_CODE_OVERLOADED",
 		101: "ERROR_CODE_DISK_FULL",
 		102: "ERROR_CODE_UNAVAILABLE",
@@ -88,24 +91,25 @@ var (
 		199: "ERROR_CODE_INTERNAL",
 	}
 	ErrorCode_value = map[string]int32{
-		"ERROR_CODE_UNSPECIFIED":        0,
-		"ERROR_CODE_INVALID_ARGUMENT":   1,
-		"ERROR_CODE_UNAUTHENTICATED":    2,
-		"ERROR_CODE_PERMISSION_DENIED":  3,
-		"ERROR_CODE_NOT_FOUND":          4,
-		"ERROR_CODE_ALREADY_EXISTS":     5,
-		"ERROR_CODE_UNKNOWN_NOTIFIER":   6,
-		"ERROR_CODE_INVALID_TOKEN":      7,
-		"ERROR_CODE_LIMIT_EXCEEDED":     8,
-		"ERROR_CODE_CLOCK_SKEW":         9,
-		"ERROR_CODE_INVALID_CREDENTIAL": 10,
-		"ERROR_CODE_PROTOCOL":           11,
-		"ERROR_CODE_OVERLOADED":         100,
-		"ERROR_CODE_DISK_FULL":          101,
-		"ERROR_CODE_UNAVAILABLE":        102,
-		"ERROR_CODE_RATE_LIMITED":       103,
-		"ERROR_CODE_DEADLINE":           104,
-		"ERROR_CODE_INTERNAL":           199,
+		"ERROR_CODE_UNSPECIFIED":         0,
+		"ERROR_CODE_INVALID_ARGUMENT":    1,
+		"ERROR_CODE_UNAUTHENTICATED":     2,
+		"ERROR_CODE_PERMISSION_DENIED":   3,
+		"ERROR_CODE_NOT_FOUND":           4,
+		"ERROR_CODE_ALREADY_EXISTS":      5,
+		"ERROR_CODE_UNKNOWN_NOTIFIER":    6,
+		"ERROR_CODE_INVALID_TOKEN":       7,
+		"ERROR_CODE_LIMIT_EXCEEDED":      8,
+		"ERROR_CODE_CLOCK_SKEW":          9,
+		"ERROR_CODE_INVALID_CREDENTIAL":  10,
+		"ERROR_CODE_PROTOCOL":            11,
+		"ERROR_CODE_CREDENTIAL_REJECTED": 12,
+		"ERROR_CODE_OVERLOADED":          100,
+		"ERROR_CODE_DISK_FULL":           101,
+		"ERROR_CODE_UNAVAILABLE":         102,
+		"ERROR_CODE_RATE_LIMITED":        103,
+		"ERROR_CODE_DEADLINE":            104,
+		"ERROR_CODE_INTERNAL":            199,
 	}
 )
 
@@ -208,7 +212,7 @@ const file_rouse_v1_error_proto_rawDesc = "" +
 	"\x05Error\x12'\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x13.rouse.v1.ErrorCodeR\x04code\x12\"\n" +
 	"\amessage\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\x80\x04R\amessage\x12\x1c\n" +
-	"\ttemporary\x18\x03 \x01(\bR\ttemporary*\x99\x04\n" +
+	"\ttemporary\x18\x03 \x01(\bR\ttemporary*\xbd\x04\n" +
 	"\tErrorCode\x12\x1a\n" +
 	"\x16ERROR_CODE_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bERROR_CODE_INVALID_ARGUMENT\x10\x01\x12\x1e\n" +
@@ -222,7 +226,8 @@ const file_rouse_v1_error_proto_rawDesc = "" +
 	"\x15ERROR_CODE_CLOCK_SKEW\x10\t\x12!\n" +
 	"\x1dERROR_CODE_INVALID_CREDENTIAL\x10\n" +
 	"\x12\x17\n" +
-	"\x13ERROR_CODE_PROTOCOL\x10\v\x12\x19\n" +
+	"\x13ERROR_CODE_PROTOCOL\x10\v\x12\"\n" +
+	"\x1eERROR_CODE_CREDENTIAL_REJECTED\x10\f\x12\x19\n" +
 	"\x15ERROR_CODE_OVERLOADED\x10d\x12\x18\n" +
 	"\x14ERROR_CODE_DISK_FULL\x10e\x12\x1a\n" +
 	"\x16ERROR_CODE_UNAVAILABLE\x10f\x12\x1b\n" +

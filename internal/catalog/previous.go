@@ -1,0 +1,138 @@
+package catalog
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/storage"
+)
+
+// MaxKeep is the longest that the secrets of a replaced credential help out.
+const MaxKeep = 30 * 24 * time.Hour
+
+// dropEvery is how often previous credentials are looked through.
+const dropEvery = time.Minute
+
+// Previous is a replaced credential that helps out while the vendor refuses the
+// one in its place. Whoever uses it looks at Until; it never changes.
+type Previous struct {
+	Credential *rousev1.Credential
+	Until      time.Time
+}
+
+// Previous is what the credential of that name replaced and still helps out, or
+// was to until a moment ago; nil for none.
+func (a *App) Previous(name string) *Previous { return a.previous[name] }
+
+// replaced is what becomes the previous credential of the new one: at most one,
+// so that no more than two secrets are in use. When the secrets are the same,
+// as in a repeat of the put, it stays the one before.
+func (a *App) replaced(by *rousev1.Credential, put Put) (*Previous, error) {
+	current := a.credentials[by.GetName()]
+	if put.Keep <= 0 || current == nil {
+		return nil, nil
+	}
+	if vendorOf(current) != vendorOf(by) {
+		return nil, fmt.Errorf("credential %q: keep_previous needs a credential of the same vendor, what it replaces is of %s: %w", by.GetName(), vendorOf(current), ErrInvalid)
+	}
+	if slices.Equal(Secrets(current), Secrets(by)) {
+		before := a.previous[by.GetName()]
+		if before == nil {
+			return nil, nil
+		}
+		current = before.Credential
+	}
+	return &Previous{Credential: current, Until: put.Now.Add(min(put.Keep, MaxKeep))}, nil
+}
+
+// vendorOf names the vendor as the contract does.
+func vendorOf(c *rousev1.Credential) protoreflect.Name {
+	m := c.ProtoReflect()
+	if kind := m.WhichOneof(m.Descriptor().Oneofs().ByName("vendor")); kind != nil {
+		return kind.Name()
+	}
+	return ""
+}
+
+// setPrevious stores p beside the credential, or that there is none: 8 bytes of
+// Unix milliseconds, big endian, and the credential, sealed together.
+func (c *Catalog) setPrevious(app, name string, p *Previous) (storage.Mutation, error) {
+	if p == nil {
+		return storage.Mutation{Op: storage.Delete, Key: storage.AppendCatalogueKey(nil, kindPrevious, app, name)}, nil
+	}
+	return c.sealed(kindPrevious, app, name, binary.BigEndian.AppendUint64(nil, uint64(p.Until.UnixMilli())), p.Credential)
+}
+
+func (c *Catalog) loadPrevious(key, value []byte) error {
+	names := make([]string, 2)
+	if _, err := storage.ParseCatalogueKey(key, names); err != nil {
+		return err
+	}
+	app, err := c.known(names[0])
+	if err != nil {
+		return err
+	}
+	plain, err := c.Ring.Open(nil, credentialAAD(kindPrevious, names[0], names[1]), value)
+	if err != nil {
+		return fmt.Errorf("previous credential %q of app %q: %w", names[1], names[0], err)
+	}
+	defer clear(plain)
+	p := &Previous{Credential: &rousev1.Credential{}}
+	if len(plain) < 8 {
+		return fmt.Errorf("previous credential %q of app %q: cut short", names[1], names[0])
+	}
+	p.Until = time.UnixMilli(int64(binary.BigEndian.Uint64(plain)))
+	if err := proto.Unmarshal(plain[8:], p.Credential); err != nil {
+		return err
+	}
+	if app.previous == nil {
+		app.previous = make(map[string]*Previous)
+	}
+	app.previous[names[1]] = p // nobody else sees the app yet
+	return nil
+}
+
+// Run drops previous credentials soon after their time, until ctx ends.
+func (c *Catalog) Run(ctx context.Context) {
+	again := time.NewTicker(dropEvery)
+	defer again.Stop()
+	for {
+		if err := c.dropPrevious(time.Now()); err != nil {
+			c.Logger.Error("a replaced credential whose time is over cannot be removed; trying again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-again.C:
+		}
+	}
+}
+
+func (c *Catalog) dropPrevious(now time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, app := range c.Apps() {
+		for _, name := range sortedKeys(app.previous) {
+			if now.Before(app.previous[name].Until) {
+				continue
+			}
+			m, err := c.setPrevious(app.ID(), name, nil)
+			if err == nil {
+				err = c.write(m)
+			}
+			if err != nil {
+				return err
+			}
+			latest, _ := c.App(app.ID()) // it changed when another name's was dropped
+			c.show(latest, Change{App: app.ID(), Name: name, Credential: latest.credentials[name]})
+		}
+	}
+	return nil
+}
