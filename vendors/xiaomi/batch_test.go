@@ -2,13 +2,10 @@ package xiaomi
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/rouse-im/rouse/vendors"
 	"github.com/rouse-im/rouse/vendors/fake"
@@ -101,23 +98,6 @@ func TestBatchReplies(t *testing.T) {
 	}
 }
 
-// TestBatchRefused: what concerns the call concerns each token.
-func TestBatchRefused(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		r.fake.Faults.Script(fake.XiaomiRefusal(200, 10002, "busy", ""))
-		results, err := r.SendBatch(t.Context(), r.push(), r.tokens("aaa"))
-		if err != nil || outcomes(results) != "ttt" || r.fake.Stats().Requests != 1 {
-			t.Errorf("got %s, %v", outcomes(results), err)
-		}
-		r.fake.Faults.Clear()
-		r.fake.Faults.Script(fake.Fault{Kind: fake.Cut})
-		if results, err = r.SendBatch(t.Context(), r.push(), r.tokens("aaa")); err == nil || results != nil {
-			t.Errorf("without an answer: %v, %v", results, err)
-		}
-	})
-}
-
 // TestProbeWithoutAnswer: a part that gets no answer is to be repeated, and the
 // parts that got one keep it.
 func TestProbeWithoutAnswer(t *testing.T) {
@@ -131,27 +111,6 @@ func TestProbeWithoutAnswer(t *testing.T) {
 		results, err := r.SendBatch(ctx, r.push(), tokens)
 		if err != nil || outcomes(results) != "ddtt" || results[3].Code != codeNoAnswer {
 			t.Errorf("got %s, %v", outcomes(results), err)
-		}
-	})
-}
-
-// TestBatchWire: one request carries all, and the same to each.
-func TestBatchWire(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		n := r.push()
-		tokens := r.tokens("aaa")
-		if _, err := r.SendBatch(t.Context(), n, tokens); err != nil {
-			t.Fatal(err)
-		}
-		var pushes []fake.XiaomiPush
-		for _, token := range tokens {
-			p := r.took(t, token)
-			p.Token = ""
-			pushes = append(pushes, p)
-		}
-		if diff := cmp.Diff(slices.Repeat(pushes[:1], 3), pushes); diff != "" {
-			t.Errorf("(-first +each):\n%s", diff)
 		}
 	})
 }
