@@ -35,6 +35,8 @@ type verbs struct {
 	Read     readVerb     `cmd:"" help:"Report that a user has read messages."`
 	Badge    badgeVerb    `cmd:"" help:"Show or set what a device's badge counts from."`
 	Outcomes outcomesVerb `cmd:"" help:"Show why a user's devices were or were not woken."`
+	Explain  explainVerb  `cmd:"" help:"Show, step by step, what would become of a message."`
+	Settings settingsVerb `cmd:"" help:"Show and change what users wish: modes, quiet times, what notifications show."`
 	Count    countVerb    `cmd:"" help:"Show how many messages a user has not fetched."`
 	Erase    eraseVerb    `cmd:"" help:"Remove all that is kept for a user."`
 
@@ -58,7 +60,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 	told := false // -h and --version have said all there is to say
 	parser, err := kong.New(&v, kong.Name("rouse"), kong.Description(description), kong.Writers(out, errs),
 		kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Vars{"version": "rouse " + version()}, kong.Exit(func(int) { told = true }))
+		kong.Vars{"version": "rouse " + version(), "modes": modes}, kong.Exit(func(int) { told = true }))
 	if err != nil {
 		fmt.Fprintf(errs, "rouse: %v\n", err)
 		return 2

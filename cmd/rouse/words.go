@@ -3,7 +3,9 @@ package main
 import (
 	"strings"
 
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/internal/demo"
+	"github.com/rouse-im/rouse/internal/reason"
 )
 
 // word is a text of the demo.
@@ -114,14 +116,17 @@ var (
 )
 
 var (
-	english = language{englishWords, englishBreaches}
-	chinese = language{chineseWords, chineseBreaches}
+	english = language{englishWords, englishBreaches, englishSteps, englishVerdicts, reason.English}
+	chinese = language{chineseWords, chineseBreaches, chineseSteps, chineseVerdicts, reason.Chinese}
 )
 
-// language is what the demo speaks.
+// language is what the demo and the explanations speak.
 type language struct {
 	words    map[word]string
 	breaches map[demo.Breach]string
+	steps    map[rousev1.DecisionStep]string
+	verdicts map[rousev1.StepVerdict]string
+	reasons  reason.Language
 }
 
 // speak chooses as POSIX says: LC_ALL wins over LC_MESSAGES, and that over LANG.

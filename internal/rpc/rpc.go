@@ -36,6 +36,9 @@ type Services struct {
 	Device rousev1connect.DeviceServiceClient
 	Intake rousev1connect.IntakeServiceClient
 	User   rousev1connect.UserServiceClient
+	// What users wish, and why they were woken or not.
+	Settings rousev1connect.SettingsServiceClient
+	Trace    rousev1connect.TraceServiceClient
 
 	transport *http.Transport
 }
@@ -68,6 +71,8 @@ func Open(o Options) (*Services, error) {
 		Device:    rousev1connect.NewDeviceServiceClient(c, base, with),
 		Intake:    rousev1connect.NewIntakeServiceClient(c, base, with),
 		User:      rousev1connect.NewUserServiceClient(c, base, with),
+		Settings:  rousev1connect.NewSettingsServiceClient(c, base, with),
+		Trace:     rousev1connect.NewTraceServiceClient(c, base, with),
 		transport: t,
 	}, nil
 }
