@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/internal/demo"
@@ -14,9 +16,12 @@ import (
 )
 
 type credentialVerb struct {
-	Put    credentialPut    `cmd:"" help:"Create or replace a credential from a JSON file or from flags."`
-	List   credentialList   `cmd:"" help:"List the credentials of an app."`
-	Delete credentialDelete `cmd:"" help:"Delete a credential; pushes that wait for it fail."`
+	Put      credentialPut      `cmd:"" help:"Create or replace a credential from a JSON file or from flags."`
+	List     credentialList     `cmd:"" help:"List the credentials of an app."`
+	Status   credentialStatus   `cmd:"" help:"Show whether pushes can go through a credential, and what is used of its quotas."`
+	Validate credentialValidate `cmd:"" help:"Ask the vendor whether it takes a credential; no device gets anything."`
+	Test     credentialTest     `cmd:"" help:"Send one notification to one token and show the vendor's answer."`
+	Delete   credentialDelete   `cmd:"" help:"Delete a credential; pushes that wait for it fail."`
 }
 
 type credentialPut struct {
@@ -24,6 +29,9 @@ type credentialPut struct {
 	File string `arg:"" optional:"" help:"JSON of a rouse.v1.Credential, as serve-fakes writes it. Flags win over it."`
 	Name string `help:"Name of the credential: what bindings call the notifier."`
 	Rate uint32 `help:"Pushes per second to the vendor; 0: the vendor's limit." placeholder:"N"`
+
+	Validate     bool          `help:"Ask the vendor first, and store nothing when it refuses."`
+	KeepPrevious time.Duration `help:"Rotation: while the vendor refuses the new secrets, go on with the old ones, at most so long; up to 720h." placeholder:"24h"`
 
 	BundleID string `help:"APNs: bundle id of the app." group:"APNs"`
 	AuthKey  string `help:"APNs: .p8 file." placeholder:"FILE" group:"APNs"`
@@ -45,7 +53,8 @@ func (*credentialPut) Help() string {
 	return `Examples:
 
     rouse credential put --app chat rouse-fakes/ios.json
-    rouse credential put --app chat huawei.json
+    rouse credential put --app chat huawei.json --validate
+    rouse credential put --app chat huawei.json --keep-previous 24h
     rouse credential put --app chat --name ios --bundle-id im.example.chat --auth-key AuthKey_ABC123DEFG.p8 --key-id ABC123DEFG --team-id TEAM123456
     rouse credential put --app chat --name android --service-account firebase.json`
 }
@@ -56,8 +65,12 @@ func (v *credentialPut) Run(c *call) error {
 	if err != nil {
 		return err
 	}
+	put := &rousev1.PutCredentialRequest{Credential: credential, Validate: v.Validate}
+	if v.KeepPrevious != 0 {
+		put.KeepPrevious = durationpb.New(v.KeepPrevious)
+	}
 	return ask(c, &v.remote, func(s *rpc.Services) (*rousev1.PutCredentialResponse, error) {
-		return s.Admin.PutCredential(c.ctx, &rousev1.PutCredentialRequest{Credential: credential})
+		return s.Admin.PutCredential(c.ctx, put)
 	}, func(r *rousev1.PutCredentialResponse) error {
 		return c.say("put the credential %s; bindings name it as their notifier", r.GetCredential().GetName())
 	})
@@ -67,12 +80,9 @@ func (v *credentialPut) Run(c *call) error {
 func (v *credentialPut) credential() (*rousev1.Credential, error) {
 	k := &rousev1.Credential{}
 	if v.File != "" {
-		text, err := os.ReadFile(v.File)
-		if err != nil {
+		var err error
+		if k, err = readCredential(v.File); err != nil {
 			return nil, err
-		}
-		if protojson.Unmarshal(text, k) != nil { // its error may quote the file, and so a secret
-			return nil, fmt.Errorf("%s is no JSON of a credential; fields are those of rouse.v1.Credential", v.File)
 		}
 	}
 	if v.Name != "" {
@@ -90,6 +100,20 @@ func (v *credentialPut) credential() (*rousev1.Credential, error) {
 		return k, v.fcm(k)
 	case v.File == "":
 		return nil, errors.New("which vendor? name a JSON file for any, or --bundle-id for APNs, or --service-account for FCM")
+	}
+	return k, nil
+}
+
+// readCredential reads JSON of a credential. The decoder's error may quote the
+// file, and so a secret.
+func readCredential(path string) (*rousev1.Credential, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	k := &rousev1.Credential{}
+	if protojson.Unmarshal(text, k) != nil {
+		return nil, fmt.Errorf("%s is no JSON of a credential; fields are those of rouse.v1.Credential", path)
 	}
 	return k, nil
 }

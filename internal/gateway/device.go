@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
@@ -9,6 +10,8 @@ import (
 
 // maxNamesShown bounds the names that an error lists.
 const maxNamesShown = 10
+
+const howToPut = "add one with rouse credential put"
 
 // device serves DeviceService on gRPC and Connect.
 type device struct {
@@ -53,11 +56,11 @@ func (s *device) checkBinding(who caller, r *rousev1.BindTokenRequest) error {
 func known(names []string) string {
 	switch n := len(names); {
 	case n == 0:
-		return "it has none, put one first"
+		return "it has none; " + howToPut
 	case n > maxNamesShown:
-		return "known are " + strings.Join(names[:maxNamesShown], ", ") + ", and more"
+		return fmt.Sprintf("known are %s, and %d more; %s", strings.Join(names[:maxNamesShown], ", "), n-maxNamesShown, howToPut)
 	default:
-		return "known are " + strings.Join(names, ", ")
+		return "known are " + strings.Join(names, ", ") + "; " + howToPut
 	}
 }
 

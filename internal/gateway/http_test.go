@@ -141,7 +141,7 @@ func TestBindToken(t *testing.T) {
 	}{
 		{"a", "apns", canary, rousev1.ErrorCode_ERROR_CODE_UNKNOWN_NOTIFIER, `"apns" is no credential of app "a"; known are fcm-a`},
 		{"a", "fcm-b", canary, rousev1.ErrorCode_ERROR_CODE_UNKNOWN_NOTIFIER, `known are fcm-a`},
-		{"b", "none", canary, rousev1.ErrorCode_ERROR_CODE_UNKNOWN_NOTIFIER, `known are b1, b2, b3, b4, b5, b6, b7, b8, b9, c1, and more`},
+		{"b", "none", canary, rousev1.ErrorCode_ERROR_CODE_UNKNOWN_NOTIFIER, `known are b1, b2, b3, b4, b5, b6, b7, b8, b9, c1, and 2 more; add one with rouse credential put`},
 		{"a", "fcm-a", "bad" + canary, rousev1.ErrorCode_ERROR_CODE_INVALID_TOKEN, "64 hexadecimal digits"},
 		{"a", "", canary, rousev1.ErrorCode_ERROR_CODE_INVALID_ARGUMENT, "notifier"},
 	} {
