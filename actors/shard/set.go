@@ -92,6 +92,11 @@ func (s *Set) send(shard uint16, msg any) { s.sys.Root.Send(s.pids[shard-1], msg
 // Route brings an envelope to the shard of its user.
 func (s *Set) Route(e *actors.Envelope) { s.send(s.o.User.Store.ShardOf(e.App, e.User), e) }
 
+// Report brings a receipt to the shard of its token. It never blocks.
+func (s *Set) Report(r *user.Reported) {
+	s.send(s.o.User.Store.ShardOfToken(storage.Sum(r.Sum)), r)
+}
+
 // tick tells all shards once a second that time has passed.
 func (s *Set) tick(ctx context.Context) {
 	t := time.NewTicker(tickEvery)

@@ -26,6 +26,7 @@ import (
 const (
 	defaultMailbox = 65536 // envelopes not yet routed
 	queueBound     = 65536 // steps not yet committed
+	reportedBound  = 1024  // with more steps not yet committed, receipts yield to the rest
 	// One commit takes at most so much; what is queued goes into the next.
 	batchRecords = 128
 	batchBytes   = 64 << 10
@@ -130,6 +131,8 @@ func (a *Actor) Receive(c actor.Context) {
 		a.toUser(c, userKey{m.App, m.User}, m)
 	case *user.Released:
 		a.toUser(c, userKey{m.App, m.User}, m)
+	case *user.Reported:
+		a.onReported(c, m)
 	case *claimed:
 		a.onClaimed(c, m)
 	case *acked:

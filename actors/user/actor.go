@@ -179,6 +179,9 @@ func (a *Actor) Receive(c actor.Context) {
 	case *Wake:
 		a.guard(c, nil, func() { a.step(c, Due{}, nil) })
 		a.cell.Handled.Add(1)
+	case *Reported:
+		a.guard(c, m.Done, func() { a.onReported(c, m) })
+		a.cell.Handled.Add(1)
 	case *Released:
 		a.guard(c, m.Done, func() { a.step(c, Release{Sum: m.Sum, BoundAt: m.BoundAt}, m.Done) })
 		a.cell.Handled.Add(1)

@@ -137,6 +137,8 @@ func (s *State) Decide(cmd any, e *Env) Decision {
 		return s.decideRelease(c, e)
 	case Ended:
 		return s.decideEnded(c, e)
+	case Receipt:
+		return s.decideReceipt(c, e)
 	case Due:
 		return s.decideDue(e)
 	case *rousev1.SetUserPolicyRequest:

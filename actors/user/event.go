@@ -189,6 +189,9 @@ func (e tokenBound) apply(s *State) {
 		d.Bindings = append(d.Bindings, Binding{Notifier: e.notifier})
 		b = &d.Bindings[len(d.Bindings)-1]
 	}
+	if b.Sum != e.sum {
+		b.LastReason, b.LastAt = 0, 0 // they are of another token
+	}
 	b.Sealed, b.Sum, b.BoundAt = e.sealed, e.sum, e.at
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rouse-im/rouse/actors/lane"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/storage/seal"
 	"github.com/rouse-im/rouse/vendors"
 )
 
@@ -154,8 +155,14 @@ func (a *Actor) sealed(m *rousev1.BindTokenRequest) Bind {
 }
 
 func (a *Actor) seal(device, notifier, token string) (string, Sum) {
-	sum := a.home.Deps.Ring.Sum("token", []byte(a.app), []byte(notifier), []byte(token))
-	return string(a.home.Deps.Ring.Seal(nil, a.appendAAD(nil, device, notifier), pack(token))), Sum(sum[:16])
+	ring := a.home.Deps.Ring
+	return string(ring.Seal(nil, a.appendAAD(nil, device, notifier), pack(token))), SumOf(ring, a.app, notifier, token)
+}
+
+// SumOf identifies a token of an app's notifier.
+func SumOf(ring *seal.Ring, app, notifier, token string) Sum {
+	sum := ring.Sum("token", []byte(app), []byte(notifier), []byte(token))
+	return Sum(sum[:len(Sum{})])
 }
 
 func (a *Actor) open(device string, b *Binding) (string, error) {

@@ -11,7 +11,8 @@ import (
 //	1 version = 1 · 2 decided at ms · 3 due ms · 4 expires ms · 5 verdict* · 6 sealed payload ·
 //	  10 version · 11 gone · 12 collapse id
 //	verdict: 1 device · 2 notifier · 3 status · 4 reason · 5 stage · 6 voip · 7 badge+1 ·
-//	  8 ended at ms · 9 vendor code · 10 vendor id · 20 counted
+//	  8 ended at ms · 9 vendor code · 10 vendor id · 11 delivered at ms · 12 clicked at ms ·
+//	  13 receipt reason · 14 receipt code · 20 counted
 //
 // The message id is in the key. An outcome has no due, expires and payload.
 const outcomeVersion = 1
@@ -62,6 +63,10 @@ func (v *Verdict) encode(b []byte) []byte {
 	b = putInt(b, 8, v.EndedAt)
 	b = putString(b, 9, v.VendorCode)
 	b = putString(b, 10, v.VendorID)
+	b = putInt(b, 11, v.DeliveredAt)
+	b = putInt(b, 12, v.ClickedAt)
+	b = putInt(b, 13, v.ReceiptReason)
+	b = putString(b, 14, v.ReceiptCode)
 	if v.Counted {
 		b = putInt(b, 20, uint32(1))
 	}
@@ -135,6 +140,14 @@ func (v *Verdict) decode(rec string) error {
 			v.VendorCode = b
 		case 10:
 			v.VendorID = b
+		case 11:
+			v.DeliveredAt = int64(n)
+		case 12:
+			v.ClickedAt = int64(n)
+		case 13:
+			v.ReceiptReason = rousev1.Reason(n)
+		case 14:
+			v.ReceiptCode = b
 		case 20:
 			v.Counted = n != 0
 		}

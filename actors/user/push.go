@@ -57,6 +57,11 @@ type Verdict struct {
 	EndedAt    int64 // unix ms; 0 while pending
 	VendorCode string
 	VendorID   string
+
+	// Told by receipts.
+	DeliveredAt, ClickedAt int64 // unix ms; 0 = not reported
+	ReceiptReason          rousev1.Reason
+	ReceiptCode            string
 }
 
 // done says that every verdict is terminal.
@@ -77,7 +82,7 @@ func (p *Pending) Outcomes(app, user string) []*rousev1.Outcome {
 		o := &rousev1.Outcome{
 			UserId: user, MessageId: shown(p.Message), DeviceId: v.Device, Notifier: v.Notifier,
 			Status: v.Status, Reason: v.Reason, VendorCode: v.VendorCode, VendorId: v.VendorID,
-			DecidedAt: millis(p.DecidedAt),
+			DecidedAt: millis(p.DecidedAt), ReceiptReason: v.ReceiptReason, ReceiptCode: v.ReceiptCode,
 		}
 		if v.Notifier != "" {
 			o.PushId = PushID(app, user, v.Device, p.Message)
@@ -86,8 +91,13 @@ func (p *Pending) Outcomes(app, user string) []*rousev1.Outcome {
 				o.Badge = &b
 			}
 		}
-		if v.EndedAt != 0 {
-			o.EndedAt = millis(v.EndedAt)
+		for _, t := range []struct {
+			to **timestamppb.Timestamp
+			ms int64
+		}{{&o.EndedAt, v.EndedAt}, {&o.DeliveredAt, v.DeliveredAt}, {&o.ClickedAt, v.ClickedAt}} {
+			if t.ms != 0 {
+				*t.to = millis(t.ms)
+			}
 		}
 		out = append(out, o)
 	}
@@ -189,10 +199,7 @@ func (s *State) decideEnded(c Ended, e *Env) Decision {
 		sum := b.Sum
 		s.dropBindings(&dec, e, d, func(x *Binding) bool { return x.Sum == sum })
 	case c.NewSealed != "":
-		dec.Events = append(dec.Events, tokenBound{device: d.ID, notifier: b.Notifier, sealed: c.NewSealed, sum: c.NewSum, at: e.Now.UnixMilli()})
-		dec.Claim = append(dec.Claim, Claim{Sum: c.NewSum, Device: d.ID, BoundAt: e.Now.UnixMilli()})
-		dec.Disown = append(dec.Disown, b.Sum)
-		dec.Changed = true
+		dec.replace(d, b, c.NewSealed, c.NewSum)
 	case b.LastReason != c.Reason:
 		// An unchanged result is not worth a write of the record.
 		dec.Events = append(dec.Events, resultKept{device: d.ID, notifier: b.Notifier, reason: c.Reason, at: e.Now.UnixMilli()})

@@ -115,6 +115,7 @@ func TestOutboxRoundTrip(t *testing.T) {
 	p := &Pending{Message: "m", DecidedAt: 1, Due: 2, Expires: 3, Verdicts: []Verdict{
 		{Device: "d", Notifier: "n", Status: isPending, Reason: 2, Stage: StageLane, VoIP: true, Badge: 0},
 		{Device: "e", Status: suppressed, Reason: 21, Badge: -1, EndedAt: 9, VendorCode: "c", VendorID: "i"},
+		{Device: "f", Badge: -1, DeliveredAt: 10, ClickedAt: 11, ReceiptReason: 70, ReceiptCode: "r"},
 	}}
 	got, sealed, err := DecodePending("m", string(p.EncodeOutbox(nil, []byte("payload"))))
 	if err != nil || sealed != "payload" {

@@ -152,10 +152,10 @@ func (a *Actor) step(c actor.Context, cmd any, done func(actors.Reply)) {
 			return
 		}
 	}
-	over := a.endings(t, cmd, &d)
+	news := a.news(t, cmd, &d)
 	t.state.Apply(d.Events)
 	if !d.Erase {
-		a.tellEnded(t, over, s)
+		a.tellNews(t, news, s)
 		a.persist(t, &d, s)
 	}
 	a.effects(t, &d, s)

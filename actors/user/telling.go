@@ -14,22 +14,31 @@ import (
 // Telling says which events of an app go to its webhook.
 type Telling struct{ Outcomes, Accepted, Receipts bool }
 
-func (t Telling) wants(s rousev1.OutcomeStatus) bool {
+func (t Telling) wants(stage rousev1.WebhookStage, s rousev1.OutcomeStatus) bool {
+	if stage == stageReceipt {
+		return t.Receipts
+	}
 	return t.Outcomes && (s != rousev1.OutcomeStatus_OUTCOME_STATUS_ACCEPTED || t.Accepted)
 }
 
-// ended is a verdict that a decision ends, with the message that it is about;
-// nil = not known any more.
-type ended struct {
+const (
+	stageOutcome = rousev1.WebhookStage_WEBHOOK_STAGE_OUTCOME
+	stageReceipt = rousev1.WebhookStage_WEBHOOK_STAGE_RECEIPT
+)
+
+// news is a verdict that a decision ends, or that a receipt is about, with the
+// message; nil = not known any more.
+type news struct {
+	stage   rousev1.WebhookStage
 	p       *Pending
 	i       int
 	message *rousev1.MessageEvent
 }
 
-// endings are the verdicts that a decision ends, if a webhook wants to know. To
-// be asked before its events are applied: they drop the message.
-func (a *Actor) endings(t *turn, cmd any, d *Decision) (all []ended) {
-	if !t.env.App.Telling.Outcomes {
+// news of a decision are the verdicts that a webhook may want to know of. To be
+// asked before its events are applied: they drop the message.
+func (a *Actor) news(t *turn, cmd any, d *Decision) (all []news) {
+	if t.env.App.Telling == (Telling{}) {
 		return nil
 	}
 	for _, event := range d.Events {
@@ -38,25 +47,27 @@ func (a *Actor) endings(t *turn, cmd any, d *Decision) (all []ended) {
 			m, _ := cmd.(Message)
 			for i := range e.p.Verdicts {
 				if e.p.Verdicts[i].Stage == StageEnded {
-					all = append(all, ended{e.p, i, m.MessageEvent})
+					all = append(all, news{stageOutcome, e.p, i, m.MessageEvent})
 				}
 			}
 		case verdictEnded:
-			all = append(all, ended{e.p, e.i, e.p.Payload})
+			all = append(all, news{stageOutcome, e.p, e.i, e.p.Payload})
+		case receiptMarked:
+			all = append(all, news{stageReceipt, e.p, e.i, e.p.Payload})
 		}
 	}
 	return all
 }
 
-// tellEnded writes what the app's webhook is to be told, in the same step as the
+// tellNews writes what the app's webhook is to be told, in the same step as the
 // outcomes. To be called after the events were applied.
-func (a *Actor) tellEnded(t *turn, all []ended, s *Step) {
+func (a *Actor) tellNews(t *turn, all []news, s *Step) {
 	for _, e := range all {
 		if strings.Contains(e.p.Message, inner) {
 			continue // the engine's own pushes are not of the app's messages
 		}
-		if t.env.App.Telling.wants(e.p.Verdicts[e.i].Status) {
-			a.tell(t, rousev1.WebhookStage_WEBHOOK_STAGE_OUTCOME, e.p.Outcomes(a.app, a.user)[e.i], e.message, s)
+		if t.env.App.Telling.wants(e.stage, e.p.Verdicts[e.i].Status) {
+			a.tell(t, e.stage, e.p.Outcomes(a.app, a.user)[e.i], e.message, s)
 		}
 	}
 }

@@ -153,7 +153,7 @@ func (n *Node) openStore() error {
 }
 
 func (n *Node) startActors() (err error) {
-	check := func(c *rousev1.Credential) error { return checkCredential(c, n.receiptURL("", c.GetName())) }
+	check := func(c *rousev1.Credential) error { return checkCredential(c, n.receiptURL("", c)) }
 	if n.catalog, err = catalog.Open(catalog.Options{Store: n.store, Ring: n.ring, Check: check, Logger: n.log}); err != nil {
 		return err
 	}
@@ -204,12 +204,12 @@ func (n *Node) startActors() (err error) {
 		n.shards.Stop()
 		return err
 	})
-	return n.listen(leases, teller)
+	receipts, err := n.openReceipts()
+	if err != nil {
+		return err
+	}
+	return n.listen(leases, teller, receipts)
 }
-
-// receiptURL is the public address that vendors report to on the pushes of a
-// credential; empty = this server has none.
-func (n *Node) receiptURL(_, _ string) string { return "" }
 
 // startLanes keeps one lane for each credential. One whose sender cannot be
 // made refuses pushes until it is replaced.

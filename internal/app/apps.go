@@ -45,7 +45,7 @@ func (a *apps) get(id string) *user.App {
 		to.Notifiers[c.GetName()] = notifierOf(c, to.Notifiers[c.GetName()], broken)
 	}
 	hooks := from.Webhooks()
-	to.Telling = user.Telling{Outcomes: hooks.GetOutcomeUrl() != "", Accepted: hooks.GetAccepted(), Receipts: hooks.GetReceipts()}
+	to.Telling = user.Telling{Outcomes: hooks.GetOutcomeUrl() != "", Accepted: hooks.GetAccepted(), Receipts: hooks.GetOutcomeUrl() != "" && hooks.GetReceipts()}
 	a.cache.Store(id, &translated{from: from, to: to})
 	return to
 }

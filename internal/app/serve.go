@@ -12,13 +12,14 @@ import (
 	"github.com/rouse-im/rouse/internal/config"
 	"github.com/rouse-im/rouse/internal/gateway"
 	"github.com/rouse-im/rouse/internal/lease"
+	"github.com/rouse-im/rouse/internal/receipt"
 	"github.com/rouse-im/rouse/internal/webhook"
 	"github.com/rouse-im/rouse/storage/seal"
 )
 
 var errNotReady = errors.New("the node is starting or draining")
 
-func (n *Node) listen(leases *lease.Table, teller *webhook.Teller) error {
+func (n *Node) listen(leases *lease.Table, teller *webhook.Teller, receipts *receipt.Intake) error {
 	c := n.o.Config
 	tls, err := serverTLS(c.TLS)
 	if err != nil {
@@ -39,6 +40,7 @@ func (n *Node) listen(leases *lease.Table, teller *webhook.Teller) error {
 		Writable: n.store.Writable, CheckToken: checkToken,
 		ValidateCredential: validateCredential, TestCredential: testCredential, CredentialStatus: n.credentialStatus,
 		Registry: n.registry, Logger: n.log,
+		Receipts: receipts, ReceiptPattern: receipt.Pattern,
 		Ready: func() error {
 			if !n.ready.Load() {
 				return errNotReady

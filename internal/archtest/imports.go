@@ -41,6 +41,7 @@ var layers = []layer{
 	{"actors/user/quiet", nil, "times of day know nothing of users"},
 	{"actors/user", []string{"api/rouse/v1", "actors", "actors/mailbox", "actors/lane", "actors/user/quiet", "storage/...", "vendors", "internal/catalog", "internal/failpoint", "internal/lease"}, "a user tells lanes; shards, gateways and vendor clients are handed in"},
 	{"actors/shard", []string{"api/rouse/v1", "actors/...", "storage/...", "vendors", "internal/catalog", "internal/failpoint", "internal/lease"}, "the shard is the parent of users; gateways and vendors are handed in"},
+	{"internal/receipt", []string{"api/rouse/v1", "actors", "actors/user", "storage/...", "vendors", "internal/catalog"}, "receipts turn a vendor's request into messages to users; how a vendor is read is handed in"},
 	{"internal/config", []string{"api/rouse/v1"}, "a config file is values; internal/app gives them to their owners"},
 	{"internal/gateway", []string{"api/...", "actors", "internal/catalog", "internal/lease"}, "the gateway turns calls into actor messages and holds no state: no storage, no vendor client"},
 	{"internal/app", []string{"api/...", "actors/...", "storage/...", "vendors/...", "internal/..."}, "wiring may know everything but the programs"},

@@ -19,6 +19,7 @@ type Config struct {
 	Seal     Seal     `key:"seal" doc:"Keys that seal push tokens and credentials on disk."`
 	Users    Users    `key:"users" doc:"Actors of users."`
 	Lease    Lease    `key:"lease" doc:"Leases of IM nodes."`
+	Receipts Receipts `key:"receipts" doc:"What vendors report of pushes after they took them."`
 	Limits   Limits   `key:"limits" doc:"Bounds on what callers may ask."`
 	Log      Log      `key:"log" doc:"Messages of the server, on standard error."`
 	Shutdown Shutdown `key:"shutdown" doc:"Orderly end."`
@@ -68,6 +69,12 @@ type Lease struct {
 	TTL time.Duration `key:"ttl" doc:"How long the sessions of a silent IM node stay online, 3s-10m."`
 }
 
+// Receipts configures what vendors report.
+type Receipts struct {
+	PublicURL string `key:"public_url" doc:"https://host[/path] under which vendors reach the HTTP port, at most 96 bytes. Empty: they are not asked to report."`
+	PerSecond int    `key:"per_second" doc:"Receipts per second of one credential, 1-1000000; what is beyond waits a little and is then refused."`
+}
+
 // Limits bounds what callers may ask.
 type Limits struct {
 	RequestSize    Size `key:"request_size" doc:"Largest request, 64KiB-64MiB."`
@@ -99,6 +106,7 @@ func Default() Config {
 		HTTP:     HTTP{Listen: "127.0.0.1:7700"},
 		Users:    Users{PassivateAfter: 10 * time.Minute, Mailbox: 1024, ShardMailbox: 65536},
 		Lease:    Lease{TTL: 15 * time.Second},
+		Receipts: Receipts{PerSecond: 5000},
 		Limits:   Limits{RequestSize: 4 * MiB, CallsPerSecond: 5000, Burst: 10000, Streams: 1024},
 		Log:      Log{Level: "info", Format: "text"},
 		Shutdown: Shutdown{Timeout: 20 * time.Second},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,6 +29,8 @@ func (c *Config) Validate() error {
 		within("users.mailbox", c.Users.Mailbox, 16, 65536),
 		within("users.shard_mailbox", c.Users.ShardMailbox, 64, 1<<20),
 		within("lease.ttl", c.Lease.TTL, 3*time.Second, 10*time.Minute),
+		within("receipts.per_second", c.Receipts.PerSecond, 1, 1_000_000),
+		c.Receipts.validate(),
 		within("limits.request_size", c.Limits.RequestSize, 64*KiB, 64*MiB),
 		within("limits.calls_per_second", c.Limits.CallsPerSecond, 1, 1_000_000),
 		within("limits.burst", c.Limits.Burst, 1, 1_000_000),
@@ -58,6 +61,18 @@ func (t TLS) validate() error {
 	}
 	if t.ClientCAFile != "" && !t.Enabled() {
 		return errors.New("tls.client_ca_file needs tls.cert_file and tls.key_file")
+	}
+	return nil
+}
+
+// validate wants an address to which the path of a credential can be added.
+func (r Receipts) validate() error {
+	if r.PublicURL == "" {
+		return nil
+	}
+	u, err := url.Parse(r.PublicURL)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || strings.ContainsAny(r.PublicURL, "?#") || len(r.PublicURL) > 96 {
+		return errors.New("receipts.public_url is no https address of at most 96 bytes without a query; write https://host or https://host/path")
 	}
 	return nil
 }

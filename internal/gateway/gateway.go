@@ -54,6 +54,9 @@ type Options struct {
 	TestCredential     func(context.Context, *rousev1.Credential, *rousev1.TestCredentialRequest) (*rousev1.TestCredentialResponse, error)
 	// CredentialStatus tells how a credential of the app is on this node.
 	CredentialStatus func(*catalog.App, *rousev1.Credential) *rousev1.CredentialStatus
+	// Receipts takes what vendors report, at ReceiptPattern of the HTTP port; nil = nothing.
+	Receipts       http.Handler
+	ReceiptPattern string
 	// Ready tells why the node cannot serve yet, or no longer.
 	Ready func() error
 	// Registry takes the metrics of the gateway, and is what /metrics shows.

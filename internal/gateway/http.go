@@ -25,6 +25,9 @@ func (g *Gateway) newHTTP() *http.Server {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", g.readyz)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(g.Registry, promhttp.HandlerOpts{}))
+	if g.Receipts != nil {
+		mux.Handle(g.ReceiptPattern, g.Receipts)
+	}
 	options := []connect.HandlerOption{
 		connect.WithInterceptors(interceptor{g}),
 		connect.WithReadMaxBytes(g.RequestBytes),

@@ -1,0 +1,125 @@
+package user
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/rouse-im/rouse/actors"
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/storage"
+)
+
+// Reported brings a receipt to the shard of its token, which knows whose it is,
+// and from there to that user.
+type Reported struct {
+	App  string
+	User string // empty until the shard of the token has filled it in
+	Receipt
+	NewToken string // in place of NewSealed and NewSum
+	// Done is called exactly once: when all that follows is durable, or when it
+	// was refused. It must not block.
+	Done func(actors.Reply)
+}
+
+// Reject is answered by the vendor's repeat.
+func (r *Reported) Reject() {
+	r.Done(actors.Reply{Err: &rousev1.Error{Code: rousev1.ErrorCode_ERROR_CODE_OVERLOADED, Temporary: true}})
+}
+
+// IgnoreDeadLetterLogging keeps tokens out of the log.
+func (*Reported) IgnoreDeadLetterLogging() {}
+
+// maxLook bounds the outcomes that are looked at for one receipt.
+const maxLook = 10_000
+
+func (a *Actor) onReported(c actor.Context, m *Reported) {
+	r := m.Receipt
+	if device := a.deviceOf(r.Notifier, r.Sum); device != "" {
+		var err error
+		if r.Push, err = a.pushOf(&r, device, time.Now()); err != nil {
+			a.home.Deps.Logger.Error("outcomes cannot be read", "app", a.app, "shard", a.home.Shard, "error", err)
+			m.Reject()
+			return
+		}
+		if m.NewToken != "" {
+			r.NewSealed, r.NewSum = a.seal(device, r.Notifier, m.NewToken)
+		}
+	}
+	a.step(c, r, m.Done)
+}
+
+// deviceOf is the device that a token is bound to; empty = none.
+func (a *Actor) deviceOf(notifier string, sum Sum) string {
+	if a.record == "" {
+		return ""
+	}
+	t := turns.Get().(*turn)
+	defer a.release(t)
+	if t.state.Decode(a.record) != nil {
+		return "" // said when it is loaded
+	}
+	if d, _ := t.state.holder(notifier, sum); d != nil {
+		return d.ID
+	}
+	return ""
+}
+
+// pushOf finds the message of a receipt, cheapest first: among the pending, those
+// that are not durable yet, and then the days in the store, newest first, as far
+// as maxLook. nil = none.
+func (a *Actor) pushOf(r *Receipt, device string, now time.Time) (*Pending, error) {
+	for _, p := range a.pending {
+		if r.names(p, a.app, a.user, device) >= 0 {
+			return p, nil
+		}
+	}
+	a.settle()
+	for _, d := range a.undurable {
+		if d.p != nil && r.names(d.p, a.app, a.user, device) >= 0 {
+			return d.p, nil
+		}
+	}
+	if r.PushID == "" && r.VendorID == "" {
+		return nil, nil
+	}
+	days, err := decodeDays(a.record)
+	if err != nil {
+		return nil, err
+	}
+	today, left := unixDay(now), maxLook
+	for day := min(today, days[0]); day+OutcomeDays >= today && left > 0; day-- {
+		if day < days[0] && day > days[1] {
+			continue // nothing was decided between the last two days with decisions
+		}
+		if p, err := a.pushOn(day, r, device, &left); p != nil || err != nil {
+			return p, err
+		}
+	}
+	return nil, nil
+}
+
+// pushOn looks at the outcomes of one day and takes them off left. What is not
+// named is not decoded.
+func (a *Actor) pushOn(day uint16, r *Receipt, device string, left *int) (found *Pending, err error) {
+	vendorID := []byte(r.VendorID)
+	var bad error
+	err = a.home.Deps.Store.Scan(storage.UserOutcomes(a.home.Shard, day, a.app, a.user), func(key, value []byte) bool {
+		*left--
+		k, err := storage.ParseOutcomeKey(key)
+		if err == nil && (r.PushID != "" && PushID(a.app, a.user, device, k.Message) == r.PushID ||
+			len(vendorID) > 0 && bytes.Contains(value, vendorID)) {
+			var p *Pending
+			if p, _, err = DecodePending(k.Message, string(value)); err == nil && r.names(p, a.app, a.user, device) >= 0 {
+				found = p
+			}
+		}
+		bad = err
+		return bad == nil && found == nil && *left > 0
+	})
+	if err == nil {
+		err = bad
+	}
+	return found, err
+}
