@@ -2,6 +2,7 @@ package user
 
 import (
 	"bytes"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -76,7 +77,7 @@ func (a *Actor) pushOf(r *Receipt, device string, now time.Time) (*Pending, erro
 		}
 	}
 	a.settle()
-	for _, d := range a.undurable {
+	for _, d := range slices.Backward(a.undurable) {
 		if d.p != nil && r.names(d.p, a.app, a.user, device) >= 0 {
 			return d.p, nil
 		}

@@ -64,7 +64,7 @@ type address struct {
 // whether the secret is nearly right or not at all.
 func (in *Intake) find(vendor, text string) *address {
 	var given secret
-	if base64.RawURLEncoding.DecodedLen(len(text)) != secretBytes {
+	if len(text) != base64.RawURLEncoding.EncodedLen(secretBytes) {
 		return nil
 	}
 	if _, err := base64.RawURLEncoding.Strict().Decode(given[:], []byte(text)); err != nil {
