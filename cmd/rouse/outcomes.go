@@ -17,6 +17,7 @@ type outcomesVerb struct {
 // Help teaches by example.
 func (*outcomesVerb) Help() string {
 	return `Every (message, device) pair has one outcome with a reason; all but pending are final.
+DELIVERED, CLICKED and NOT SHOWN are what the vendor reported afterwards.
 
 Examples:
 
@@ -41,7 +42,19 @@ func (c *call) outcomes(all []*rousev1.Outcome) error {
 		rows = append(rows, []string{
 			o.GetMessageId(), o.GetUserId(), dash(o.GetDeviceId()), rpc.Word(o.GetStatus()), rpc.Word(o.GetReason()),
 			dash(o.GetNotifier()), dash(badge), dash(o.GetVendorCode()), at(o.GetEndedAt()),
+			at(o.GetDeliveredAt()), at(o.GetClickedAt()), receipt(o),
 		})
 	}
-	return c.table([]string{"MESSAGE", "USER", "DEVICE", "OUTCOME", "REASON", "NOTIFIER", "BADGE", "VENDOR CODE", "ENDED"}, rows)
+	return c.table([]string{"MESSAGE", "USER", "DEVICE", "OUTCOME", "REASON", "NOTIFIER", "BADGE", "VENDOR CODE", "ENDED", "DELIVERED", "CLICKED", "NOT SHOWN"}, rows)
+}
+
+// receipt says why a vendor did not show a push that it took, with its code.
+func receipt(o *rousev1.Outcome) string {
+	if o.GetReceiptReason() == rousev1.Reason_REASON_UNSPECIFIED {
+		return "-"
+	}
+	if o.GetReceiptCode() == "" {
+		return rpc.Word(o.GetReceiptReason())
+	}
+	return rpc.Word(o.GetReceiptReason()) + " (" + o.GetReceiptCode() + ")"
 }

@@ -241,7 +241,7 @@ func (n *Node) startLanes(sys *actor.ActorSystem) {
 // openSender opens the way to a credential's vendor, with the help of what it
 // replaced.
 func (n *Node) openSender(c catalog.Change) (vendors.Sender, error) {
-	url := n.receiptURL(c.App, c.Name)
+	url := n.receiptURL(c.App, c.Credential)
 	fresh, err := newSender(c.Credential, url)
 	if err != nil || c.Previous == nil || !time.Now().Before(c.Previous.Until) {
 		return fresh, err

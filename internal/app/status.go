@@ -14,7 +14,9 @@ import (
 // credentialStatus tells how a credential is on this node.
 func (n *Node) credentialStatus(app *catalog.App, c *rousev1.Credential) *rousev1.CredentialStatus {
 	now := time.Now()
-	s := &rousev1.CredentialStatus{Name: c.GetName(), State: rousev1.CredentialState_CREDENTIAL_STATE_UNTRIED}
+	s := &rousev1.CredentialStatus{
+		Name: c.GetName(), State: rousev1.CredentialState_CREDENTIAL_STATE_UNTRIED, ReceiptPath: n.receiptPath(app.ID(), c),
+	}
 	l := n.lanes.Get(app.ID(), c.GetName())
 	if l != nil {
 		fillFromLane(s, l.Stats(), now)

@@ -116,7 +116,11 @@ func (s *admin) GetCredentialStatus(ctx context.Context, r *rousev1.GetCredentia
 	if err != nil {
 		return nil, err
 	}
-	return &rousev1.GetCredentialStatusResponse{Status: s.CredentialStatus(app, c)}, nil
+	status := s.CredentialStatus(app, c)
+	if callerOf(ctx).Role == rousev1.Role_ROLE_VIEWER {
+		status.ReceiptPath = "" // who knows it can send receipts
+	}
+	return &rousev1.GetCredentialStatusResponse{Status: status}, nil
 }
 
 // ListCredentials tells the credentials of an app without their secrets.

@@ -84,9 +84,9 @@ func newWorld(t testing.TB, edit func(*Options)) *world {
 	_, err = cat.CreateApp("chat", "", nil, time.Now())
 	w.ok(err)
 	for _, name := range []string{"hms", "other"} {
-		w.ok(cat.PutCredential("chat", hms(name)))
+		w.ok(cat.PutCredential("chat", hms(name), catalog.Put{}))
 	}
-	w.ok(cat.PutCredential("chat", &rousev1.Credential{Name: "fcm", Vendor: &rousev1.Credential_Fcm{}}))
+	w.ok(cat.PutCredential("chat", &rousev1.Credential{Name: "fcm", Vendor: &rousev1.Credential_Fcm{}}, catalog.Put{}))
 	o := Options{
 		Ring: ring, Catalog: cat, Logger: slog.New(slog.NewTextHandler(w.log, nil)), Metrics: prometheus.NewRegistry(),
 		Writable: func(time.Time) error { return w.full },
@@ -370,20 +370,20 @@ func TestAddressLife(t *testing.T) {
 	}
 	changed := hms("hms")
 	changed.Receipts.UserName, changed.RatePerSecond = "another", 7
-	w.ok(w.Catalog.PutCredential("chat", changed))
+	w.ok(w.Catalog.PutCredential("chat", changed, catalog.Put{}))
 	if a := w.send(request(path, 1)); a.Code != http.StatusForbidden {
 		t.Errorf("signed with the former user name: %d", a.Code)
 	}
-	w.ok(w.Catalog.PutCredential("chat", hms("hms")))
+	w.ok(w.Catalog.PutCredential("chat", hms("hms"), catalog.Put{}))
 	if a := w.send(request(path, 1)); a.Code != http.StatusOK {
 		t.Errorf("put again: %d", a.Code)
 	}
-	w.ok(w.Catalog.PutCredential("chat", &rousev1.Credential{Name: "hms", Vendor: &rousev1.Credential_Fcm{}}))
+	w.ok(w.Catalog.PutCredential("chat", &rousev1.Credential{Name: "hms", Vendor: &rousev1.Credential_Fcm{}}, catalog.Put{}))
 	if a := w.send(request(path, 1)); a.Code != http.StatusNotFound {
 		t.Errorf("of another vendor now: %d", a.Code)
 	}
-	w.ok(w.Catalog.PutCredential("chat", hms("hms")))
-	w.ok(w.Catalog.DeleteCredential("chat", "hms"))
+	w.ok(w.Catalog.PutCredential("chat", hms("hms"), catalog.Put{}))
+	w.ok(w.Catalog.DeleteCredential("chat", "hms", true))
 	if a := w.send(request(path, 1)); a.Code != http.StatusNotFound {
 		t.Errorf("deleted: %d", a.Code)
 	}

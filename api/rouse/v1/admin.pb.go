@@ -1254,7 +1254,8 @@ type CredentialStatus struct {
 	PausedUntil *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=paused_until,json=pausedUntil,proto3" json:"paused_until,omitempty"`
 	// One for each class with a bound or an exhausted quota.
 	Quotas []*QuotaUse `protobuf:"bytes,9,rep,name=quotas,proto3" json:"quotas,omitempty"`
-	// Path on the HTTP port that the vendor's receipts go to; empty for vendors without.
+	// Path on the HTTP port that the vendor's receipts go to; empty for vendors
+	// without. Who knows it can send receipts: it is not shown to viewers.
 	ReceiptPath string `protobuf:"bytes,10,opt,name=receipt_path,json=receiptPath,proto3" json:"receipt_path,omitempty"`
 	// Until then the secrets of before the last PutCredential still help out.
 	PreviousUntil *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=previous_until,json=previousUntil,proto3" json:"previous_until,omitempty"`

@@ -699,8 +699,10 @@ type Binding struct {
 	// Last 6 characters of the token.
 	TokenTail string                 `protobuf:"bytes,2,opt,name=token_tail,json=tokenTail,proto3" json:"token_tail,omitempty"`
 	BoundAt   *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=bound_at,json=boundAt,proto3" json:"bound_at,omitempty"`
-	// Reason of the last push through it; unspecified when there was none.
-	LastResult    Reason                 `protobuf:"varint,4,opt,name=last_result,json=lastResult,proto3,enum=rouse.v1.Reason" json:"last_result,omitempty"`
+	// Reason of the last push through it, or of its receipt; unspecified when
+	// there was none.
+	LastResult Reason `protobuf:"varint,4,opt,name=last_result,json=lastResult,proto3,enum=rouse.v1.Reason" json:"last_result,omitempty"`
+	// Since when results are this one.
 	LastResultAt  *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=last_result_at,json=lastResultAt,proto3" json:"last_result_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
