@@ -16,7 +16,7 @@ import (
 
 func apnsConfig(c *rousev1.ApnsCredential) apns.Config {
 	return apns.Config{
-		BundleID: c.GetBundleId(), VoIP: c.GetVoip(), Sandbox: c.GetSandbox(),
+		BundleID: c.GetBundleId(), VoIP: c.GetVoip(), Sandbox: c.GetSandbox(), Sound: c.GetSound(),
 		AuthKeyPEM: []byte(c.GetAuthKeyPem()), KeyID: c.GetKeyId(), TeamID: c.GetTeamId(),
 		CertificateP12: c.GetCertificateP12(), CertificatePassword: c.GetCertificatePassword(),
 		Endpoint: c.GetEndpoint(), CAPEM: []byte(c.GetCaPem()),
@@ -26,7 +26,7 @@ func apnsConfig(c *rousev1.ApnsCredential) apns.Config {
 
 func fcmConfig(c *rousev1.FcmCredential) fcm.Config {
 	return fcm.Config{
-		ServiceAccountJSON: []byte(c.GetServiceAccountJson()), ChannelID: c.GetChannelId(), DataOnly: c.GetDataOnly(),
+		ServiceAccountJSON: []byte(c.GetServiceAccountJson()), ChannelID: c.GetChannelId(), DataOnly: c.GetDataOnly(), Priority: c.GetPriority(),
 		Endpoint: c.GetEndpoint(), CAPEM: []byte(c.GetCaPem()), MaxInFlight: int(c.GetMaxInFlight()),
 	}
 }

@@ -49,6 +49,7 @@ func ValidToken(token string) bool {
 type Sender struct {
 	topic  string
 	voip   bool
+	sound  string
 	client *apns2.Client
 	pool   *pool
 	signer *signer // nil with a certificate
@@ -68,6 +69,7 @@ func New(c Config) (*Sender, error) {
 	s := &Sender{
 		topic:  c.BundleID,
 		voip:   c.VoIP,
+		sound:  c.Sound,
 		slots:  make(chan struct{}, p.connections*p.streams),
 		closed: make(chan struct{}),
 		pool:   newPool(p),
@@ -107,6 +109,11 @@ func (s *Sender) Send(ctx context.Context, n *vendors.Notification) (vendors.Res
 	// The other kind of token would be called invalid for this topic.
 	if (n.Channel == vendors.ChannelVoIP) != s.voip {
 		return local("InvalidPushType"), nil
+	}
+	if n.Sound == "" && s.sound != "" && n.Channel == vendors.ChannelAlert {
+		loud := *n
+		loud.Sound = s.sound
+		n = &loud
 	}
 	push, ok := compose(s.topic, n)
 	if !ok {

@@ -20,6 +20,7 @@ import (
 const (
 	maxBundleBytes      = 128
 	maxPEMBytes         = 64 << 10
+	maxSoundBytes       = 64
 	maxConnections      = 16
 	defaultConnections  = 1
 	maxStreams          = 1000
@@ -35,6 +36,8 @@ type Config struct {
 	// VoIP: the device tokens are PushKit's, the topic gets ".voip", and all
 	// pushes are of ChannelVoIP; without it none may be.
 	VoIP bool
+	// Sound of alerts that name none, at most 64 bytes; empty = silent.
+	Sound string
 	// Sandbox chooses Apple's development environment.
 	Sandbox bool
 	// AuthKeyPEM is the .p8 file. Secret.
@@ -91,6 +94,9 @@ func (c Config) parse() (parsed, error) {
 	p := parsed{dial: c.DialContext, tls: &tls.Config{MinVersion: tls.VersionTLS12, VerifyConnection: speaksHTTP2}}
 	if len(c.BundleID) == 0 || len(c.BundleID) > maxBundleBytes {
 		return p, wrong("bundle_id", "%d bytes, want 1 to %d", len(c.BundleID), maxBundleBytes)
+	}
+	if len(c.Sound) > maxSoundBytes {
+		return p, wrong("sound", "%d bytes, want at most %d: \"default\" or the name of a file of the app", len(c.Sound), maxSoundBytes)
 	}
 	var err error
 	if p.connections, err = within("connections", c.Connections, defaultConnections, maxConnections); err != nil {

@@ -45,6 +45,7 @@ func TestConfig(t *testing.T) {
 		{"endpoint", func(c *Config) { c.Endpoint = "https://127.0.0.1:8443" }, ""},
 		{"no bundle", func(c *Config) { c.BundleID = "" }, "bundle_id"},
 		{"long bundle", func(c *Config) { c.BundleID = strings.Repeat("b", 129) }, "bundle_id"},
+		{"long sound", func(c *Config) { c.Sound = strings.Repeat("s", maxSoundBytes+1) }, "sound"},
 		{"no credential", func(c *Config) { c.AuthKeyPEM = nil }, "auth_key_pem"},
 		{"no pem", func(c *Config) { c.AuthKeyPEM = []byte(secret) }, "auth_key_pem"},
 		{"cut pem", func(c *Config) { c.AuthKeyPEM = bytes.Replace(p8, []byte("M"), nil, 1) }, "auth_key_pem"},

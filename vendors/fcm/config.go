@@ -34,6 +34,9 @@ type Config struct {
 	ChannelID string
 	// DataOnly sends data messages to Android, so that the app draws.
 	DataOnly bool
+	// Priority is "high" or "normal" for all pushes but calls, which are high, and
+	// badge changes, which are normal; empty = by the class of each.
+	Priority string
 	// Endpoint is another origin than Google's, "https://host:port"; empty = Google's.
 	// The token endpoint is the service account's token_uri.
 	Endpoint string
@@ -68,6 +71,11 @@ func (c Config) parse() (parsed, error) {
 	}
 	if len(c.ChannelID) > maxChannelBytes {
 		return p, fmt.Errorf("fcm: channel_id: %d bytes, want at most %d", len(c.ChannelID), maxChannelBytes)
+	}
+	switch c.Priority {
+	case "", priorityHigh, priorityNormal:
+	default:
+		return p, fmt.Errorf("fcm: priority: want %q or %q", priorityHigh, priorityNormal)
 	}
 	if c.Endpoint != "" {
 		if p.origin, err = parseOrigin(c.Endpoint); err != nil {

@@ -37,6 +37,7 @@ func TestConfigValidate(t *testing.T) {
 		{"token_uri", func(c *Config) { account(c, "token_uri", "https://u:secret@oauth.test/token") }},
 		{"private_key", func(c *Config) { account(c, "private_key", "secret") }},
 		{"channel_id", func(c *Config) { c.ChannelID = strings.Repeat("c", maxChannelBytes+1) }},
+		{"priority", func(c *Config) { c.Priority = "loud" }},
 		{"endpoint", func(c *Config) { c.Endpoint = "http://fcm.test" }},
 		{"endpoint", func(c *Config) { c.Endpoint = "https://fcm.test/v1" }},
 		{"ca_pem", func(c *Config) { c.CAPEM = []byte("secret") }},

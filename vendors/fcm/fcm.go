@@ -66,7 +66,7 @@ func New(c Config) (*Sender, error) {
 		dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
 	}
 	s := &Sender{
-		style:  style{channel: c.ChannelID, dataOnly: c.DataOnly},
+		style:  style{channel: c.ChannelID, dataOnly: c.DataOnly, priority: c.Priority},
 		client: client,
 		conns:  &connections{dial: dial, open: map[net.Conn]struct{}{}},
 		slots:  make(chan http.RoundTripper, p.maxInFlight),

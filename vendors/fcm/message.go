@@ -32,6 +32,7 @@ const maxTTL = 28 * 24 * time.Hour
 type style struct {
 	channel  string
 	dataOnly bool
+	priority string // of Config
 }
 
 // compose maps a push. Calls and badge changes are data messages on Android: a
@@ -41,11 +42,11 @@ func (s style) compose(n *vendors.Notification, now time.Time) *messaging.Messag
 	m := &messaging.Message{
 		Token:   n.Token,
 		Data:    appData(n.Data),
-		Android: &messaging.AndroidConfig{Priority: "normal", TTL: &ttl},
-		APNS:    &messaging.APNSConfig{Headers: apnsHeaders(n, now.Add(ttl)), Payload: &messaging.APNSPayload{Aps: aps(n)}},
+		Android: &messaging.AndroidConfig{Priority: priorityNormal, TTL: &ttl},
+		APNS:    &messaging.APNSConfig{Headers: s.apnsHeaders(n, now.Add(ttl)), Payload: &messaging.APNSPayload{Aps: aps(n)}},
 	}
-	if urgent(n) {
-		m.Android.Priority = "high"
+	if s.urgent(n) {
+		m.Android.Priority = priorityHigh
 	}
 	m.Data[keyPush] = n.PushID
 	if n.ImageURL != "" && n.Channel != vendors.ChannelBadge {
@@ -60,9 +61,23 @@ func (s style) compose(n *vendors.Notification, now time.Time) *messaging.Messag
 	return m
 }
 
+// Priorities of FCM.
+const (
+	priorityHigh   = "high"
+	priorityNormal = "normal"
+)
+
 // urgent pushes wake a dozing device.
-func urgent(n *vendors.Notification) bool {
-	return n.Channel != vendors.ChannelBadge && (n.Class == vendors.ClassCall || n.Class == vendors.ClassIM)
+func (s style) urgent(n *vendors.Notification) bool {
+	switch {
+	case n.Channel == vendors.ChannelBadge:
+		return false
+	case n.Class == vendors.ClassCall:
+		return true
+	case s.priority != "":
+		return s.priority == priorityHigh
+	}
+	return n.Class == vendors.ClassIM
 }
 
 // android uses the collapse id as the tag, by which the device replaces what
@@ -76,7 +91,7 @@ func (s style) android(n *vendors.Notification) *messaging.AndroidNotification {
 		Sound:     n.Sound,
 		Priority:  messaging.PriorityDefault,
 	}
-	if urgent(n) {
+	if s.urgent(n) {
 		a.Priority = messaging.PriorityHigh
 	}
 	if n.Badge >= 0 {
@@ -131,13 +146,13 @@ func aps(n *vendors.Notification) *messaging.Aps {
 	return a
 }
 
-func apnsHeaders(n *vendors.Notification, expires time.Time) map[string]string {
+func (s style) apnsHeaders(n *vendors.Notification, expires time.Time) map[string]string {
 	headers := map[string]string{
 		"apns-push-type":  "alert",
 		"apns-priority":   "5",
 		"apns-expiration": strconv.FormatInt(expires.Unix(), 10),
 	}
-	if urgent(n) {
+	if s.urgent(n) {
 		headers["apns-priority"] = "10"
 	}
 	if n.CollapseID != "" {

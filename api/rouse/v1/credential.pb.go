@@ -544,8 +544,11 @@ type ApnsCredential struct {
 	Connections uint32 `protobuf:"varint,11,opt,name=connections,proto3" json:"connections,omitempty"`
 	// Pushes in flight on one connection; 0 = 900; at most 1000.
 	StreamsPerConnection uint32 `protobuf:"varint,12,opt,name=streams_per_connection,json=streamsPerConnection,proto3" json:"streams_per_connection,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// Sound of notifications that name none: "default", or a file of the app (aiff,
+	// wav or caf, below 30 s), at most 64 bytes; empty = silent.
+	Sound         string `protobuf:"bytes,13,opt,name=sound,proto3" json:"sound,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ApnsCredential) Reset() {
@@ -662,6 +665,13 @@ func (x *ApnsCredential) GetStreamsPerConnection() uint32 {
 	return 0
 }
 
+func (x *ApnsCredential) GetSound() string {
+	if x != nil {
+		return x.Sound
+	}
+	return ""
+}
+
 // FcmCredential is a service account.
 type FcmCredential struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -676,7 +686,10 @@ type FcmCredential struct {
 	// Trusted roots (PEM) in addition to the system's, at most 64 KiB.
 	CaPem string `protobuf:"bytes,5,opt,name=ca_pem,json=caPem,proto3" json:"ca_pem,omitempty"`
 	// Pushes in flight; 0 = 256; at most 1000.
-	MaxInFlight   uint32 `protobuf:"varint,6,opt,name=max_in_flight,json=maxInFlight,proto3" json:"max_in_flight,omitempty"`
+	MaxInFlight uint32 `protobuf:"varint,6,opt,name=max_in_flight,json=maxInFlight,proto3" json:"max_in_flight,omitempty"`
+	// "high" or "normal" for all but calls, which are high; empty = high for chat
+	// messages, normal for the rest.
+	Priority      string `protobuf:"bytes,7,opt,name=priority,proto3" json:"priority,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -751,6 +764,13 @@ func (x *FcmCredential) GetMaxInFlight() uint32 {
 		return x.MaxInFlight
 	}
 	return 0
+}
+
+func (x *FcmCredential) GetPriority() string {
+	if x != nil {
+		return x.Priority
+	}
+	return ""
 }
 
 // HuaweiCredential is an app at HMS: EMUI, and HarmonyOS up to 4.
@@ -1929,7 +1949,7 @@ const file_rouse_v1_credential_proto_rawDesc = "" +
 	"\tuser_name\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\x80\x01R\buserName\x12#\n" +
 	"\x06secret\x18\x03 \x01(\tB\v\xbaH\x05r\x03(\x80\x02\x80\x01\x01R\x06secret\x12(\n" +
 	"\vcallback_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02(@R\n" +
-	"callbackId\"\x82\x04\n" +
+	"callbackId\"\xa1\x04\n" +
 	"\x0eApnsCredential\x12'\n" +
 	"\tbundle_id\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05 \x01(\x80\x01R\bbundleId\x12\x12\n" +
@@ -1945,7 +1965,8 @@ const file_rouse_v1_credential_proto_rawDesc = "" +
 	"\x06ca_pem\x18\n" +
 	" \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04R\x05caPem\x12)\n" +
 	"\vconnections\x18\v \x01(\rB\a\xbaH\x04*\x02\x18\x10R\vconnections\x12>\n" +
-	"\x16streams_per_connection\x18\f \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\x14streamsPerConnection\"\x8c\x02\n" +
+	"\x16streams_per_connection\x18\f \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\x14streamsPerConnection\x12\x1d\n" +
+	"\x05sound\x18\r \x01(\tB\a\xbaH\x04r\x02(@R\x05sound\"\xbf\x02\n" +
 	"\rFcmCredential\x12@\n" +
 	"\x14service_account_json\x18\x01 \x01(\tB\x0e\xbaH\br\x06 \x02(\x80\x80\x01\x80\x01\x01R\x12serviceAccountJson\x12&\n" +
 	"\n" +
@@ -1953,7 +1974,8 @@ const file_rouse_v1_credential_proto_rawDesc = "" +
 	"\tdata_only\x18\x03 \x01(\bR\bdataOnly\x12$\n" +
 	"\bendpoint\x18\x04 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\bendpoint\x12 \n" +
 	"\x06ca_pem\x18\x05 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04R\x05caPem\x12,\n" +
-	"\rmax_in_flight\x18\x06 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\vmaxInFlight\"\xf8\x05\n" +
+	"\rmax_in_flight\x18\x06 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\vmaxInFlight\x121\n" +
+	"\bpriority\x18\a \x01(\tB\x15\xbaH\x12r\x10R\x00R\x04highR\x06normalR\bpriority\"\xf8\x05\n" +
 	"\x10HuaweiCredential\x12 \n" +
 	"\x06app_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(@R\x05appId\x12,\n" +
 	"\n" +
