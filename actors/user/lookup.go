@@ -20,8 +20,8 @@ func (a *Actor) settle() {
 // void or not. The store is asked only if the record says that there are some,
 // and only for what was not decided since.
 func (a *Actor) conversation(id ConversationID) (c Conversation, kept bool, err error) {
-	if n, err := decodeConversations(a.record); err != nil || n == 0 {
-		return c, false, err
+	if decodeConversations(a.record) == 0 {
+		return c, false, nil
 	}
 	if set, known := a.undecided(id); known {
 		return set.Conversation, !set.Remove, nil
@@ -80,8 +80,8 @@ func (a *Actor) setConversation(r *rousev1.SetConversationSettingsRequest, now t
 	if c.Current, c.Kept, err = a.conversation(id); err != nil {
 		return c, err
 	}
-	if n, err := decodeConversations(a.record); err != nil || n < MaxConversations || c.Kept {
-		return c, err
+	if c.Kept || decodeConversations(a.record) < MaxConversations {
+		return c, nil
 	}
 	_, err = a.scanConversations(ConversationID{}, func(id ConversationID, kept *Conversation) bool {
 		if _, known := a.undecided(id); !known && kept.void(now) {

@@ -197,6 +197,58 @@ func TestMessageForgetsVoid(t *testing.T) {
 	}
 }
 
+// Random changes, messages and waits: the record always counts what is kept,
+// what was touched and says nothing is gone, and each message finds the mode
+// and quiet time that were set last.
+func TestConversationsAgainstModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t, nil)
+		w.bind("phone", "apns", "aa")
+		type wanted struct {
+			mode  rousev1.NotifyMode
+			until time.Time
+		}
+		model := map[string]*wanted{"a": {}, "b": {}, "c": {}}
+		names := rapid.SampledFrom([]string{"a", "b", "c"})
+		t.Repeat(map[string]func(*rapid.T){
+			"set": func(t *rapid.T) {
+				name, r := names.Draw(t, "conversation"), &rousev1.SetConversationSettingsRequest{UserId: "ann"}
+				r.Conversation = &rousev1.ConversationRef{Type: group, Id: name}
+				if rapid.Bool().Draw(t, "with a mode") {
+					r.Mode = rapid.SampledFrom([]rousev1.NotifyMode{unset, all, none}).Draw(t, "mode").Enum()
+					model[name].mode = r.GetMode()
+				}
+				if rapid.Bool().Draw(t, "with a duration") {
+					d := time.Duration(rapid.IntRange(0, 3).Draw(t, "minutes")) * time.Minute
+					r.QuietFor, model[name].until = durationpb.New(d), w.env.Now.Add(d)
+				}
+				w.do(r)
+				got, void := w.kept[ConversationID{group, name}], model[name].mode == 0 && !model[name].until.After(w.env.Now)
+				if has(w.kept, ConversationID{group, name}) == void || got.Mode != model[name].mode {
+					t.Fatalf("%q is kept as %+v, want %+v", name, got, model[name])
+				}
+			},
+			"message": func(t *rapid.T) {
+				name, want := names.Draw(t, "conversation"), "pushed"
+				switch m := model[name]; {
+				case m.until.After(w.env.Now):
+					want = "QUIET_CONVERSATION"
+				case m.mode == none:
+					want = "MODE_NONE"
+				}
+				if got := w.verdict(func(m *rousev1.MessageEvent) { m.ConversationId = name }); got != want {
+					t.Fatalf("%q: %s, want %s", name, got, want)
+				}
+				if m := model[name]; m.mode == 0 && !m.until.After(w.env.Now) && has(w.kept, ConversationID{group, name}) {
+					t.Fatalf("%q says nothing and is kept", name)
+				}
+				w.s.Pending = nil
+			},
+			"wait": func(t *rapid.T) { w.env.Now = w.env.Now.Add(time.Minute) },
+		})
+	})
+}
+
 func TestConversationLimit(t *testing.T) {
 	w := newWorld(t, nil)
 	w.s.Known, w.s.Conversations = true, MaxConversations
@@ -244,8 +296,11 @@ func TestSettingsGolden(t *testing.T) {
 	if err := back.Decode(string(old)); err != nil || back.Settings.QuietUntil != 0 || back.Conversations != 0 || len(back.Devices) != 1 {
 		t.Errorf("%+v, %v", back, err)
 	}
-	if n, err := decodeConversations(string(s.Encode(nil))); n != 3 || err != nil {
-		t.Errorf("%d conversations, %v", n, err)
+	if n := decodeConversations(string(s.Encode(nil))); n != 3 {
+		t.Errorf("%d conversations", n)
+	}
+	if n := decodeConversations("\x12\xff\x38\x03"); n != 0 {
+		t.Errorf("a damaged record has %d conversations", n)
 	}
 }
 
