@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
@@ -159,19 +158,19 @@ func TestConversationWrites(t *testing.T) {
 		return r.Response.(*rousev1.SetConversationSettingsResponse).GetSettings()
 	}
 	set(nil, nil, nil)
-	set(unset.Enum(), proto.String(""), durationpb.New(0))
+	set(unset.Enum(), new(""), durationpb.New(0))
 	if w.s.Known || len(w.kept) != 0 {
 		t.Error("nothing was set, and it is kept")
 	}
 	set(none.Enum(), nil, nil)
-	set(nil, proto.String("Bobby"), nil)
+	set(nil, new("Bobby"), nil)
 	got := set(nil, nil, durationpb.New(time.Hour))
 	want := &rousev1.ConversationSettings{Conversation: ref, Mode: none, Remark: "Bobby", QuietUntil: timestamppb.New(t0.Add(time.Hour))}
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" || w.s.Conversations != 1 {
 		t.Errorf("%d conversations; %s", w.s.Conversations, diff)
 	}
 	set(unset.Enum(), nil, nil)
-	set(nil, proto.String(""), nil)
+	set(nil, new(""), nil)
 	if w.s.Conversations != 1 {
 		t.Error("what is quiet yet is not kept")
 	}
@@ -179,7 +178,7 @@ func TestConversationWrites(t *testing.T) {
 	if set(nil, nil, nil); w.s.Conversations != 0 || len(w.kept) != 0 {
 		t.Error("what says nothing any more is kept")
 	}
-	r := w.do(&rousev1.SetConversationSettingsRequest{UserId: "ann", Conversation: &rousev1.ConversationRef{Type: group, Id: "team"}, Remark: proto.String("x")}).Reply
+	r := w.do(&rousev1.SetConversationSettingsRequest{UserId: "ann", Conversation: &rousev1.ConversationRef{Type: group, Id: "team"}, Remark: new("x")}).Reply
 	if r.Err.GetCode() != rousev1.ErrorCode_ERROR_CODE_INVALID_ARGUMENT {
 		t.Errorf("a remark on a group: %v", r.Err)
 	}

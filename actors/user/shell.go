@@ -72,7 +72,7 @@ func (a *Actor) onEnvelope(c actor.Context, m *actors.Envelope) {
 	case *rousev1.SetConversationSettingsRequest:
 		set, err := a.setConversation(cmd, time.Now())
 		if err != nil {
-			m.Done(a.unreadable("settings of conversations", err))
+			m.Done(a.unreadable(err))
 			return
 		}
 		a.step(c, set, m.Done)

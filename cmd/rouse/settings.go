@@ -222,7 +222,9 @@ func windowText(w *rousev1.QuietWindow) string {
 // settings shows a user's settings, one a line.
 func (c *call) settings(u *rousev1.UserSettings) error {
 	rows := [][]string{
-		{"mode", rpc.Word(u.GetMode())}, {"direct mode", rpc.Word(u.GetDirectMode())}, {"group mode", rpc.Word(u.GetGroupMode())},
+		{"mode", rpc.Word(u.GetMode())},
+		{"direct mode", rpc.Word(u.GetDirectMode())},
+		{"group mode", rpc.Word(u.GetGroupMode())},
 		{"quiet until", at(u.GetQuietUntil())},
 	}
 	for _, w := range u.GetWindows() {
@@ -233,8 +235,12 @@ func (c *call) settings(u *rousev1.UserSettings) error {
 		hide = "yes"
 	}
 	rows = append(rows, [][]string{
-		{"zone", dash(u.GetTimeZone())}, {"style", rpc.Word(u.GetStyle())}, {"nickname", dash(u.GetNickname())},
-		{"language", dash(u.GetLanguage())}, {"template", dash(u.GetTemplate())}, {"hide", hide},
+		{"zone", dash(u.GetTimeZone())},
+		{"style", rpc.Word(u.GetStyle())},
+		{"nickname", dash(u.GetNickname())},
+		{"language", dash(u.GetLanguage())},
+		{"template", dash(u.GetTemplate())},
+		{"hide", hide},
 	}...)
 	return c.columns(rows)
 }

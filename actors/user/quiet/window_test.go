@@ -217,8 +217,10 @@ func TestZones(t *testing.T) {
 		t.Error("without memory nothing is found")
 	}
 	for _, name := range []string{"", "Local", "Nowhere/Atlantis", "../etc/passwd", "/etc/localtime"} {
-		if z.Find(name) != nil || z.Find(name) != nil {
-			t.Errorf("%q is a zone", name)
+		for range 2 { // the second time from memory
+			if z.Find(name) != nil {
+				t.Errorf("%q is a zone", name)
+			}
 		}
 	}
 	if a, b := z.Find("Asia/Shanghai"), z.Find("Asia/Shanghai"); a == nil || a != b {
