@@ -13,7 +13,8 @@ import (
 // When a vendor throttles what was sent at full speed, what it took in a second is
 // the limit that was found. It is remembered: sending goes on at half of it, rises
 // to a little below it and stays there, and tries more rarely and in small steps.
-// A throttling that speed does not explain halves the rate for half a minute.
+// A throttling that speed does not explain halves the rate for half a minute, and
+// one at the configured rate, which jitter on the way explains, only dents it.
 type pace struct {
 	bucket  *rate.Limiter
 	nominal rate.Limit // steady rate that keeps every second within the configured one
@@ -29,6 +30,7 @@ type pace struct {
 	short     bool // a push waited for the rate since the last look
 	want      int  // tokens that the last take missed
 	throttles int  // in a row
+	dentedAt  time.Time
 	why       obstacle
 	taken     meter // by the vendor
 }
@@ -46,6 +48,13 @@ const (
 	// limit may have been measured over the turn of two of the vendor's seconds.
 	foundShare = 0.9
 	foundHold  = time.Minute
+	// A lane at dentShare of its configured rate or above was throttled because its
+	// pushes came closer together than they left. The rate falls to dentShare, and is
+	// regained in 3 s. If that happens twice within dentAgain the vendor grants less
+	// than was configured.
+	dentShare = 0.95
+	dentAgain = time.Minute
+	dentPause = 250 * time.Millisecond
 	// A rate at its ceiling for probeAfter is raised by growShare, and each probeEvery
 	// by twice as much as before, if pushes waited for it. So a limit that was no
 	// limit, but a bad hour of the vendor, is forgotten in some minutes.
@@ -122,7 +131,11 @@ func (p *pace) throttle(sentAt time.Time, asked time.Duration, why obstacle, now
 	pause := clampRetryAfter(asked, doubled(throttlePause, throttlePauseMax, p.throttles), retryAfterMax)
 	first := p.loweredAt.IsZero() || sentAt.After(p.loweredAt)
 	if first {
-		p.lower(now)
+		if p.dent(now) {
+			pause = clampRetryAfter(asked, dentPause, retryAfterMax)
+		} else {
+			p.lower(now)
+		}
 		p.throttles++
 		p.loweredAt, p.why = now, why
 	} else if asked <= 0 {
@@ -135,6 +148,18 @@ func (p *pace) throttle(sentAt time.Time, asked time.Duration, why obstacle, now
 	if p.found > 0 {
 		p.grownAt = p.until.Add(foundHold)
 	}
+}
+
+// dent lowers the rate a little if jitter explains the throttling.
+func (p *pace) dent(now time.Time) bool {
+	least := p.nominal * dentShare
+	if p.ceiling != 0 || p.nominal == rate.Inf || least < learnedMin || p.taken.perSecond(now) < least ||
+		!p.dentedAt.IsZero() && now.Sub(p.dentedAt) < dentAgain {
+		return false
+	}
+	p.dentedAt, p.ceiling = now, p.nominal
+	p.set(least, now)
+	return true
 }
 
 func (p *pace) lower(now time.Time) {

@@ -80,6 +80,34 @@ func TestThrottleHalvesOnceAndGrowsBack(t *testing.T) {
 	}
 }
 
+// One refusal at the configured rate, as jitter brings it about, costs little; a
+// second one soon after says that the vendor grants less.
+func TestJitterOnlyDentsTheRate(t *testing.T) {
+	r := newRig(t, Options{PerSecond: 500}, 50)
+	supply(r, 8000)
+	r.settle()
+	second(r)
+	second(r)
+	for len(r.flying) == 0 {
+		r.advance(r.due.Sub(r.now))
+	}
+	r.answer(0, throttled(vendors.ScopeCredential, 0))
+	total := 0
+	for range 10 {
+		total += second(r)
+	}
+	if total < 10*500*95/100 {
+		t.Errorf("%d sends in the 10 s after one refusal at 500/s", total)
+	}
+	for len(r.flying) == 0 {
+		r.advance(r.due.Sub(r.now))
+	}
+	r.answer(0, throttled(vendors.ScopeCredential, 0))
+	if limit := r.s.pace.bucket.Limit(); limit > 250 {
+		t.Errorf("limit %v after the second refusal within a minute, want half", limit)
+	}
+}
+
 func TestThrottleNeverBelowTheFloor(t *testing.T) {
 	r := newRig(t, Options{PerSecond: 160}, 1)
 	supply(r, 100)
