@@ -2,6 +2,9 @@ package shard
 
 import (
 	"fmt"
+	"maps"
+	"math/rand/v2"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -260,4 +263,50 @@ func TestReceiptsYield(t *testing.T) {
 		}
 		e.stop()
 	})
+}
+
+// Whatever of the unsynced bytes a power loss leaves, what was answered is kept.
+func TestReceiptsThroughPowerLoss(t *testing.T) {
+	for seed := range uint64(6) {
+		synctest.Test(t, func(t *testing.T) {
+			const messages = 60
+			rng := rand.New(rand.NewPCG(seed, 2))
+			fs := vfs.NewCrashableMem()
+			e := startEngine(t, fs, nil)
+			e.bind("ann", "phone", "aabb")
+			for i := range messages {
+				e.must("ann", event(fmt.Sprint("m", i)))
+			}
+			synctest.Wait()
+			var mu sync.Mutex
+			answered := map[string]bool{}
+			cut, enough := rng.IntN(messages), make(chan struct{})
+			for _, n := range e.vendor.pushes() {
+				message := n.Data["m"]
+				e.set.Report(&user.Reported{App: "app", Receipt: user.Receipt{
+					Notifier: "apns", Sum: user.SumOf(testRing(), "app", "apns", "aabb"), Kind: vendors.ReceiptDelivered, PushID: n.PushID,
+				}, Done: func(r actors.Reply) {
+					mu.Lock()
+					defer mu.Unlock()
+					answered[message] = r.Err == nil && r.Status == kept
+					if len(answered) == cut+1 {
+						close(enough)
+					}
+				}})
+			}
+			<-enough
+			mu.Lock()
+			before := maps.Clone(answered)
+			left := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: []int{0, 50, 100}[seed%3], RNG: rng})
+			mu.Unlock()
+			e.kill()
+			e = startEngine(t, left, nil)
+			for message, kept := range before {
+				if o := e.outcome("ann", message); !kept || o.GetDeliveredAt() == nil {
+					t.Errorf("%s: answered %v, then %v", message, kept, o)
+				}
+			}
+			e.stop()
+		})
+	}
 }

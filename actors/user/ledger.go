@@ -58,7 +58,7 @@ func (d *Device) uncapped(list []*Binding, m *rousev1.MessageEvent, e *Env) ([]*
 
 // countMarketing counts the pushes of a message that was decided now.
 func (d *Decision) countMarketing(p *Pending, e *Env) {
-	if !marketing(p.Payload) {
+	if !p.Marketing {
 		return
 	}
 	for i := range p.Verdicts {
@@ -72,7 +72,7 @@ func (d *Decision) countMarketing(p *Pending, e *Env) {
 // the day of its decision: one that the vendor did not take is given back, one
 // that it took on another day counts there.
 func (d *Decision) settleMarketing(p *Pending, i int, took bool, e *Env) {
-	if !marketing(p.Payload) {
+	if !p.Marketing {
 		return
 	}
 	v := &p.Verdicts[i]
@@ -83,6 +83,14 @@ func (d *Decision) settleMarketing(p *Pending, i int, took bool, e *Env) {
 		d.addMarketing(v, e, decided, -1)
 	case !sameDay && took:
 		d.addMarketing(v, e, e.Now, 1)
+	}
+}
+
+// fillMarketing takes the vendor's word that the device had its pushes of the
+// day on which this one was decided.
+func (d *Decision) fillMarketing(p *Pending, i int, e *Env) {
+	if p.Marketing {
+		d.addMarketing(&p.Verdicts[i], e, time.UnixMilli(p.DecidedAt), maxCount)
 	}
 }
 

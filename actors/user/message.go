@@ -61,7 +61,7 @@ func (s *State) repeats(c Message) bool { return c.Seen || s.pending(c.GetMessag
 func (s *State) judge(c Message, e *Env) (p *Pending, raise []int) {
 	m := c.MessageEvent
 	e.Trail.look(stepRepeat, 0, "", yes("decided_before", s.repeats(c)))
-	p = &Pending{Message: m.GetMessageId(), DecidedAt: e.Now.UnixMilli(), Expires: expires(m, e).UnixMilli()}
+	p = &Pending{Message: m.GetMessageId(), DecidedAt: e.Now.UnixMilli(), Expires: expires(m, e).UnixMilli(), Marketing: marketing(m)}
 	w := s.wish(c, e)
 	if !(e.App.SkipSilent && w.reason() != 0) {
 		raise = s.counts(m, e)

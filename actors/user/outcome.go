@@ -8,7 +8,7 @@ import (
 
 // Outbox entries and outcomes are one protobuf message, written by hand:
 //
-//	1 version = 1 · 2 decided at ms · 3 due ms · 4 expires ms · 5 verdict* · 6 sealed payload ·
+//	1 version = 1 · 2 decided at ms · 3 due ms · 4 expires ms · 5 verdict* · 6 sealed payload · 7 marketing ·
 //	  10 version · 11 gone · 12 collapse id
 //	verdict: 1 device · 2 notifier · 3 status · 4 reason · 5 stage · 6 voip · 7 badge+1 ·
 //	  8 ended at ms · 9 vendor code · 10 vendor id · 11 delivered at ms · 12 clicked at ms ·
@@ -46,6 +46,9 @@ func (p *Pending) encodeVerdicts(b []byte) []byte {
 	var buf [512]byte
 	for i := range p.Verdicts {
 		b = putBytes(b, 5, p.Verdicts[i].encode(buf[:0]))
+	}
+	if p.Marketing {
+		b = putInt(b, 7, uint32(1))
 	}
 	return b
 }
@@ -102,6 +105,8 @@ func DecodePending(message, rec string) (p *Pending, sealed string, err error) {
 			p.Verdicts = append(p.Verdicts, v)
 		case 6:
 			sealed = b
+		case 7:
+			p.Marketing = n != 0
 		case 10:
 			p.Version = uint32(n)
 		case 11:

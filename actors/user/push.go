@@ -27,6 +27,8 @@ type Pending struct {
 	Gone bool
 	// Collapse is the sender's collapse id, kept for messages that may be overwritten.
 	Collapse string
+	// Marketing: the message is of that class.
+	Marketing bool
 	// Payload is what a push is made of; nil once all have ended.
 	Payload *rousev1.MessageEvent
 

@@ -148,6 +148,9 @@ func (d *Decision) mark(c *Receipt, i int, b *Binding, e *Env) {
 	}
 	d.Events = append(d.Events, m)
 	d.touch(c.Push)
+	if c.Kind == vendors.ReceiptQuota {
+		d.fillMarketing(c.Push, i, e)
+	}
 	if b.LastReason != result && result != rousev1.Reason_REASON_TOKEN_INVALID {
 		d.Events = append(d.Events, resultKept{device: v.Device, notifier: c.Notifier, reason: result, at: e.Now.UnixMilli()})
 		d.Changed = true

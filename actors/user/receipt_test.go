@@ -239,3 +239,41 @@ func TestReceiptsInAnyOrder(t *testing.T) {
 		}
 	})
 }
+
+// A vendor that counted more than we did is believed, for marketing alone and
+// for that day alone.
+func TestReceiptQuota(t *testing.T) {
+	w := capped(t, 5)
+	zone := w.env.App.Notifiers["apns"].Zone
+	quota := func(message string) {
+		t.Helper()
+		p := w.s.pending(message)
+		w.end(message, took, false)
+		d := w.do(Receipt{Notifier: "apns", Kind: vendors.ReceiptQuota, Sum: w.s.Devices[0].Bindings[0].Sum, PushID: PushID("app", "ann", "phone", message), Push: p})
+		if d.Reply.Status != accepted || p.Verdicts[0].ReceiptReason != rousev1.Reason_REASON_VENDOR_QUOTA {
+			t.Errorf("%v", d.Reply)
+		}
+	}
+	chat, _ := w.message(nil)
+	quota(chat)
+	first, got := w.advertise()
+	if got != "QUEUED" {
+		t.Fatalf("a chat message filled the ledger: %s", got)
+	}
+	w.env.Now = w.env.Now.Add(time.Second)
+	quota(first)
+	if _, got := w.advertise(); got != "DEVICE_CAP" {
+		t.Errorf("after the vendor's word: %s", got)
+	}
+	w.env.Now = time.Date(2026, 3, 2, 0, 0, 1, 0, zone)
+	last, got := w.advertise()
+	if got != "QUEUED" {
+		t.Errorf("on the next day: %s", got)
+	}
+	w.env.Now = time.Date(2026, 3, 3, 0, 0, 1, 0, zone)
+	w.advertise()
+	quota(last) // of yesterday
+	if _, got := w.advertise(); got != "QUEUED" {
+		t.Errorf("a receipt of yesterday filled today: %s", got)
+	}
+}

@@ -112,7 +112,7 @@ func drawState(t *rapid.T) *State {
 }
 
 func TestOutboxRoundTrip(t *testing.T) {
-	p := &Pending{Message: "m", DecidedAt: 1, Due: 2, Expires: 3, Verdicts: []Verdict{
+	p := &Pending{Message: "m", DecidedAt: 1, Due: 2, Expires: 3, Marketing: true, Verdicts: []Verdict{
 		{Device: "d", Notifier: "n", Status: isPending, Reason: 2, Stage: StageLane, VoIP: true, Badge: 0},
 		{Device: "e", Status: suppressed, Reason: 21, Badge: -1, EndedAt: 9, VendorCode: "c", VendorID: "i"},
 		{Device: "f", Badge: -1, DeliveredAt: 10, ClickedAt: 11, ReceiptReason: 70, ReceiptCode: "r"},

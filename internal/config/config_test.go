@@ -99,6 +99,8 @@ func TestFaults(t *testing.T) {
 		{"half of tls", "tls:\n  cert_file: a.pem\n", nil, []string{"belong together"}},
 		{"out of range", "lease:\n  ttl: 1s\ndata:\n  shards: 1025\n", nil, []string{"lease.ttl is 1s; it must be from 3s to 10m0s", "data.shards is 1025"}},
 		{"bad word", "log:\n  level: loud\n", nil, []string{`log.level is "loud"; it must be one of debug, info, warn, error`}},
+		{"receipts in the clear", "receipts:\n  public_url: http://push.example\n", nil, []string{"receipts.public_url is no https address"}},
+		{"receipts with a query", "receipts:\n  public_url: https://push.example/?a=b\n  per_second: 0\n", nil, []string{"receipts.public_url", "receipts.per_second is 0"}},
 		{"two seals", "seal:\n  key_file: a\n  key_env: B\n", nil, []string{"keep one"}},
 	}
 	for _, c := range cases {
