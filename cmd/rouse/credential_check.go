@@ -36,8 +36,13 @@ func (v *credentialStatus) Run(c *call) error {
 			rate = fmt.Sprintf("%g/s", s.GetPerSecond())
 		}
 		rows := [][]string{
-			{"state", rpc.Word(s.GetState())}, {"waiting", fmt.Sprint(s.GetQueued())}, {"in flight", fmt.Sprint(s.GetInFlight())},
-			{"rate", rate}, {"paused until", at(s.GetPausedUntil())}, {"previous until", at(s.GetPreviousUntil())}, {"receipts at", dash(s.GetReceiptPath())},
+			{"state", rpc.Word(s.GetState())},
+			{"waiting", fmt.Sprint(s.GetQueued())},
+			{"in flight", fmt.Sprint(s.GetInFlight())},
+			{"rate", rate},
+			{"paused until", at(s.GetPausedUntil())},
+			{"previous until", at(s.GetPreviousUntil())},
+			{"receipts at", dash(s.GetReceiptPath())},
 		}
 		for _, q := range s.GetQuotas() {
 			rows = append(rows, []string{"quota " + rpc.Word(q.GetClass()), fmt.Sprintf("%d of %d, new at %s", q.GetUsed(), q.GetLimit(), at(q.GetResetsAt()))})

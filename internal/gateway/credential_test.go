@@ -123,6 +123,17 @@ func TestBans(t *testing.T) {
 	}
 }
 
+// The address for receipts is secret: those who may only read are not told it.
+func TestStatusHidesTheReceiptPath(t *testing.T) {
+	w := newWorld(t)
+	for role, shown := range map[rousev1.Role]bool{adminRole: true, viewerRole: false} {
+		a := w.post(w.key("a", role), adminService+"GetCredentialStatus", `{"name":"fcm-a"}`)
+		if !strings.Contains(a.body, "fcm-a") || strings.Contains(a.body, "secret-path") != shown {
+			t.Errorf("%s: %s", role, a.body)
+		}
+	}
+}
+
 func TestKeepPrevious(t *testing.T) {
 	w := newWorld(t)
 	other := `{"credential":{"name":"fcm-a","meizu":{"appId":"1","appSecret":"s"}},"keepPrevious":"3600s"}`

@@ -116,7 +116,7 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 			return &rousev1.TestCredentialResponse{Status: rousev1.OutcomeStatus_OUTCOME_STATUS_ACCEPTED, VendorId: "of " + r.GetContent().GetBody()}, nil
 		},
 		CredentialStatus: func(_ *catalog.App, c *rousev1.Credential) *rousev1.CredentialStatus {
-			return &rousev1.CredentialStatus{Name: c.GetName()}
+			return &rousev1.CredentialStatus{Name: c.GetName(), ReceiptPath: "/secret-path"}
 		},
 		Ready: func() error { return nil },
 		BeforePush: func(_ context.Context, _ string, _ *rousev1.Webhooks, m *rousev1.MessageEvent) (*rousev1.BeforePushAnswer, error) {
