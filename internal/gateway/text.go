@@ -9,44 +9,6 @@ import (
 	"github.com/rouse-im/rouse/internal/catalog"
 )
 
-// PutTemplate creates or replaces a template.
-func (s *admin) PutTemplate(ctx context.Context, r *rousev1.PutTemplateRequest) (*rousev1.PutTemplateResponse, error) {
-	app, err := callerOf(ctx).scope(r.GetAppId())
-	if err != nil {
-		return nil, err
-	}
-	if err := s.Catalog.PutTemplate(app, r.GetTemplate()); err != nil {
-		return nil, err
-	}
-	return &rousev1.PutTemplateResponse{Template: r.GetTemplate()}, nil
-}
-
-// ListTemplates tells the templates of an app.
-func (s *admin) ListTemplates(ctx context.Context, r *rousev1.ListTemplatesRequest) (*rousev1.ListTemplatesResponse, error) {
-	app, err := s.app(ctx, r.GetAppId())
-	if err != nil {
-		return nil, err
-	}
-	response := &rousev1.ListTemplatesResponse{}
-	for _, name := range app.TemplateNames() {
-		template, _ := app.Template(name)
-		response.Templates = append(response.Templates, template)
-	}
-	return response, nil
-}
-
-// DeleteTemplate removes a template.
-func (s *admin) DeleteTemplate(ctx context.Context, r *rousev1.DeleteTemplateRequest) (*rousev1.DeleteTemplateResponse, error) {
-	app, err := callerOf(ctx).scope(r.GetAppId())
-	if err != nil {
-		return nil, err
-	}
-	if err := s.Catalog.DeleteTemplate(app, r.GetName()); err != nil {
-		return nil, err
-	}
-	return &rousev1.DeleteTemplateResponse{}, nil
-}
-
 // PutWebhooks replaces the addresses that this server calls.
 func (s *admin) PutWebhooks(ctx context.Context, r *rousev1.PutWebhooksRequest) (*rousev1.PutWebhooksResponse, error) {
 	who := callerOf(ctx)
