@@ -23,6 +23,7 @@ type verbs struct {
 
 	App        appVerb        `cmd:"" help:"Create and list apps."`
 	Credential credentialVerb `cmd:"" help:"Keep the vendor accounts of an app."`
+	Template   templateVerb   `cmd:"" help:"Keep the templates of notification texts of an app."`
 	Webhook    webhookVerb    `cmd:"" help:"Set and show the addresses of an app that the server calls."`
 	Key        keyVerb        `cmd:"" help:"Create, list and revoke API keys."`
 
