@@ -85,10 +85,30 @@ type Notification struct {
 	CollapseID            string // at most 64 bytes, empty = none
 	// Badge is the absolute number for the icon; negative = leave unchanged.
 	Badge int
+	// Override beats the credential.
+	Override Override
 	// Data goes to the app beside the notification.
 	Data map[string]string
 	// Expires is when the push is no longer wanted; never zero.
 	Expires time.Time
+}
+
+// Override is what one message asks of the vendor in place of the credential.
+// Zero fields leave it to the credential; what a vendor lacks has no effect there.
+type Override struct {
+	Category       string // beats Notification.Category
+	ChannelID      string
+	ClickAction    string // action, activity or intent
+	Importance     string // Honor
+	NotifyLevel    int    // OPPO
+	ReceiptID      string // Huawei, HarmonyOS
+	NotifyID       uint32 // HarmonyOS
+	Test           bool   // Huawei, HarmonyOS, Honor
+	Public         bool   // Meizu
+	MutableContent bool   // APNs
+	// ContentAvailable wakes the app (APNs).
+	ContentAvailable bool
+	AnalyticsLabel   string // FCM
 }
 
 // Outcome classes every vendor answer.

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/internal/catalog"
+	"github.com/rouse-im/rouse/internal/content"
 )
 
 // Defaults of an app's settings.
@@ -41,6 +43,9 @@ type App struct {
 	SkipSilent bool
 	Notifiers  map[string]Notifier
 	Telling    Telling
+	Style      rousev1.DisplayStyle // of users without one of their own
+	// Templates of the app; nil = none, not even the built-in ones.
+	Templates *content.Templates
 }
 
 // NewApp fills in the defaults of the settings.
@@ -64,6 +69,7 @@ func NewApp(s *rousev1.AppSettings, credentials []*rousev1.Credential) *App {
 		DirectIsMention:      s.GetDirectIsMention(),
 		Zone:                 s.GetTimeZone(),
 		SkipSilent:           s.GetSkipSilentCount(),
+		Style:                s.GetDefaultStyle(),
 		Notifiers:            make(map[string]Notifier, len(credentials)),
 	}
 	if a.Policy.Kind == rousev1.MultiDevicePolicy_MULTI_DEVICE_POLICY_UNSPECIFIED {
@@ -80,7 +86,7 @@ func NewApp(s *rousev1.AppSettings, credentials []*rousev1.Credential) *App {
 	}
 	for _, c := range credentials {
 		a.Notifiers[c.GetName()] = Notifier{
-			APNs: c.GetApns() != nil, VoIP: c.GetApns().GetVoip(), Disabled: c.GetDisabled(), Banned: c.GetBanned(), Coalesce: c.GetCoalesce(),
+			Vendor: string(catalog.Vendor(c)), VoIP: c.GetApns().GetVoip(), Disabled: c.GetDisabled(), Banned: c.GetBanned(), Coalesce: c.GetCoalesce(),
 			MarketingCap: uint16(min(c.GetMarketingPerDevice(), maxCount)),
 		}
 	}

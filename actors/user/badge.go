@@ -158,7 +158,7 @@ func (s *State) refresh(dec *Decision, e *Env, numbers map[string]int32) {
 func (d *Device) silent(e *Env) (newest *Binding) {
 	for i := range d.Bindings {
 		b := &d.Bindings[i]
-		if n := e.App.Notifiers[b.Notifier]; n.APNs && !n.VoIP && e.App.gate(b.Notifier) == 0 && (newest == nil || b.BoundAt > newest.BoundAt) {
+		if n := e.App.Notifiers[b.Notifier]; n.Vendor == "apns" && !n.VoIP && e.App.gate(b.Notifier) == 0 && (newest == nil || b.BoundAt > newest.BoundAt) {
 			newest = b
 		}
 	}

@@ -153,6 +153,8 @@ func (e contentEdited) apply(*State) {
 		m.Content = &rousev1.Content{}
 	}
 	m.Content.Title, m.Content.Body = e.content.GetTitle(), e.content.GetBody()
+	// What else said it before says it no more.
+	m.Text, m.Translations, m.Template, m.DirectedTemplate = e.content.GetBody(), nil, nil, nil
 	e.p.Payload = m
 }
 

@@ -82,7 +82,7 @@ MODE PASS (default)
 		t.Error(diff)
 	}
 	want := map[string]string{
-		"phone": "PRESENCE PASS\nFILTER PASS\nBINDING PASS\nCREDENTIAL PASS\nBADGE PASS (message badge)\nLIFETIME PASS (app default_ttl)\n",
+		"phone": "PRESENCE PASS\nFILTER PASS\nBINDING PASS\nCREDENTIAL PASS\nCONTENT PASS (style)\nBADGE PASS (message badge)\nLIFETIME PASS (app default_ttl)\n",
 		"pad":   "PRESENCE PASS\nFILTER PASS\nBINDING PASS\nCREDENTIAL STOP NOTIFIER_DISABLED\n",
 		"desk":  "PRESENCE STOP KICKED\n",
 	}

@@ -36,7 +36,7 @@ func (s *State) decideMessage(c Message, e *Env) Decision {
 		p.Collapse = c.GetCollapseId()
 	}
 	if !p.done() {
-		p.Payload = payload(c.MessageEvent)
+		p.Payload = s.payload(p, c.MessageEvent, e)
 		if e.App.RecallOverwrites {
 			p.Payload.CollapseId = p.collapse()
 		}
@@ -224,15 +224,6 @@ func (s *State) placeInLanes(p *Pending, e *Env) bool {
 		}
 	}
 	return wanted == 0 || placed > 0
-}
-
-// payload keeps what a push is made of, without the other recipients.
-func payload(m *rousev1.MessageEvent) *rousev1.MessageEvent {
-	return &rousev1.MessageEvent{
-		MessageId: m.GetMessageId(), Sender: m.GetSender(), ConversationType: m.GetConversationType(),
-		ConversationId: m.GetConversationId(), Class: m.GetClass(), CollapseId: m.GetCollapseId(),
-		Content: m.GetContent(),
-	}
 }
 
 func unixDay(t time.Time) uint16 { return uint16(t.Unix() / 86400) }

@@ -1,6 +1,7 @@
 package user
 
 import (
+	"cmp"
 	"encoding/hex"
 	"maps"
 	"strings"
@@ -11,13 +12,14 @@ import (
 
 	"github.com/rouse-im/rouse/actors/lane"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/internal/content"
 	"github.com/rouse-im/rouse/storage/seal"
 	"github.com/rouse-im/rouse/vendors"
 )
 
 // Keys that the engine adds to the data of a push: receiver (unless the
 // credential coalesces), sender, message and, for groups, group. They win over
-// keys of the sender's.
+// keys of the sender's; "e" is for what the sender adds for the app.
 const (
 	keyTo      = "t"
 	keyFrom    = "f"
@@ -29,7 +31,10 @@ const (
 // is gone) ends the push in place of the lane.
 func (a *Actor) dispatch(s *State, app *App, p Push, l *lane.Lane) LaneMessage {
 	v := &p.Pending.Verdicts[p.Verdict]
-	coalesce := app != nil && app.Notifiers[v.Notifier].Coalesce
+	if app == nil {
+		app = &noApp
+	}
+	coalesce := app.Notifiers[v.Notifier].Coalesce
 	ref := lane.Ref{App: a.app, User: a.user, Message: p.Pending.Message, Device: v.Device, Notifier: v.Notifier}
 	id := PushID(a.app, a.user, v.Device, p.Pending.Message)
 	d := s.device(v.Device)
@@ -49,7 +54,7 @@ func (a *Actor) dispatch(s *State, app *App, p Push, l *lane.Lane) LaneMessage {
 	}
 	return LaneMessage{Lane: l, Dispatch: &lane.Dispatch{
 		Ref: ref, PushID: id, Order: order(a.app, a.user, v.Device, v.Notifier), To: a.home.To, TokenSum: [16]byte(b.Sum),
-		Shared: coalesce && forMany(p.Pending.Payload), N: a.notification(p.Pending, v, d, id, token, coalesce),
+		Shared: coalesce && forMany(p.Pending.Payload), N: a.notification(s, app, p, d, id, token),
 	}}
 }
 
@@ -63,48 +68,86 @@ func forMany(m *rousev1.MessageEvent) bool {
 		m.GetClass() == rousev1.MessageClass_MESSAGE_CLASS_SYSTEM || m.GetClass() == rousev1.MessageClass_MESSAGE_CLASS_MARKETING
 }
 
-func (a *Actor) notification(p *Pending, v *Verdict, d *Device, id, token string, coalesce bool) *vendors.Notification {
-	m := p.Payload
+// noApp stands for an app that is gone: its pushes end in its lanes.
+var noApp App
+
+func (a *Actor) notification(s *State, app *App, push Push, d *Device, id, token string) *vendors.Notification {
+	p := push.Pending
+	v, m := &p.Verdicts[push.Verdict], p.Payload
 	c := m.GetContent()
 	n := &vendors.Notification{
 		PushID: id, Token: token, Channel: vendors.ChannelAlert, Class: ClassOf(m.GetClass()),
-		Title: c.GetTitle(), Subtitle: c.GetSubtitle(), Body: c.GetBody(), Sound: c.GetSound(), ImageURL: c.GetImageUrl(),
-		Category: c.GetCategory(), ThreadID: m.GetConversationId(), CollapseID: m.GetCollapseId(),
+		Sound: c.GetSound(), Category: c.GetCategory(), ThreadID: m.GetConversationId(), CollapseID: m.GetCollapseId(),
 		Badge: int(v.Badge), Expires: time.UnixMilli(p.Expires),
-		Data: make(map[string]string, len(c.GetData())+4),
 	}
 	if v.VoIP {
 		n.Channel = vendors.ChannelVoIP
 	}
-	switch {
-	case isRefresh(p.Message):
-		n.Channel, n.Data = vendors.ChannelBadge, nil
+	if isRefresh(p.Message) {
+		n.Channel = vendors.ChannelBadge
 		return n
-	case isRecall(p.Message):
-		n.Body = recallText(d.Info.Lang)
-	case n.Title == "" && n.Body == "":
-		n.Body = placeholder(d.Info.Lang)
 	}
+	a.write(n, s, app, p, d)
+	notifier := app.Notifiers[v.Notifier]
+	override(n, m.GetOverrides()[notifier.Vendor])
+	n.Data = make(map[string]string, len(c.GetData())+4)
 	maps.Copy(n.Data, c.GetData())
-	if !coalesce {
+	if !notifier.Coalesce {
 		n.Data[keyTo] = a.user
 	}
 	n.Data[keyMessage] = origin(p.Message)
 	if m.GetSender() != "" {
 		n.Data[keyFrom] = m.GetSender()
 	}
-	if m.GetConversationType() == rousev1.ConversationType_CONVERSATION_TYPE_GROUP {
+	if inGroup(m) {
 		n.Data[keyGroup] = m.GetConversationId()
 	}
 	return n
 }
 
-// placeholder stands for a message that brought no text.
-func placeholder(locale string) string {
-	if strings.HasPrefix(strings.ToLower(locale), "zh") {
-		return "您有一条新消息"
+// write puts in what the user is shown.
+func (a *Actor) write(n *vendors.Notification, s *State, app *App, p *Pending, d *Device) {
+	viewer := s.viewer(d, app, a.user)
+	if isRecall(p.Message) {
+		n.Body = content.Recalled(viewer.Language)
+		return
 	}
-	return "You have a new message"
+	if isOverwrite(p.Message) {
+		viewer.Template = "" // an edited text is given as it is to be shown
+	}
+	m := p.Payload
+	if s.Conversations > 0 && !app.AdvancedOff {
+		viewer.Remark = func() string { return a.remark(m.GetSender()) }
+	}
+	text := app.Templates.Render(m, &viewer)
+	n.Title, n.Body = text.Title, text.Body
+	if text.Rule != content.RuleHidden {
+		n.Subtitle, n.ImageURL = m.GetContent().GetSubtitle(), m.GetContent().GetImageUrl()
+	}
+}
+
+// remark is what the user calls the sender; empty = nothing, or it cannot be read.
+func (a *Actor) remark(sender string) string {
+	if sender == "" {
+		return ""
+	}
+	c, _, err := a.conversation(ConversationID{rousev1.ConversationType_CONVERSATION_TYPE_DIRECT, sender})
+	if err != nil {
+		a.home.Deps.Logger.Error("remark cannot be read; the push goes without", "app", a.app, "shard", a.home.Shard, "error", err)
+	}
+	return c.Remark
+}
+
+func override(n *vendors.Notification, o *rousev1.VendorOverride) {
+	if o == nil {
+		return
+	}
+	n.ThreadID = cmp.Or(o.GetThreadId(), n.ThreadID)
+	n.Override = vendors.Override{
+		Category: o.GetCategory(), ChannelID: o.GetChannelId(), ClickAction: o.GetClickAction(), Importance: o.GetImportance(),
+		NotifyLevel: int(o.GetNotifyLevel()), ReceiptID: o.GetReceiptId(), NotifyID: o.GetNotifyId(), Test: o.GetTest(), Public: o.GetPublic(),
+		MutableContent: o.GetMutableContent(), ContentAvailable: o.GetContentAvailable(), AnalyticsLabel: o.GetAnalyticsLabel(),
+	}
 }
 
 // ClassOf is what vendors call a class of the contract.

@@ -13,13 +13,15 @@ func TestDataOfAPush(t *testing.T) {
 	a := &Actor{app: "app", user: "bob"}
 	m := &rousev1.MessageEvent{
 		Sender: "ann", ConversationId: "team", ConversationType: rousev1.ConversationType_CONVERSATION_TYPE_GROUP,
-		Content: &rousev1.Content{Title: "Ann", Data: map[string]string{"k": "v", "m": "theirs"}},
+		Content: &rousev1.Content{Title: "Ann", Data: map[string]string{"k": "v", "m": "theirs", "e": `{"x":1}`}},
 	}
 	for coalesce, want := range map[bool]map[string]string{
-		false: {"k": "v", "m": "m1", "f": "ann", "g": "team", "t": "bob"},
-		true:  {"k": "v", "m": "m1", "f": "ann", "g": "team"},
+		false: {"k": "v", "e": `{"x":1}`, "m": "m1", "f": "ann", "g": "team", "t": "bob"},
+		true:  {"k": "v", "e": `{"x":1}`, "m": "m1", "f": "ann", "g": "team"},
 	} {
-		n := a.notification(&Pending{Message: "m1", Payload: m}, &Verdict{}, &Device{}, "id", "token", coalesce)
+		app := NewApp(nil, []*rousev1.Credential{{Name: "n", Coalesce: coalesce}})
+		p := &Pending{Message: "m1", Payload: m, Verdicts: []Verdict{{Notifier: "n"}}}
+		n := a.notification(&State{}, app, Push{Pending: p}, &Device{}, "id", "token")
 		if diff := cmp.Diff(want, n.Data); diff != "" {
 			t.Errorf("coalesce %v (-want +got):\n%s", coalesce, diff)
 		}

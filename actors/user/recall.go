@@ -150,11 +150,3 @@ func ownCollapse(message string) string {
 		byte(h >> 56), byte(h >> 48), byte(h >> 40), byte(h >> 32), byte(h >> 24), byte(h >> 16), byte(h >> 8), byte(h),
 	})
 }
-
-// recallText says that a message was withdrawn.
-func recallText(locale string) string {
-	if strings.HasPrefix(strings.ToLower(locale), "zh") {
-		return "消息已撤回"
-	}
-	return "A message was recalled"
-}

@@ -22,6 +22,7 @@ func (a *Actor) restore(c actor.Context, entries []Entry) {
 	t := turns.Get().(*turn)
 	defer a.release(t)
 	t.actor, t.env.Now, t.env.App = a, time.Now(), a.home.Deps.App(a.app)
+	t.state = State{Devices: t.state.Devices[:0]}
 	if a.record != "" {
 		if err := t.state.Decode(a.record); err != nil {
 			a.home.Deps.Logger.Error("record of a user cannot be read; its pushes are left in the store", "app", a.app, "shard", a.home.Shard, "error", err)

@@ -50,6 +50,7 @@ func (s *State) routeTo(p *Pending, d *Device, m *rousev1.MessageEvent, e *Env, 
 		p.Verdicts = append(p.Verdicts, Verdict{Device: d.ID, Status: suppressed, Reason: reason, Badge: -1})
 		return
 	}
+	s.noteContent(d, m, e)
 	badge := d.badge(m, e, raised)
 	t.lookAt(d.ID, stepBadge, 0, badgeRule(m, e), num("badge", badge), num("count", d.Count))
 	t.lookAt(d.ID, stepLifetime, 0, ttlRule(m), num("left_s", (p.Expires-p.DecidedAt)/1000))

@@ -28,6 +28,7 @@ const (
 	stepBinding      = rousev1.DecisionStep_DECISION_STEP_BINDING
 	stepCredential   = rousev1.DecisionStep_DECISION_STEP_CREDENTIAL
 	stepCap          = rousev1.DecisionStep_DECISION_STEP_CAP
+	stepContent      = rousev1.DecisionStep_DECISION_STEP_CONTENT
 	stepBadge        = rousev1.DecisionStep_DECISION_STEP_BADGE
 	stepLifetime     = rousev1.DecisionStep_DECISION_STEP_LIFETIME
 )

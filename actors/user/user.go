@@ -90,7 +90,7 @@ type Policy struct {
 
 // Notifier is what a decision needs to know of a credential.
 type Notifier struct {
-	APNs     bool
+	Vendor   string // as the contract names it, like "apns"
 	VoIP     bool
 	Disabled bool
 	// Banned by an operator.

@@ -6,6 +6,7 @@ import (
 	"github.com/rouse-im/rouse/actors/user"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/internal/catalog"
+	"github.com/rouse-im/rouse/internal/content"
 )
 
 // apps translates apps of the catalogue for the user actors, once per change.
@@ -44,10 +45,22 @@ func (a *apps) get(id string) *user.App {
 		_, broken := a.broken.Load(credentialName{id, c.GetName()})
 		to.Notifiers[c.GetName()] = notifierOf(c, to.Notifiers[c.GetName()], broken)
 	}
+	if !to.AdvancedOff {
+		to.Templates = templatesOf(from)
+	}
 	hooks := from.Webhooks()
 	to.Telling = user.Telling{Outcomes: hooks.GetOutcomeUrl() != "", Accepted: hooks.GetAccepted(), Receipts: hooks.GetOutcomeUrl() != "" && hooks.GetReceipts()}
 	a.cache.Store(id, &translated{from: from, to: to})
 	return to
+}
+
+func templatesOf(a *catalog.App) *content.Templates {
+	var put []*rousev1.Template
+	for _, name := range a.TemplateNames() {
+		t, _ := a.Template(name)
+		put = append(put, t)
+	}
+	return content.NewTemplates(put)
 }
 
 // hooks are the webhooks of an app; nil when there is no such app.

@@ -39,8 +39,8 @@ func (a *App) replaced(by *rousev1.Credential, put Put) (*Previous, error) {
 	if put.Keep <= 0 || current == nil {
 		return nil, nil
 	}
-	if vendorOf(current) != vendorOf(by) {
-		return nil, fmt.Errorf("credential %q: keep_previous needs a credential of the same vendor, what it replaces is of %s: %w", by.GetName(), vendorOf(current), ErrInvalid)
+	if Vendor(current) != Vendor(by) {
+		return nil, fmt.Errorf("credential %q: keep_previous needs a credential of the same vendor, what it replaces is of %s: %w", by.GetName(), Vendor(current), ErrInvalid)
 	}
 	if slices.Equal(Secrets(current), Secrets(by)) {
 		before := a.previous[by.GetName()]
@@ -52,8 +52,8 @@ func (a *App) replaced(by *rousev1.Credential, put Put) (*Previous, error) {
 	return &Previous{Credential: current, Until: put.Now.Add(min(put.Keep, MaxKeep))}, nil
 }
 
-// vendorOf names the vendor as the contract does.
-func vendorOf(c *rousev1.Credential) protoreflect.Name {
+// Vendor names the vendor of a credential as the contract does: "apns", "fcm", …
+func Vendor(c *rousev1.Credential) protoreflect.Name {
 	m := c.ProtoReflect()
 	if kind := m.WhichOneof(m.Descriptor().Oneofs().ByName("vendor")); kind != nil {
 		return kind.Name()

@@ -344,7 +344,7 @@ func TestTrim(t *testing.T) {
 func TestMemoryIsBounded(t *testing.T) {
 	var m memory[int, int]
 	for i := range 3 * maxRemembered {
-		if m.get(i, func(k int) int { return -k }) != -i || m.get(i, nil) != -i {
+		if m.get(i, func(k int) (int, int) { return k, -k }) != -i || m.get(i, nil) != -i {
 			t.Fatal(i)
 		}
 	}

@@ -2,6 +2,7 @@ package content
 
 import (
 	"cmp"
+	"strings"
 	"sync"
 
 	"golang.org/x/text/language"
@@ -20,14 +21,16 @@ type memory[K comparable, V any] struct {
 	known map[K]V
 }
 
-func (m *memory[K, V]) get(key K, find func(K) V) V {
+// get asks find for what is not known. It answers the key too, in memory of its
+// own: callers' keys may be parts of something bigger.
+func (m *memory[K, V]) get(key K, find func(K) (K, V)) V {
 	m.mu.RLock()
 	v, ok := m.known[key]
 	m.mu.RUnlock()
 	if ok {
 		return v
 	}
-	v = find(key)
+	key, v = find(key)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.known == nil || len(m.known) >= maxRemembered {
@@ -57,15 +60,16 @@ func (c *chooser) pick(lang string) int {
 	return c.memory.get(lang, c.match)
 }
 
-func (c *chooser) match(lang string) int {
+func (c *chooser) match(lang string) (string, int) {
+	lang = strings.Clone(lang)
 	tag, err := language.Parse(lang)
 	if err != nil {
-		return c.fallback
+		return lang, c.fallback
 	}
 	if _, i, sure := c.matcher.Match(tag); sure > language.No && c.tags[i] != language.Und {
-		return i
+		return lang, i
 	}
-	return c.fallback
+	return lang, c.fallback
 }
 
 // pair of languages: what is wanted and what there is.
@@ -73,14 +77,15 @@ type pair struct{ want, have string }
 
 var nearness memory[pair, language.Confidence]
 
-func near(p pair) language.Confidence {
+func near(p pair) (pair, language.Confidence) {
+	p = pair{strings.Clone(p.want), strings.Clone(p.have)}
 	want, err := language.Parse(p.want)
 	have, fault := language.Parse(p.have)
 	if err != nil || fault != nil {
-		return language.No
+		return p, language.No
 	}
 	_, _, sure := language.NewMatcher([]language.Tag{have}).Match(want)
-	return sure
+	return p, sure
 }
 
 // translation is the text in a language; empty when there is none that a reader
