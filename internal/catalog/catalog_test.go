@@ -385,7 +385,7 @@ func TestRedactedHidesAllButTheHarmless(t *testing.T) {
 		"app_id": true, "client_id": true, "system_importance": true, "intent": true, "app_key": true, "package_name": true, "project_id": true, "receipt_id": true,
 		"click_action": true, "click_intent": true, "intent_uri": true, "activity": true, "badge_class": true, "path": true,
 		"category": true, "call_category": true, "im_category": true, "system_category": true, "marketing_category": true,
-		"template_id": true, "template_title": true, "template_content": true, "auth_endpoint": true, "overseas_endpoint": true,
+		"sound": true, "priority": true, "template_id": true, "template_title": true, "template_content": true, "auth_endpoint": true, "overseas_endpoint": true,
 	}
 	oneof := (&rousev1.Credential{}).ProtoReflect().Descriptor().Oneofs().ByName("vendor").Fields()
 	for i := range oneof.Len() {
