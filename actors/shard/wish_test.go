@@ -186,6 +186,30 @@ func TestSettingsSurvive(t *testing.T) {
 	})
 }
 
+// The first message after a quiet time removes what is kept of it.
+func TestMessageForgetsVoid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := startEngine(t, vfs.NewMem(), nil)
+		e.bind("ann", "phone", "aa")
+		r := mute("team", unset)
+		r.QuietFor = durationpb.New(time.Minute)
+		e.must("ann", r)
+		e.must("ann", inTeam("m1"))
+		<-time.After(time.Minute)
+		e.must("ann", inTeam("m2"))
+		synctest.Wait()
+		check(t, e.outcomes("ann"), map[string]string{"m1/phone": "SUPPRESSED QUIET_CONVERSATION", "m2/phone": "ACCEPTED DELIVERED_TO_VENDOR"})
+		shard := e.store.ShardOf("app", "ann")
+		if err := e.store.Scan(storage.UserSettings(shard, "app", "ann"), func(k, _ []byte) bool { t.Errorf("left behind: %q", k); return true }); err != nil {
+			t.Fatal(err)
+		}
+		if n := e.must("ann", &rousev1.GetUserSettingsRequest{UserId: "ann"}).Response.(*rousev1.GetUserSettingsResponse).GetConversations(); n != 0 {
+			t.Errorf("the record counts %d", n)
+		}
+		e.stop()
+	})
+}
+
 func TestListConversationSettings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := startEngine(t, vfs.NewMem(), nil)

@@ -3,7 +3,7 @@ package quiet
 import (
 	"sync"
 	"time"
-	_ "time/tzdata" // zones are the same on every machine, and known where the system has none
+	_ "time/tzdata" // for machines that have no tables of zones
 )
 
 // maxZones bounds the names that are kept; there are some 600 real ones. Beyond
