@@ -60,7 +60,9 @@ func (s *State) repeats(c Message) bool { return c.Seen || s.pending(c.GetMessag
 // It changes and takes nothing.
 func (s *State) judge(c Message, e *Env) (p *Pending, raise []int) {
 	m := c.MessageEvent
-	e.Trail.look(stepRepeat, 0, "", yes("decided_before", s.repeats(c)))
+	if e.Trail != nil {
+		e.Trail.look(stepRepeat, 0, "", yes("decided_before", s.repeats(c)))
+	}
 	p = &Pending{Message: m.GetMessageId(), DecidedAt: e.Now.UnixMilli(), Expires: expires(m, e).UnixMilli(), Marketing: marketing(m)}
 	w := s.wish(c, e)
 	if !(e.App.SkipSilent && w.reason() != 0) {
@@ -68,7 +70,9 @@ func (s *State) judge(c Message, e *Env) (p *Pending, raise []int) {
 	}
 	reason := gate(m, e)
 	if reason == 0 {
-		e.Trail.look(stepCount, 0, "", yes("counts", !uncounted(m, e)), yes("skip_silent_count", e.App.SkipSilent), num("devices_raised", len(raise)))
+		if e.Trail != nil {
+			e.Trail.look(stepCount, 0, "", yes("counts", !uncounted(m, e)), yes("skip_silent_count", e.App.SkipSilent), num("devices_raised", len(raise)))
+		}
 		reason = s.recipient(c, e)
 	}
 	if reason != 0 {
@@ -87,22 +91,36 @@ func (s *State) judge(c Message, e *Env) (p *Pending, raise []int) {
 // gate tells why a message wakes nobody, whoever he is; 0 = it may.
 func gate(m *rousev1.MessageEvent, e *Env) rousev1.Reason {
 	t := e.Trail
-	if r := t.look(stepConversation, venue(m, e), "", enum("type", rousev1.ConversationType_name, m.GetConversationType()),
-		yes("online_only", m.GetOnlineOnly()), yes("own", m.GetSender() == e.Me)); r != 0 {
+	r := venue(m, e)
+	if t != nil {
+		t.look(stepConversation, r, "", enum("type", rousev1.ConversationType_name, m.GetConversationType()),
+			yes("online_only", m.GetOnlineOnly()), yes("own", m.GetSender() == e.Me))
+	}
+	if r != 0 {
 		return r
 	}
-	if r := t.look(stepKind, kindGate(m, e), "", enum("kind", rousev1.MessageKind_name, m.GetKind()), yes("push_all_kinds", e.App.AllKinds)); r != 0 {
+	r = kindGate(m, e)
+	if t != nil {
+		t.look(stepKind, r, "", enum("kind", rousev1.MessageKind_name, m.GetKind()), yes("push_all_kinds", e.App.AllKinds))
+	}
+	if r != 0 {
 		return r
 	}
-	if r := t.look(stepGroupSize, sizeGate(m, e), "", num("group_size", m.GetGroupSize()), num("group_limit", e.App.GroupLimit)); r != 0 {
+	r = sizeGate(m, e)
+	if t != nil {
+		t.look(stepGroupSize, r, "", num("group_size", m.GetGroupSize()), num("group_limit", e.App.GroupLimit))
+	}
+	if r != 0 {
 		return r
 	}
 	age, left := e.Now.Sub(sentAt(m, e.Now)), expires(m, e).Sub(e.Now)
-	var r rousev1.Reason
 	if age > MaxAge || left <= 0 {
 		r = rousev1.Reason_REASON_MESSAGE_EXPIRED
 	}
-	return t.look(stepAge, r, "", num("age_s", int64(age/time.Second)), num("left_s", int64(left/time.Second)))
+	if t != nil {
+		t.look(stepAge, r, "", num("age_s", int64(age/time.Second)), num("left_s", int64(left/time.Second)))
+	}
+	return r
 }
 
 func venue(m *rousev1.MessageEvent, e *Env) rousev1.Reason {
@@ -138,7 +156,10 @@ func (s *State) recipient(m Message, e *Env) rousev1.Reason {
 	if !s.Known {
 		r = rousev1.Reason_REASON_NO_USER
 	}
-	if e.Trail.look(stepUser, r, "", yes("known", s.Known), num("devices", len(s.Devices))) != 0 {
+	if e.Trail != nil {
+		e.Trail.look(stepUser, r, "", yes("known", s.Known), num("devices", len(s.Devices)))
+	}
+	if r != 0 {
 		return r
 	}
 	switch {
@@ -147,7 +168,10 @@ func (s *State) recipient(m Message, e *Env) rousev1.Reason {
 	case m.Stopped:
 		r = rousev1.Reason_REASON_STOPPED_BY_HOOK
 	}
-	return e.Trail.look(stepIgnore, r, "", yes("ignore_push", m.GetIgnorePush()), yes("stopped_by_hook", m.Stopped))
+	if e.Trail != nil {
+		e.Trail.look(stepIgnore, r, "", yes("ignore_push", m.GetIgnorePush()), yes("stopped_by_hook", m.Stopped))
+	}
+	return r
 }
 
 func inGroup(m *rousev1.MessageEvent) bool {

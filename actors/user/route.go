@@ -14,8 +14,10 @@ import (
 // A device that cannot be woken says so before the user's wish not to be.
 func (s *State) route(p *Pending, m *rousev1.MessageEvent, e *Env, w *wish, raise []int) {
 	stop, delay := s.policy(e)
-	e.Trail.look(stepPolicy, 0, s.policyRule(), enum("policy", rousev1.MultiDevicePolicy_name, s.effective(e).Kind),
-		yes("stops_offline_devices", stop), yes("delays", delay))
+	if e.Trail != nil {
+		e.Trail.look(stepPolicy, 0, s.policyRule(), enum("policy", rousev1.MultiDevicePolicy_name, s.effective(e).Kind),
+			yes("stops_offline_devices", stop), yes("delays", delay))
+	}
 	if len(s.Devices) == 0 {
 		p.Verdicts = []Verdict{{Status: suppressed, Reason: rousev1.Reason_REASON_NO_BINDING, Badge: -1}}
 		return
@@ -24,8 +26,11 @@ func (s *State) route(p *Pending, m *rousev1.MessageEvent, e *Env, w *wish, rais
 	p.Verdicts = make([]Verdict, 0, len(s.Devices))
 	for i := range s.Devices {
 		d := &s.Devices[i]
-		r := e.Trail.lookAt(d.ID, stepPresence, d.unreachable(e, stop), "",
-			enum("state", rousev1.SessionState_name, d.State), yes("online", d.online(e)), num("bindings", len(d.Bindings)))
+		r := d.unreachable(e, stop)
+		if e.Trail != nil {
+			e.Trail.lookAt(d.ID, stepPresence, r, "",
+				enum("state", rousev1.SessionState_name, d.State), yes("online", d.online(e)), num("bindings", len(d.Bindings)))
+		}
 		if r = cmp.Or(r, w.reason()); r != 0 {
 			p.Verdicts = append(p.Verdicts, Verdict{Device: d.ID, Status: suppressed, Reason: r, Badge: -1})
 			continue
@@ -52,9 +57,11 @@ func (s *State) routeTo(p *Pending, d *Device, m *rousev1.MessageEvent, e *Env, 
 	}
 	s.noteContent(d, m, e)
 	badge := d.badge(m, e, raised)
-	t.lookAt(d.ID, stepBadge, 0, badgeRule(m, e), num("badge", badge), num("count", d.Count))
-	t.lookAt(d.ID, stepLifetime, 0, ttlRule(m), num("left_s", (p.Expires-p.DecidedAt)/1000))
-	if delay {
+	if t != nil {
+		t.lookAt(d.ID, stepBadge, 0, badgeRule(m, e), num("badge", badge), num("count", d.Count))
+		t.lookAt(d.ID, stepLifetime, 0, ttlRule(m), num("left_s", (p.Expires-p.DecidedAt)/1000))
+	}
+	if delay && t != nil {
 		t.wait(d.ID, rousev1.DecisionStep_DECISION_STEP_LANE, rousev1.Reason_REASON_DELAYED, "away delay", num("delay_s", int64(s.effective(e).Delay/time.Second)))
 	}
 	for _, b := range chosen {
@@ -172,7 +179,10 @@ func (d *Device) choose(m *rousev1.MessageEvent, e *Env) ([]*Binding, rousev1.Re
 	if len(list) == 0 {
 		none = rousev1.Reason_REASON_NO_BINDING // PushKit tokens take calls only
 	}
-	if e.Trail.lookAt(d.ID, stepBinding, none, "", enum("class", rousev1.MessageClass_name, m.GetClass()), num("alert", len(alert)), num("voip", len(voip))) != 0 {
+	if e.Trail != nil {
+		e.Trail.lookAt(d.ID, stepBinding, none, "", enum("class", rousev1.MessageClass_name, m.GetClass()), num("alert", len(alert)), num("voip", len(voip)))
+	}
+	if none != 0 {
 		return nil, none
 	}
 	slices.SortStableFunc(list, func(a, b *Binding) int { return cmp.Compare(b.BoundAt, a.BoundAt) })
@@ -191,7 +201,9 @@ func (d *Device) choose(m *rousev1.MessageEvent, e *Env) ([]*Binding, rousev1.Re
 	if !e.App.AllBindings {
 		usable = usable[:1]
 	}
-	e.Trail.lookAt(d.ID, stepCredential, 0, "", text("notifier", usable[0].Notifier), num("pushes", len(usable)))
+	if e.Trail != nil {
+		e.Trail.lookAt(d.ID, stepCredential, 0, "", text("notifier", usable[0].Notifier), num("pushes", len(usable)))
+	}
 	return usable, 0
 }
 

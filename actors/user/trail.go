@@ -41,8 +41,9 @@ const (
 )
 
 // Trail keeps the steps that a decision took, in their order. A nil Trail keeps
-// none. Its memory is used again; what a step says is put into words only by
-// Steps. Nothing in it is personal text or a token.
+// none; where inputs cost something, look first whether there is one. Its memory
+// is used again; what a step says is put into words only by Steps. Nothing in it
+// is personal text or a token.
 type Trail struct{ steps []taken }
 
 // maxInputs of one step.
