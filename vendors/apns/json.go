@@ -30,6 +30,9 @@ func encode(a *aps, n *vendors.Notification) []byte {
 	if a.MutableContent != 0 {
 		b = strconv.AppendInt(appendKey(b, "mutable-content"), int64(a.MutableContent), 10)
 	}
+	if a.ContentAvailable != 0 {
+		b = strconv.AppendInt(appendKey(b, "content-available"), int64(a.ContentAvailable), 10)
+	}
 	b = append(b, '}')
 	peers := peersOf(n)
 	var few [24]string

@@ -1,6 +1,7 @@
 package apns
 
 import (
+	"cmp"
 	"maps"
 	"strings"
 	"time"
@@ -31,6 +32,8 @@ type aps struct {
 	ThreadID       string
 	Category       string
 	MutableContent int
+	// ContentAvailable wakes the app beside showing the alert.
+	ContentAvailable int
 }
 
 type alert struct{ Title, Subtitle, Body string }
@@ -73,12 +76,15 @@ func expiration(t time.Time) time.Time {
 // fit builds the payload and cuts body, subtitle and title, in this order, as
 // far as limit needs. It fails when the rest alone exceeds limit.
 func fit(n *vendors.Notification, limit int) ([]byte, bool) {
-	a := aps{Sound: n.Sound, ThreadID: n.ThreadID, Category: n.Category}
+	a := aps{Sound: n.Sound, ThreadID: n.ThreadID, Category: cmp.Or(n.Override.Category, n.Category)}
 	if n.Badge >= 0 {
 		a.Badge = &n.Badge
 	}
-	if n.ImageURL != "" {
+	if n.ImageURL != "" || n.Override.MutableContent {
 		a.MutableContent = 1
+	}
+	if n.Override.ContentAvailable {
+		a.ContentAvailable = 1
 	}
 	text := &alert{Title: n.Title, Subtitle: n.Subtitle, Body: n.Body}
 	if n.Channel == vendors.ChannelBadge {

@@ -26,6 +26,7 @@ func TestConformance(t *testing.T) {
 				Lacks:    vendortest.AddBadge | vendortest.Grant | vendortest.Batches,
 				Start:    func(t *testing.T) *vendortest.Rig { return suiteRig(t, connections) },
 				Answers:  answers(),
+				Override: vendors.Override{Category: "reply", MutableContent: true, ContentAvailable: true},
 				MaxBytes: maxPayload,
 			})
 		})

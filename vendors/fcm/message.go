@@ -1,6 +1,7 @@
 package fcm
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
@@ -49,6 +50,9 @@ func (s style) compose(n *vendors.Notification, now time.Time) *messaging.Messag
 		m.Android.Priority = priorityHigh
 	}
 	m.Data[keyPush] = n.PushID
+	if n.Override.AnalyticsLabel != "" {
+		m.FCMOptions = &messaging.FCMOptions{AnalyticsLabel: n.Override.AnalyticsLabel}
+	}
 	if n.ImageURL != "" && n.Channel != vendors.ChannelBadge {
 		m.APNS.FCMOptions = &messaging.APNSFCMOptions{ImageURL: n.ImageURL}
 	}
@@ -86,10 +90,11 @@ func (s style) urgent(n *vendors.Notification) bool {
 // Throttling and quotas).
 func (s style) android(n *vendors.Notification) *messaging.AndroidNotification {
 	a := &messaging.AndroidNotification{
-		ChannelID: s.channelOf(n),
-		Tag:       n.CollapseID,
-		Sound:     n.Sound,
-		Priority:  messaging.PriorityDefault,
+		ChannelID:   s.channelOf(n),
+		ClickAction: n.Override.ClickAction,
+		Tag:         n.CollapseID,
+		Sound:       n.Sound,
+		Priority:    messaging.PriorityDefault,
 	}
 	if s.urgent(n) {
 		a.Priority = messaging.PriorityHigh
@@ -101,10 +106,7 @@ func (s style) android(n *vendors.Notification) *messaging.AndroidNotification {
 }
 
 func (s style) channelOf(n *vendors.Notification) string {
-	if n.Category != "" {
-		return n.Category
-	}
-	return s.channel
+	return cmp.Or(n.Override.ChannelID, n.Category, s.channel)
 }
 
 // describe puts into data what the app needs to draw by itself.

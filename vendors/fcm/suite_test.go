@@ -24,6 +24,7 @@ func TestConformance(t *testing.T) {
 				Own:      map[string]string{"promo": "high 10 promo"},
 				Start:    func(t *testing.T) *vendortest.Rig { return suiteRig(t, dataOnly) },
 				Answers:  answers(),
+				Override: vendors.Override{ChannelID: "chat", ClickAction: "OPEN_CHAT", AnalyticsLabel: "im"},
 				MaxBytes: 4096,
 				Lacks:    vendortest.InvalidSince | vendortest.AddBadge | vendortest.Batches,
 			})
@@ -109,6 +110,9 @@ func sameOnAndroid(t *testing.T, p fake.FCMPush, seen vendortest.Push, m any) {
 		}
 	}
 	want := []string{seen.Title, seen.Body, seen.Sound, seen.ImageURL, seen.Category, seen.Group}
+	if text(m, "fcm_options", "analytics_label") != "" {
+		want[4] = got[4] // the channel of an override is for Android alone
+	}
 	for i := range want {
 		if got[i] != want[i] && !(p.DataOnly && want[0] == "") {
 			t.Errorf("Android gets %d bytes in field %d, iOS %d", len(got[i]), i, len(want[i]))

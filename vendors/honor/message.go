@@ -1,6 +1,7 @@
 package honor
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
@@ -111,11 +112,15 @@ func (c *Config) compose(n *vendors.Notification, now time.Time) *body {
 	if b.Android.Notification.Importance == normal {
 		b.Notification.Image = n.ImageURL
 	}
-	if c.TestMessages {
+	if c.TestMessages || n.Override.Test {
 		b.Android.TestUser = 1
 	}
-	if c.ClickAction != "" || c.ClickIntent != "" {
-		b.Android.Notification.ClickAction = click{1, c.ClickIntent, c.ClickAction}
+	intent, action := c.ClickIntent, c.ClickAction
+	if n.Override.ClickAction != "" {
+		intent, action = vendors.Click(n.Override.ClickAction)
+	}
+	if intent != "" || action != "" {
+		b.Android.Notification.ClickAction = click{1, intent, action}
 	}
 	return b
 }
@@ -123,7 +128,7 @@ func (c *Config) compose(n *vendors.Notification, now time.Time) *body {
 // importanceOf takes the push's own category when that is an importance. Honor
 // has no channels and no other categories.
 func (c *Config) importanceOf(n *vendors.Notification) string {
-	switch own := strings.ToUpper(n.Category); {
+	switch own := strings.ToUpper(cmp.Or(n.Override.Importance, n.Category)); {
 	case own == normal || own == low:
 		return own
 	case n.Class == vendors.ClassMarketing:

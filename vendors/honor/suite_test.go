@@ -23,6 +23,7 @@ func TestConformance(t *testing.T) {
 			vendortest.Run(t, vendortest.Harness{
 				Protocol: "honor",
 				Start:    func(t *testing.T) *vendortest.Rig { return suiteRig(t, change) },
+				Override: vendors.Override{ClickAction: "com.example.OPEN", Importance: "LOW", Test: true},
 				Answers:  answers(), Codes: resultCodes(), MaxBytes: maxPayload, MaxBadge: 99,
 				Classes: map[vendors.Class]string{
 					vendors.ClassCall: "NORMAL", vendors.ClassIM: "NORMAL", vendors.ClassSystem: "NORMAL", vendors.ClassMarketing: "LOW",

@@ -1,6 +1,7 @@
 package huawei
 
 import (
+	"cmp"
 	"hash/fnv"
 	"time"
 
@@ -56,7 +57,7 @@ const minCallSeconds, maxCallSeconds = 30, 60
 func writeHarmony(p *parsed, n *vendors.Notification, title, body string, tokens []string, now time.Time) []byte {
 	var b harmonyBody
 	b.Target.Token = tokens
-	b.Options = harmonyOptions{p.TestMessages, seconds(n, now), n.PushID, p.ReceiptID}
+	b.Options = harmonyOptions{p.TestMessages || n.Override.Test, seconds(n, now), n.PushID, cmp.Or(n.Override.ReceiptID, p.ReceiptID)}
 	b.Payload.Notification = harmonyNotification{
 		Category: p.categoryOf(n), Title: title, Body: body, Image: n.ImageURL,
 		ClickAction: harmonyClick{Data: n.Data}, AppMessageID: n.PushID, Sound: n.Sound,
@@ -68,14 +69,17 @@ func writeHarmony(p *parsed, n *vendors.Notification, title, body string, tokens
 	if m.Sound == "default" {
 		m.Sound = "" // which is the system's
 	}
-	if p.ClickAction != "" {
-		m.ClickAction.Type, m.ClickAction.Action = 1, p.ClickAction
+	if action := cmp.Or(n.Override.ClickAction, p.ClickAction); action != "" {
+		m.ClickAction.Type, m.ClickAction.Action = 1, action
 	}
 	if add, set := p.badgeOf(n); add != nil || set != nil {
 		m.Badge = &harmonyBadge{add, set}
 	}
-	if n.CollapseID != "" {
-		id := notifyID(n.CollapseID)
+	switch id := n.Override.NotifyID; {
+	case id != 0:
+		m.NotifyID = &id
+	case n.CollapseID != "":
+		id = notifyID(n.CollapseID)
 		m.NotifyID = &id
 	}
 	return courier.JSON(b)

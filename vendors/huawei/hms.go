@@ -1,6 +1,7 @@
 package huawei
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
@@ -63,7 +64,7 @@ type hmsBadge struct {
 // groups and drops messages before they are shown.
 func writeHMS(p *parsed, n *vendors.Notification, title, body string, tokens []string, now time.Time) []byte {
 	a := hmsAndroid{
-		Category: p.categoryOf(n), TTL: strconv.Itoa(seconds(n, now)) + "s", BiTag: n.PushID, ReceiptID: p.ReceiptID,
+		Category: p.categoryOf(n), TTL: strconv.Itoa(seconds(n, now)) + "s", BiTag: n.PushID, ReceiptID: cmp.Or(n.Override.ReceiptID, p.ReceiptID),
 		Notification: hmsNotification{
 			ClickAction: hmsClick{Type: 3}, ChannelID: p.channelOf(n), Importance: "NORMAL",
 			Tag: n.CollapseID, Group: n.ThreadID,
@@ -72,11 +73,15 @@ func writeHMS(p *parsed, n *vendors.Notification, title, body string, tokens []s
 	if n.Class == vendors.ClassMarketing {
 		a.Notification.Importance = "LOW"
 	}
-	if p.TestMessages {
+	if p.TestMessages || n.Override.Test {
 		a.TestUser = 1
 	}
-	if p.ClickAction != "" || p.ClickIntent != "" {
-		a.Notification.ClickAction = hmsClick{1, p.ClickIntent, p.ClickAction}
+	intent, action := p.ClickIntent, p.ClickAction
+	if n.Override.ClickAction != "" {
+		intent, action = vendors.Click(n.Override.ClickAction)
+	}
+	if intent != "" || action != "" {
+		a.Notification.ClickAction = hmsClick{1, intent, action}
 	}
 	if add, set := p.badgeOf(n); p.BadgeClass != "" && (add != nil || set != nil) {
 		a.Notification.Badge = &hmsBadge{add, set, p.BadgeClass}

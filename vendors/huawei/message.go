@@ -53,6 +53,9 @@ func orNoText(text string) string {
 // categoryOf prefers the push's own, which is Huawei's word in any case; other
 // words are no category.
 func (p *parsed) categoryOf(n *vendors.Notification) string {
+	if n.Override.Category != "" {
+		return n.Override.Category
+	}
 	if own := strings.ToUpper(n.Category); slices.Contains(categories, own) {
 		return own
 	}
@@ -70,6 +73,9 @@ func (p *parsed) categoryOf(n *vendors.Notification) string {
 
 // channelOf takes a category that is not Huawei's as the app's channel.
 func (p *parsed) channelOf(n *vendors.Notification) string {
+	if n.Override.ChannelID != "" {
+		return n.Override.ChannelID
+	}
 	if n.Category != "" && !slices.Contains(categories, strings.ToUpper(n.Category)) {
 		return n.Category
 	}

@@ -19,6 +19,7 @@ func TestConformanceHMS(t *testing.T) {
 	vendortest.Run(t, vendortest.Harness{
 		Protocol: "hms",
 		Start:    func(t *testing.T) *vendortest.Rig { return suiteRig(t, HMS) },
+		Override: vendors.Override{Category: "WORK", ChannelID: "chat", ClickAction: "intent://chat", ReceiptID: "R1", Test: true},
 		Answers:  answers(), Codes: resultCodes(), MaxBytes: maxPayload, MaxBadge: 99, Lacks: lacks,
 		Classes: map[vendors.Class]string{
 			vendors.ClassCall: "VOIP NORMAL", vendors.ClassIM: "IM NORMAL",
@@ -35,6 +36,7 @@ func TestConformanceHarmony(t *testing.T) {
 	vendortest.Run(t, vendortest.Harness{
 		Protocol: "harmony",
 		Start:    func(t *testing.T) *vendortest.Rig { return suiteRig(t, Harmony) },
+		Override: vendors.Override{Category: "WORK", ClickAction: "com.example.OPEN", ReceiptID: "R1", NotifyID: 7, Test: true},
 		Answers:  answers(), Codes: resultCodes(), MaxBytes: maxPayload, MaxBadge: 99,
 		Lacks: lacks | vendortest.Thread | vendortest.Sound | vendortest.Collapse | vendortest.Grant,
 		Classes: map[vendors.Class]string{

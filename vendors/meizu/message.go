@@ -1,6 +1,7 @@
 package meizu
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -108,8 +109,8 @@ func (c *Config) compose(n *vendors.Notification, now time.Time) (messageJSON, c
 	if len(m.Click.Parameters) > maxParameters {
 		return "", codeTooBig
 	}
-	if c.Activity != "" {
-		m.Click.Type, m.Click.Activity = clickActivity, c.Activity
+	if activity := cmp.Or(n.Override.ClickAction, c.Activity); activity != "" {
+		m.Click.Type, m.Click.Activity = clickActivity, activity
 	}
 	m.Advance = advance{Type: notificationType{Vibrate: 1, Lights: 1}, Key: notifyKey(n.CollapseID)}
 	if n.Sound != "" {
@@ -124,10 +125,10 @@ func (c *Config) compose(n *vendors.Notification, now time.Time) (messageJSON, c
 // msgType is private for all but marketing; the category "public" or "private"
 // says otherwise.
 func msgType(n *vendors.Notification) int {
-	switch {
-	case n.Category == "public":
+	switch category := cmp.Or(n.Override.Category, n.Category); {
+	case n.Override.Public, category == "public":
 		return msgPublic
-	case n.Category == "private":
+	case category == "private":
 		return msgPrivate
 	case n.Class == vendors.ClassMarketing:
 		return msgPublic

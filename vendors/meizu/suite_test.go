@@ -26,6 +26,7 @@ func TestConformance(t *testing.T) {
 		Own:      map[string]string{"public": "public", "other": "private"},
 		Batch:    &vendortest.Batch{Reply: reply, Dead: vendors.TokenInvalid, Unnamed: vendors.Accepted},
 		Answers:  answers(),
+		Override: vendors.Override{ClickAction: "com.example.Chat", Public: true},
 		MaxBytes: maxParameters,
 		// TTL: Meizu counts hours, up to three days.
 		Lacks: vendortest.Subtitle | vendortest.Image | vendortest.Category | vendortest.Thread |

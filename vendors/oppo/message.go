@@ -1,6 +1,7 @@
 package oppo
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"time"
@@ -134,11 +135,16 @@ func (s *style) compose(n *vendors.Notification, now time.Time) (json.RawMessage
 	} else if n.Category != "" {
 		out.ChannelID = n.Category
 	}
-	if s.level != 0 && urgent(n.Class) && private(out.Category) {
+	out.Category = cmp.Or(n.Override.Category, out.Category)
+	out.ChannelID = cmp.Or(n.Override.ChannelID, out.ChannelID)
+	switch { // a level needs a category
+	case n.Override.NotifyLevel != 0 && out.Category != "":
+		out.NotifyLevel = n.Override.NotifyLevel
+	case s.level != 0 && urgent(n.Class) && private(out.Category):
 		out.NotifyLevel = s.level
 	}
-	if s.activity != "" {
-		out.ClickType, out.ClickActivity = clickActivity, s.activity
+	if activity := cmp.Or(n.Override.ClickAction, s.activity); activity != "" {
+		out.ClickType, out.ClickActivity = clickActivity, activity
 	}
 	if ttl := min(n.Expires.Sub(now), maxTTL); ttl >= time.Second {
 		out.OffLine, out.OffLineTTL = true, int(ttl/time.Second)

@@ -102,7 +102,9 @@ func (s *Sender) Send(ctx context.Context, n *vendors.Notification) (vendors.Res
 }
 
 // blames tells whether an answer about the category is about the credential.
-func (s *style) blames(n *vendors.Notification) bool { return n.Category == "" && urgent(n.Class) }
+func (s *style) blames(n *vendors.Notification) bool {
+	return n.Category == "" && n.Override == (vendors.Override{}) && urgent(n.Class)
+}
 
 // routeOf reads the region from a registration id: the part before the last
 // "_" names it, and an id without parts is of the mainland (OPPO PUSH server

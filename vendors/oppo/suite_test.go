@@ -24,6 +24,7 @@ func TestConformance(t *testing.T) {
 		Own:      map[string]string{"ORDER": "ORDER", "chats": "IM chats"},
 		Batch:    &vendortest.Batch{Reply: reply, Dead: vendors.TokenInvalid, Unnamed: vendors.Accepted},
 		Answers:  answers(),
+		Override: vendors.Override{Category: "ORDER", ChannelID: "chat", ClickAction: "com.example.Chat", NotifyLevel: 2},
 		MaxBytes: maxParameters,
 		Lacks: vendortest.Subtitle | vendortest.Sound | vendortest.Image | vendortest.Thread | vendortest.Collapse |
 			vendortest.AddBadge | vendortest.BadgeOnly | vendortest.VoIP | vendortest.InvalidSince,

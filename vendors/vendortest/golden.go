@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -22,6 +23,27 @@ func golden(name string, change func(*vendors.Notification)) func(*testing.T, *p
 		n.Title, n.Body, n.Data = "Ann", "hi <there> & 你好 👍", map[string]string{"m": "m1", "k": "a&b=c"}
 		change(n)
 		Golden(t, filepath.Join("testdata", "golden", p.h.Protocol+"_"+name+".txt"), p.accepted(t, n).Wire+"\n")
+	}
+}
+
+// testOverride: fields that the vendor lacks have no effect.
+func testOverride(t *testing.T, p *probe) {
+	golden("override", func(n *vendors.Notification) { n.Override = p.h.Override })(t, p)
+	all := reflect.ValueOf(&vendors.Override{Category: "x", ChannelID: "x", ClickAction: "x", Importance: "x", NotifyLevel: 1, ReceiptID: "x",
+		NotifyID: 1, Test: true, Public: true, MutableContent: true, ContentAvailable: true, AnalyticsLabel: "x"}).Elem()
+	plain := p.push()
+	for i := range all.NumField() {
+		if !reflect.ValueOf(p.h.Override).Field(i).IsZero() {
+			continue
+		}
+		n := *plain
+		n.Token = p.NewToken()
+		reflect.ValueOf(&n.Override).Elem().Field(i).Set(all.Field(i))
+		same := *plain
+		same.Token = n.Token
+		if with, without := p.accepted(t, &n).Wire, p.accepted(t, &same).Wire; with != without {
+			t.Errorf("%s has an effect that the harness does not name:\n%s\n%s", all.Type().Field(i).Name, without, with)
+		}
 	}
 }
 

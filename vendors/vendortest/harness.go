@@ -26,6 +26,9 @@ type Harness struct {
 	// Own is what Push.Kind must be for a push with that category of its own,
 	// of ClassIM.
 	Own map[string]string
+	// Override is what the vendor's fake takes of a message in place of the
+	// credential's: all that the protocol has.
+	Override vendors.Override
 	// MaxBytes bounds Push.Bytes.
 	MaxBytes int
 	// MaxBadge is what a greater badge becomes; 0 = badges have no bound.

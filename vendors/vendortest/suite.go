@@ -120,6 +120,7 @@ var cases = []testCase{
 	{"golden/call", 0, golden("call", func(n *vendors.Notification) { n.Class = vendors.ClassCall })},
 	{"golden/system", 0, golden("system", func(n *vendors.Notification) { n.Class = vendors.ClassSystem })},
 	{"golden/marketing", 0, golden("marketing", func(n *vendors.Notification) { n.Class = vendors.ClassMarketing })},
+	{"golden/override", 0, testOverride},
 	{"golden/badge cleared", BadgeClear, golden("badge_cleared", func(n *vendors.Notification) { n.Badge = 0 })},
 	{"golden/badge only", BadgeOnly, golden("badge_only", func(n *vendors.Notification) {
 		n.Channel, n.Badge = vendors.ChannelBadge, 3

@@ -1,6 +1,7 @@
 package vivo
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"time"
@@ -113,8 +114,8 @@ func (s *style) compose(n *vendors.Notification, now time.Time) (message, string
 	if n.Sound != "" {
 		m.NotifyType = notifyRing
 	}
-	if s.intent != "" {
-		m.SkipType, m.SkipContent = skipIntent, s.intent
+	if intent := cmp.Or(n.Override.ClickAction, s.intent); intent != "" {
+		m.SkipType, m.SkipContent = skipIntent, intent
 	}
 	if !m.write(n.Title, n.Body, s.ruler) {
 		return m, codeNoText
@@ -131,6 +132,8 @@ func (s *style) compose(n *vendors.Notification, now time.Time) (message, string
 func (s *style) classify(n *vendors.Notification) (string, int) {
 	category := s.categoryOf(n.Class)
 	switch {
+	case n.Override.Category != "":
+		category = n.Override.Category
 	case operational(n.Category):
 		category = n.Category
 	case s.operational:
@@ -157,7 +160,7 @@ func (s *style) categoryOf(c vendors.Class) string {
 
 // blames tells whether an answer about the category is about the credential.
 func (s *style) blames(n *vendors.Notification) bool {
-	return n.Category == "" && n.Class != vendors.ClassSystem && n.Class != vendors.ClassMarketing
+	return n.Category == "" && n.Override.Category == "" && n.Class != vendors.ClassSystem && n.Class != vendors.ClassMarketing
 }
 
 // write sets title and content. vivo wants both: the one that is missing gets

@@ -25,6 +25,7 @@ func TestConformance(t *testing.T) {
 		Own:      map[string]string{"ORDER": "ORDER 1", "NEWS": "NEWS 0", "chats": "IM 1"},
 		Batch:    &vendortest.Batch{Reply: reply, Dead: vendors.TokenInvalid, Unnamed: vendors.Accepted},
 		Answers:  answers(),
+		Override: vendors.Override{Category: "ORDER", ClickAction: "intent://chat"},
 		MaxBytes: maxCustom,
 		Lacks: vendortest.Subtitle | vendortest.Image | vendortest.Category | vendortest.Thread | vendortest.Collapse |
 			vendortest.AbsoluteBadge | vendortest.BadgeClear | vendortest.BadgeOnly | vendortest.VoIP |

@@ -1,6 +1,7 @@
 package xiaomi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -156,11 +157,11 @@ func (r Route) validate() error {
 // routeOf is the push's way: that of its class, or the channel that it names.
 // A named channel brings the template of the class that has it.
 func (c *Config) routeOf(n *vendors.Notification) Route {
-	if n.Category != "" {
-		if i := c.findRoute(n.Category); i >= 0 {
+	if channel := cmp.Or(n.Override.ChannelID, n.Category); channel != "" {
+		if i := c.findRoute(channel); i >= 0 {
 			return c.routes()[i]
 		}
-		return Route{ChannelID: n.Category}
+		return Route{ChannelID: channel}
 	}
 	route := c.IM
 	switch n.Class {
@@ -186,7 +187,8 @@ func (c *Config) findRoute(channel string) int {
 
 // ownChannel tells whether the push's channel is the credential's choice.
 func (c *Config) ownChannel(n *vendors.Notification) bool {
-	return n.Category == "" || c.findRoute(n.Category) >= 0
+	channel := cmp.Or(n.Override.ChannelID, n.Category)
+	return channel == "" || c.findRoute(channel) >= 0
 }
 
 func origin(endpoint string) (string, error) {

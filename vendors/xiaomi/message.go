@@ -1,6 +1,7 @@
 package xiaomi
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -148,8 +149,8 @@ func (c *Config) extras(n *vendors.Notification) map[string]string {
 	if n.Sound != "" && n.Sound != "default" {
 		extras["sound_uri"] = "android.resource://" + c.PackageName + "/raw/" + n.Sound
 	}
-	if c.IntentURI != "" {
-		extras["notify_effect"], extras["intent_uri"] = "2", c.IntentURI
+	if intent := cmp.Or(n.Override.ClickAction, c.IntentURI); intent != "" {
+		extras["notify_effect"], extras["intent_uri"] = "2", intent
 	}
 	if c.ReceiptURL != "" {
 		extras["callback"], extras["callback.param"], extras["callback.type"] = c.ReceiptURL, n.PushID, receiptTypes

@@ -25,6 +25,7 @@ func TestConformance(t *testing.T) {
 		Own:      map[string]string{"order": "channel order"},
 		Batch:    &vendortest.Batch{Reply: reply, Dead: vendors.TokenInvalid, Unnamed: vendors.Accepted},
 		Answers:  answers(),
+		Override: vendors.Override{ChannelID: "chat", ClickAction: "intent:#Intent;end"},
 		MaxBytes: maxPayload,
 		Lacks: vendortest.Subtitle | vendortest.Image | vendortest.Thread | vendortest.Collapse |
 			vendortest.AbsoluteBadge | vendortest.AddBadge | vendortest.Bearer | vendortest.Grant | vendortest.BadgeClear | vendortest.BadgeOnly | vendortest.VoIP |
