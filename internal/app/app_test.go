@@ -25,7 +25,7 @@ func start(t *testing.T, dir string) *Node {
 	return n
 }
 
-func post(t *testing.T, n *Node, key, method, body string) (int, map[string]any) {
+func post(t testing.TB, n *Node, key, method, body string) (int, map[string]any) {
 	t.Helper()
 	r, err := http.NewRequest(http.MethodPost, "http://"+n.HTTPAddr()+"/rouse.v1."+method, bytes.NewBufferString(body))
 	if err != nil {

@@ -38,7 +38,7 @@ func (p *proxy) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // reported is a node with a credential "mi" and fakes that report to it.
 type reported struct {
-	t     *testing.T
+	t     testing.TB
 	dir   string
 	node  *Node
 	log   *syncBuffer
@@ -80,7 +80,7 @@ func (r *reported) must(method string, body any) map[string]any {
 	return got
 }
 
-func newReported(t *testing.T) *reported {
+func newReported(t testing.TB, edit func(*fake.XiaomiOptions)) *reported {
 	t.Helper()
 	r := &reported{t: t, dir: t.TempDir(), log: &syncBuffer{}}
 	ca, err := fake.NewCA()
@@ -91,10 +91,14 @@ func newReported(t *testing.T) *reported {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.mi = fake.NewXiaomi(fake.XiaomiOptions{
+	o := fake.XiaomiOptions{
 		Cert: cert, Secret: "mi-secret", Package: "im.rouse.chat", AnyDevice: true,
 		Receipts: fake.ReceiptOptions{Transport: &r.proxy, Delay: time.Millisecond},
-	})
+	}
+	if edit != nil {
+		edit(&o)
+	}
+	r.mi = fake.NewXiaomi(o)
 	l, err := fake.Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -181,7 +185,7 @@ const (
 // Xiaomi is asked for receipts with each push; what it reports is kept with the
 // outcome, through a crash, and changes tokens. Nobody else can report.
 func TestReceiptsOfAVendor(t *testing.T) {
-	r := newReported(t)
+	r := newReported(t, nil)
 	r.bind("ann", "phone", miToken)
 	r.push("ann", "m1")
 	r.until("UserService/ListOutcomes", "ann", "deliveredAt", "ACCEPTED")
@@ -264,7 +268,7 @@ func TestReceiptsOfAVendor(t *testing.T) {
 
 // Who may only read is not told where receipts come in.
 func TestViewersSeeNoReceiptPath(t *testing.T) {
-	r := newReported(t)
+	r := newReported(t, nil)
 	admin := r.key
 	r.key = r.must("AdminService/CreateApiKey", map[string]any{"role": "ROLE_VIEWER"})["secret"].(string)
 	if got := fmt.Sprint(r.must("AdminService/GetCredentialStatus", map[string]any{"name": "mi"})); strings.Contains(got, "receiptPath") || !strings.Contains(got, "mi") {

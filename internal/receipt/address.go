@@ -3,12 +3,14 @@ package receipt
 import (
 	"crypto/subtle"
 	"encoding/base64"
+	"errors"
 
 	"golang.org/x/time/rate"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/internal/catalog"
 	"github.com/rouse-im/rouse/storage/seal"
+	"github.com/rouse-im/rouse/vendors"
 )
 
 // Pattern of the addresses, for http.ServeMux.
@@ -30,25 +32,15 @@ type (
 // Path is the address of a credential's receipts on the HTTP port. It is secret.
 func Path(ring *seal.Ring, app string, c *rousev1.Credential) string {
 	s := secretOf(ring, app, c)
-	return "/receipts/" + vendorOf(c) + "/" + base64.RawURLEncoding.EncodeToString(s[:])
+	return "/receipts/" + string(catalog.Vendor(c)) + "/" + base64.RawURLEncoding.EncodeToString(s[:])
 }
 
 func secretOf(ring *seal.Ring, app string, c *rousev1.Credential) secret {
-	sum := ring.Sum("receipts", []byte(app), []byte(c.GetName()), []byte(vendorOf(c)))
+	sum := ring.Sum("receipts", []byte(app), []byte(c.GetName()), []byte(catalog.Vendor(c)))
 	return secret(sum[:secretBytes])
 }
 
 func (s secret) id() id { return id(s[:idBytes]) }
-
-// vendorOf is the vendor's name in the contract.
-func vendorOf(c *rousev1.Credential) string {
-	m := c.ProtoReflect()
-	field := m.WhichOneof(m.Descriptor().Oneofs().ByName("vendor"))
-	if field == nil {
-		return ""
-	}
-	return string(field.Name())
-}
 
 // address is where the receipts of one credential come in.
 type address struct {
@@ -83,14 +75,36 @@ func (in *Intake) find(vendor, text string) *address {
 	return a
 }
 
+// reader is how a credential's vendor reports. While the one that it replaced
+// helps out, the proofs of that are taken too.
+func (in *Intake) reader(c catalog.Change) Reader {
+	read := in.Reader(c.Credential)
+	if read == nil || c.Previous == nil {
+		return read
+	}
+	former := in.Reader(c.Previous.Credential)
+	if former == nil {
+		return read
+	}
+	return func(r vendors.ReceiptRequest) ([]vendors.Receipt, error) {
+		receipts, err := read(r)
+		if errors.Is(err, vendors.ErrReceiptForged) && r.Now.Before(c.Previous.Until) {
+			if receipts, err := former(r); err == nil {
+				return receipts, nil
+			}
+		}
+		return receipts, err
+	}
+}
+
 // watch keeps the addresses those of the credentials there are.
 func (in *Intake) watch(c catalog.Change) {
 	name := credential{c.App, c.Name}
 	var next *address
 	if c.Credential != nil {
-		if read := in.Reader(c.Credential); read != nil {
+		if read := in.reader(c); read != nil {
 			next = &address{
-				app: c.App, notifier: c.Name, vendor: vendorOf(c.Credential), secret: secretOf(in.Ring, c.App, c.Credential), read: read,
+				app: c.App, notifier: c.Name, vendor: string(catalog.Vendor(c.Credential)), secret: secretOf(in.Ring, c.App, c.Credential), read: read,
 				bounds: newBounds(maxRequests/4, maxReceipts/4),
 				rate:   rate.NewLimiter(rate.Limit(in.PerSecond), max(in.PerSecond, MaxReceipts)),
 				warned: &rate.Sometimes{Interval: warnEvery},

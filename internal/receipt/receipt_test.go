@@ -357,6 +357,10 @@ func TestRate(t *testing.T) {
 				t.Errorf("%d receipts: %d after %v", c.n, got, took)
 			}
 		}
+		w.ok(w.Catalog.PutCredential("chat", hms("hms"), catalog.Put{}))
+		if got, _ := post(6000); got != http.StatusServiceUnavailable {
+			t.Errorf("a change of the credential granted a second burst: %d", got)
+		}
 	})
 }
 
@@ -390,6 +394,23 @@ func TestAddressLife(t *testing.T) {
 	if a := w.send(request(w.path("other"), 1)); a.Code != http.StatusOK {
 		t.Errorf("the other credential: %d", a.Code)
 	}
+}
+
+// While a replaced credential helps out, its proofs are taken, and no longer.
+func TestFormerProof(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		changed := hms("hms")
+		changed.Receipts.Secret = "another"
+		w.ok(w.Catalog.PutCredential("chat", changed, catalog.Put{Keep: time.Hour, Now: time.Now()}))
+		if a := w.send(request(w.path("hms"), 1)); a.Code != http.StatusOK {
+			t.Errorf("within the hour: %d", a.Code)
+		}
+		<-time.After(time.Hour)
+		if a := w.send(request(w.path("hms"), 1)); a.Code != http.StatusForbidden {
+			t.Errorf("after the hour: %d", a.Code)
+		}
+	})
 }
 
 // No path but the right one comes past the door, and none panics.
