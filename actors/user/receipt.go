@@ -137,7 +137,7 @@ func (d *Decision) mark(c *Receipt, i int, b *Binding, e *Env) {
 		if v.DeliveredAt == 0 {
 			m.delivered = c.at(e)
 		}
-	default:
+	case vendors.ReceiptInvalid, vendors.ReceiptReplaced, vendors.ReceiptQuota, vendors.ReceiptMuted, vendors.ReceiptNotShown:
 		if v.ReceiptReason == 0 {
 			m.reason, m.code = receiptReason(c.Kind), c.Code
 		}

@@ -106,7 +106,7 @@ func (in *Intake) watch(c catalog.Change) {
 			next = &address{
 				app: c.App, notifier: c.Name, vendor: string(catalog.Vendor(c.Credential)), secret: secretOf(in.Ring, c.App, c.Credential), read: read,
 				bounds: newBounds(maxRequests/4, maxReceipts/4),
-				rate:   rate.NewLimiter(rate.Limit(in.PerSecond), max(in.PerSecond, MaxReceipts)),
+				rate:   rate.NewLimiter(rate.Limit(in.PerSecond), max(in.PerSecond, maxInRequest)),
 				warned: &rate.Sometimes{Interval: warnEvery},
 			}
 		}

@@ -5,7 +5,7 @@ import "context"
 // Bounds of the node. One credential may take a quarter of each, so that a flood
 // at one address leaves room at the others.
 const (
-	maxRequests = 64  // being read and worked on, of at most MaxBody each
+	maxRequests = 64  // being read and worked on, of at most maxBody each
 	maxReceipts = 256 // on their way to users; each takes a place in a mailbox
 )
 

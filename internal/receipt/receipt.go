@@ -32,10 +32,10 @@ import (
 )
 
 const (
-	// MaxBody and MaxReceipts bound one request. Vendors send at most 1,000
+	// maxBody and maxInRequest bound one request. Vendors send at most 1,000
 	// receipts, or what came together within a second.
-	MaxBody     = 1 << 20
-	MaxReceipts = 10_000
+	maxBody      = 1 << 20
+	maxInRequest = 10_000
 
 	// workTime bounds a request; Huawei asks for 200 ms in general.
 	workTime  = 5 * time.Second
@@ -159,7 +159,7 @@ func (in *Intake) work(a *address, w http.ResponseWriter, r *http.Request) *refu
 		return &refusal{http.StatusForbidden, requestForged, err}
 	case err != nil:
 		return &refusal{http.StatusBadRequest, requestMalformed, err}
-	case len(receipts) > MaxReceipts:
+	case len(receipts) > maxInRequest:
 		return &refusal{http.StatusRequestEntityTooLarge, requestTooLarge, nil}
 	}
 	if a.rate.WaitN(ctx, len(receipts)) != nil || !in.deliver(ctx, a, receipts) {
@@ -185,7 +185,7 @@ func readBody(w http.ResponseWriter, r *http.Request, now time.Time) ([]byte, *r
 	control := http.NewResponseController(w)
 	control.SetReadDeadline(now.Add(workTime)) //nolint:errcheck // HTTP/1 and 2 both can
 	defer control.SetReadDeadline(time.Time{}) //nolint:errcheck // as above
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):

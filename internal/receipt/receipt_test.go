@@ -199,7 +199,7 @@ func TestRefused(t *testing.T) {
 		"unreadable type":        {edited(func(r *http.Request) { r.Header.Set("Content-Type", "a/b; =") }), 415, requestForm},
 		"compressed":             {edited(func(r *http.Request) { r.Header.Set("Content-Encoding", "gzip") }), 415, requestForm},
 		"not the vendor's form":  {edited(func(r *http.Request) { r.Body = http.NoBody }), 400, requestMalformed},
-		"a body that is too big": {request(path, MaxBody/50), 413, requestTooLarge},
+		"a body that is too big": {request(path, maxBody/50), 413, requestTooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
 			counter := func() float64 {
@@ -242,7 +242,7 @@ func TestTooManyReceipts(t *testing.T) {
 	w := newWorld(t, func(o *Options) {
 		o.Reader = func(*rousev1.Credential) Reader {
 			return func(vendors.ReceiptRequest) ([]vendors.Receipt, error) {
-				return make([]vendors.Receipt, MaxReceipts+1), nil
+				return make([]vendors.Receipt, maxInRequest+1), nil
 			}
 		}
 	})
@@ -352,7 +352,7 @@ func TestRate(t *testing.T) {
 		for _, c := range []struct {
 			n, status int
 			took      time.Duration
-		}{{MaxReceipts, 200, 0}, {2000, 200, 2 * time.Second}, {6000, 503, 0}, {0, 200, 0}} {
+		}{{maxInRequest, 200, 0}, {2000, 200, 2 * time.Second}, {6000, 503, 0}, {0, 200, 0}} {
 			if got, took := post(c.n); got != c.status || took != c.took {
 				t.Errorf("%d receipts: %d after %v", c.n, got, took)
 			}
