@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/rouse-im/rouse/actors"
 	"github.com/rouse-im/rouse/actors/user"
@@ -309,4 +310,68 @@ func TestReceiptsThroughPowerLoss(t *testing.T) {
 			e.stop()
 		})
 	}
+}
+
+// An app that wants to know is told of a receipt, in the step that keeps it.
+func TestReceiptIsTold(t *testing.T) {
+	for name, wanted := range map[string]bool{"wanted": true, "not wanted": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := startEngine(t, vfs.NewMem(), func(_ *engine, o *Options) {
+					app := *o.User.App("app")
+					app.Telling.Receipts = wanted
+					o.User.App = func(string) *user.App { return &app }
+				})
+				e.bind("ann", "phone", "aabb")
+				e.must("ann", event("m1"))
+				synctest.Wait()
+				for range 2 {
+					e.report(vendors.ReceiptMuted, "aabb", e.vendor.pushes()[0], nil)
+				}
+				var told []*rousev1.WebhookEvent
+				if err := e.store.Scan(storage.TellingRange(e.store.ShardOf("app", "ann"), "app"), func(_, value []byte) bool {
+					m := &rousev1.WebhookEvent{}
+					if err := proto.Unmarshal(value, m); err != nil {
+						t.Error(err)
+					}
+					told = append(told, m)
+					return true
+				}); err != nil {
+					t.Fatal(err)
+				}
+				if len(told) != map[bool]int{true: 1}[wanted] {
+					t.Fatalf("%v", told)
+				}
+				if wanted && (told[0].GetStage() != rousev1.WebhookStage_WEBHOOK_STAGE_RECEIPT || told[0].GetOutcome().GetReceiptReason() != rousev1.Reason_REASON_MUTED_ON_DEVICE) {
+					t.Errorf("%v", told[0])
+				}
+				e.stop()
+			})
+		})
+	}
+}
+
+// The longest look for a push: one that nobody knows, of a user with as many
+// outcomes as are looked at.
+func BenchmarkReceiptOfUnknownPush(b *testing.B) {
+	e := startEngine(b, vfs.NewMem(), nil)
+	e.must("ann", &rousev1.BindTokenRequest{UserId: "ann", DeviceId: "phone", Notifier: "apns", Token: "aabb"})
+	e.session("ann", "phone", connected, 1) // suppressed: no pushes
+	replies := make(chan actors.Reply, 500)
+	for i := range 10_000 {
+		e.set.Route(&actors.Envelope{App: "app", User: "ann", Command: event(fmt.Sprint("m", i)), Done: func(r actors.Reply) { replies <- r }})
+		if i%cap(replies) == cap(replies)-1 {
+			for range cap(replies) {
+				<-replies
+			}
+		}
+	}
+	unknown := &vendors.Notification{PushID: user.PushID("app", "ann", "phone", "unknown")}
+	for b.Loop() {
+		byBoth := func(r *user.Reported) { r.PushID = unknown.PushID }
+		if r := e.report(vendors.ReceiptDelivered, "aabb", unknown, byBoth); r.Err.GetCode() != rousev1.ErrorCode_ERROR_CODE_NOT_FOUND {
+			b.Fatal(r)
+		}
+	}
+	e.set.Stop()
 }

@@ -33,7 +33,7 @@ func (r *Reported) Reject() {
 func (*Reported) IgnoreDeadLetterLogging() {}
 
 // maxLook bounds the outcomes that are looked at for one receipt.
-const maxLook = 10_000
+const maxLook = 4_000
 
 func (a *Actor) onReported(c actor.Context, m *Reported) {
 	r := m.Receipt

@@ -265,18 +265,3 @@ func TestReceiptsOfAVendor(t *testing.T) {
 		}
 	}
 }
-
-// Who may only read is not told where receipts come in.
-func TestViewersSeeNoReceiptPath(t *testing.T) {
-	r := newReported(t, nil)
-	admin := r.key
-	r.key = r.must("AdminService/CreateApiKey", map[string]any{"role": "ROLE_VIEWER"})["secret"].(string)
-	if got := fmt.Sprint(r.must("AdminService/GetCredentialStatus", map[string]any{"name": "mi"})); strings.Contains(got, "receiptPath") || !strings.Contains(got, "mi") {
-		t.Errorf("%s", got)
-	}
-	r.key = admin
-	if path := r.path(); !strings.HasPrefix(path, "/receipts/xiaomi/") {
-		t.Errorf("%s", path)
-	}
-	r.stop()
-}
