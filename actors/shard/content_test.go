@@ -6,7 +6,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/google/go-cmp/cmp"
-	"google.golang.org/protobuf/proto"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/internal/content"
@@ -29,7 +28,7 @@ func TestTextSurvivesACrash(t *testing.T) {
 		e.bind("ann", "phone", "aabb")
 		e.must("ann", &rousev1.SetUserSettingsRequest{UserId: "ann", Settings: &rousev1.UserSettings{Language: "zh-CN"}})
 		e.must("ann", &rousev1.SetConversationSettingsRequest{
-			UserId: "ann", Conversation: &rousev1.ConversationRef{Type: rousev1.ConversationType_CONVERSATION_TYPE_DIRECT, Id: "bob"}, Remark: proto.String("老王"),
+			UserId: "ann", Conversation: &rousev1.ConversationRef{Type: rousev1.ConversationType_CONVERSATION_TYPE_DIRECT, Id: "bob"}, Remark: new("老王"),
 		})
 		m := inTeam("m1")
 		m.Content = &rousev1.Content{Data: map[string]string{"e": `{"k":1}`}}

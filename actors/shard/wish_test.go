@@ -217,7 +217,7 @@ func TestListConversationSettings(t *testing.T) {
 			e.must("ann", mute(fmt.Sprintf("team%02d", i), none))
 		}
 		e.must("ann", &rousev1.SetConversationSettingsRequest{
-			UserId: "ann", Conversation: &rousev1.ConversationRef{Type: rousev1.ConversationType_CONVERSATION_TYPE_DIRECT, Id: "bob"}, Remark: proto.String("Bobby"),
+			UserId: "ann", Conversation: &rousev1.ConversationRef{Type: rousev1.ConversationType_CONVERSATION_TYPE_DIRECT, Id: "bob"}, Remark: new("Bobby"),
 		})
 		e.must("ann", &rousev1.SetConversationSettingsRequest{UserId: "ann", Conversation: mute("brief", none).GetConversation(), QuietFor: durationpb.New(time.Second)})
 		neighbour := mute("team", none)

@@ -44,8 +44,11 @@ func TestSettingsChooseTheText(t *testing.T) {
 		{"language of the user", Settings{Style: rousev1.DisplayStyle_DISPLAY_STYLE_SUMMARY, Lang: "de"}, nil, "Sie haben eine neue Nachricht", "bob: hallo"},
 		{"template of the user", Settings{Template: "mine"}, nil, "", "mine: 你好"},
 		{"hidden", Settings{Template: "mine", HideContent: true}, nil, "您有一条新消息", "请点击查看"},
-		{"not heeded", Settings{Template: "mine", HideContent: true, Lang: "de", Style: rousev1.DisplayStyle_DISPLAY_STYLE_SIMPLE},
-			&rousev1.AppSettings{AdvancedOff: true, DefaultStyle: rousev1.DisplayStyle_DISPLAY_STYLE_SUMMARY}, "您有一条新消息", "bob: 你好"},
+		{
+			"not heeded",
+			Settings{Template: "mine", HideContent: true, Lang: "de", Style: rousev1.DisplayStyle_DISPLAY_STYLE_SIMPLE},
+			&rousev1.AppSettings{AdvancedOff: true, DefaultStyle: rousev1.DisplayStyle_DISPLAY_STYLE_SUMMARY}, "您有一条新消息", "bob: 你好",
+		},
 	} {
 		app := NewApp(c.app, []*rousev1.Credential{{Name: "fcm"}})
 		if !app.AdvancedOff {

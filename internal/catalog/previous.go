@@ -52,7 +52,7 @@ func (a *App) replaced(by *rousev1.Credential, put Put) (*Previous, error) {
 	return &Previous{Credential: current, Until: put.Now.Add(min(put.Keep, MaxKeep))}, nil
 }
 
-// Vendor names the vendor of a credential as the contract does: "apns", "fcm", …
+// Vendor names the vendor of a credential as the contract does: "apns", "fcm" and so on.
 func Vendor(c *rousev1.Credential) protoreflect.Name {
 	m := c.ProtoReflect()
 	if kind := m.WhichOneof(m.Descriptor().Oneofs().ByName("vendor")); kind != nil {

@@ -22,8 +22,8 @@ const (
 	callsAtOnce = 4   // of one app
 	appsAtOnce  = 64
 	callTimeout = 10 * time.Second
-	pauseMin    = time.Second
-	pauseMax    = 5 * time.Minute
+	shortPause  = time.Second
+	longPause   = 5 * time.Minute
 	// refusals is how often an event that goes alone may be refused for itself.
 	refusals = 5
 )
@@ -111,7 +111,7 @@ func (t *Teller) serve(app string, r *round) {
 		case t.life.Err() != nil:
 			return
 		case err != nil:
-			pause = min(max(2*pause, pauseMin), pauseMax)
+			pause = min(max(2*pause, shortPause), longPause)
 			t.Logger.Warn("webhook does not take events; they wait", "app", app, "pause", pause, "error", err)
 			if !t.sleep(pause/2 + rand.N(pause/2)) { //nolint:gosec // jitter
 				return

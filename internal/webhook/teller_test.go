@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
@@ -135,8 +137,12 @@ func (w *world) put(app, id string, change ...func(*rousev1.WebhookEvent)) {
 	key := storage.AppendTellingKey(nil, storage.TellingKey{
 		Shard: shard, App: app, AtMilli: uint64(now.UnixMilli()), Stage: 1, User: "ann", Message: id, Device: "phone",
 	})
+	value, err := proto.Marshal(e)
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	done := make(chan error, 1)
-	w.store.Propose(shard, []storage.Mutation{{Op: storage.Set, Key: key, Value: Encode(e)}}, func(err error) { done <- err })
+	w.store.Propose(shard, []storage.Mutation{{Op: storage.Set, Key: key, Value: value}}, func(err error) { done <- err })
 	if err := <-done; err != nil {
 		w.t.Fatal(err)
 	}
@@ -207,7 +213,7 @@ func TestOutage(t *testing.T) {
 		}
 		r.answer = nil
 		r.mu.Unlock()
-		pass(pauseMax + time.Minute)
+		pass(longPause + time.Minute)
 		synctest.Wait()
 		w.check("down", 300)
 	})
@@ -218,10 +224,8 @@ func TestPoison(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, "a")
 		w.receivers["a"].answer = func(ids []string) int {
-			for _, id := range ids {
-				if id == "13" {
-					return http.StatusUnprocessableEntity
-				}
+			if slices.Contains(ids, "13") {
+				return http.StatusUnprocessableEntity
 			}
 			return http.StatusOK
 		}

@@ -17,8 +17,6 @@ import (
 	"net/url"
 	"strings"
 
-	"google.golang.org/protobuf/proto"
-
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 )
 
@@ -86,15 +84,6 @@ type Hooks func(app string) *rousev1.Webhooks
 // Wants tells whether an outcome of this status is to be told.
 func Wants(w *rousev1.Webhooks, s rousev1.OutcomeStatus) bool {
 	return w.GetOutcomeUrl() != "" && (s != rousev1.OutcomeStatus_OUTCOME_STATUS_ACCEPTED || w.GetAccepted())
-}
-
-// Encode is an event as it waits in the store.
-func Encode(e *rousev1.WebhookEvent) []byte {
-	b, err := proto.Marshal(e)
-	if err != nil {
-		panic(err) // only invalid UTF-8 fails, and ids were checked for it
-	}
-	return b
 }
 
 // errStatus is an answer that does not take the events.

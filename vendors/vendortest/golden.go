@@ -29,8 +29,10 @@ func golden(name string, change func(*vendors.Notification)) func(*testing.T, *p
 // testOverride: fields that the vendor lacks have no effect.
 func testOverride(t *testing.T, p *probe) {
 	golden("override", func(n *vendors.Notification) { n.Override = p.h.Override })(t, p)
-	all := reflect.ValueOf(&vendors.Override{Category: "x", ChannelID: "x", ClickAction: "x", Importance: "x", NotifyLevel: 1, ReceiptID: "x",
-		NotifyID: 1, Test: true, Public: true, MutableContent: true, ContentAvailable: true, AnalyticsLabel: "x"}).Elem()
+	all := reflect.ValueOf(&vendors.Override{
+		Category: "x", ChannelID: "x", ClickAction: "x", Importance: "x", NotifyLevel: 1, ReceiptID: "x",
+		NotifyID: 1, Test: true, Public: true, MutableContent: true, ContentAvailable: true, AnalyticsLabel: "x",
+	}).Elem()
 	plain := p.push()
 	for i := range all.NumField() {
 		if !reflect.ValueOf(p.h.Override).Field(i).IsZero() {

@@ -27,9 +27,7 @@ func FuzzGrant(f *testing.F, read func(status int, body []byte, now time.Time) G
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		got := read(status, body, now)
 		if got.Value == "" {
-			switch got.Refusal.Outcome {
-			case vendors.CredentialBad, vendors.Throttled, vendors.Transient:
-			default:
+			if o := got.Refusal.Outcome; o != vendors.CredentialBad && o != vendors.Throttled && o != vendors.Transient {
 				t.Errorf("no bearer means %+v", got.Refusal)
 			}
 			if r := got.Refusal; r.Code == "" || len(r.Code) > 64 || r.RetryAfter < 0 || r.RetryAfter > 24*time.Hour {
