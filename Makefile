@@ -38,6 +38,12 @@ fuzz:
 		$(GO) test -run '^$$' -fuzz "^$${decl#func }$$" -fuzztime $(FUZZTIME) "./$$(dirname $$file)" || exit 1; \
 	done
 
+CASES ?= 1000000
+
+.PHONY: decide-nightly # the decision against its second implementation, CASES random users
+decide-nightly:
+	$(GO) test -v -timeout 4h -run '^TestAgainstOracle$$' ./actors/user -rapid.checks=$(CASES)
+
 .PHONY: fmt
 fmt:
 	$(LINT) fmt

@@ -1,6 +1,7 @@
 package user
 
 import (
+	"cmp"
 	"time"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
@@ -94,9 +95,9 @@ func NewApp(s *rousev1.AppSettings, credentials []*rousev1.Credential) *App {
 }
 
 func policyOf(p *rousev1.DevicePolicy) Policy {
-	q := Policy{Kind: p.GetPolicy(), Delay: p.GetAwayDelay().AsDuration()}
-	if q.Kind == rousev1.MultiDevicePolicy_MULTI_DEVICE_POLICY_AWAY_DELAY && q.Delay == 0 {
-		q.Delay = DefaultAwayDelay
+	q := Policy{Kind: p.GetPolicy()}
+	if q.Kind == rousev1.MultiDevicePolicy_MULTI_DEVICE_POLICY_AWAY_DELAY {
+		q.Delay = cmp.Or(p.GetAwayDelay().AsDuration(), DefaultAwayDelay)
 	}
 	return q
 }

@@ -165,11 +165,11 @@ func answer(s rousev1.ItemStatus) actors.Reply { return actors.Reply{Status: s} 
 const accepted = rousev1.ItemStatus_ITEM_STATUS_ACCEPTED
 
 func (s *State) decidePolicy(c *rousev1.SetUserPolicyRequest) Decision {
-	return Decision{
-		Events:  []Event{policySet{policyOf(c.GetPolicy())}},
-		Changed: true,
-		Reply:   actors.Reply{Status: accepted, Response: &rousev1.SetUserPolicyResponse{}},
+	dec := Decision{Reply: actors.Reply{Status: accepted, Response: &rousev1.SetUserPolicyResponse{}}}
+	if p := policyOf(c.GetPolicy()); p != s.Policy {
+		dec.Events, dec.Changed = []Event{policySet{p}}, true
 	}
+	return dec
 }
 
 // decideErase gives up all tokens and withdraws all pushes; outcomes go too.

@@ -32,6 +32,17 @@ func (d *modelDevice) online(dead map[string]bool) bool {
 	return (d.state == connected || d.state == background) && !dead["im1"]
 }
 
+// move to a later state. Losing the connection does not undo being forced off
+// or having logged out.
+func (d *modelDevice) move(session, step uint64, st rousev1.SessionState) {
+	up := st == connected || st == background
+	stays := session == d.session && !up && (d.state == kicked || d.state == loggedOut && st == disconnected)
+	d.session, d.step = session, step
+	if !stays {
+		d.state = st
+	}
+}
+
 // Random histories of one user: the state always equals the model, pushes go
 // to offline devices with a token only, their badge is the model's count, and
 // every decision covers every device once.
@@ -55,7 +66,7 @@ func TestAgainstModel(t *testing.T) {
 				if up && (session != d.session || !d.online(w.dead)) {
 					d.count = 0
 				}
-				d.session, d.step, d.state = session, step, st
+				d.move(session, step, st)
 			},
 			"lease": func(t *rapid.T) { w.dead["im1"] = rapid.Bool().Draw(t, "dead") },
 			"bind": func(t *rapid.T) {

@@ -131,10 +131,10 @@ func (d *Device) unreachable(e *Env, stop bool) rousev1.Reason {
 		return rousev1.Reason_REASON_LOGGED_OUT
 	case len(d.Bindings) == 0:
 		return rousev1.Reason_REASON_NO_BINDING
-	case stop:
-		return rousev1.Reason_REASON_USER_ONLINE
 	case d.stale(e):
 		return rousev1.Reason_REASON_STALE_DEVICE
+	case stop:
+		return rousev1.Reason_REASON_USER_ONLINE
 	}
 	return 0
 }
@@ -212,10 +212,10 @@ func (a *App) gate(notifier string) rousev1.Reason {
 	switch {
 	case !ok:
 		return rousev1.Reason_REASON_NO_NOTIFIER
-	case n.Banned:
-		return rousev1.Reason_REASON_NOTIFIER_BANNED
 	case n.Invalid:
 		return rousev1.Reason_REASON_INVALID_NOTIFIER
+	case n.Banned:
+		return rousev1.Reason_REASON_NOTIFIER_BANNED
 	case n.Disabled:
 		return rousev1.Reason_REASON_NOTIFIER_DISABLED
 	}

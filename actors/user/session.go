@@ -22,7 +22,7 @@ func (s *State) decidePresence(c Presence, e *Env) Decision {
 	}
 
 	ev := sessionChanged{
-		device: c.GetDeviceId(), state: c.GetState(), node: c.Node,
+		device: c.GetDeviceId(), state: d.next(c), node: c.Node,
 		session: c.GetSession(), step: c.GetStep(), at: e.Now.UnixMilli(), info: infoOf(c.GetDevice()),
 	}
 	up := c.GetState() == rousev1.SessionState_SESSION_STATE_CONNECTED || c.GetState() == rousev1.SessionState_SESSION_STATE_BACKGROUND
@@ -60,9 +60,26 @@ func (d *Device) order(c Presence) rousev1.ItemStatus {
 	return rousev1.ItemStatus_ITEM_STATUS_STALE
 }
 
+// next is the state after an event. Who was forced off or logged out does not
+// come back by losing the connection that he had: only a login ends that.
+func (d *Device) next(c Presence) rousev1.SessionState {
+	st := c.GetState()
+	if d == nil || d.Session != c.GetSession() {
+		return st
+	}
+	gone := st == rousev1.SessionState_SESSION_STATE_DISCONNECTED
+	left := st == rousev1.SessionState_SESSION_STATE_LOGGED_OUT
+	switch {
+	case d.State == rousev1.SessionState_SESSION_STATE_KICKED && (gone || left),
+		d.State == rousev1.SessionState_SESSION_STATE_LOGGED_OUT && gone:
+		return d.State
+	}
+	return st
+}
+
 // evictable names the device that makes room for a new one when the user has
 // the most allowed: the longest unseen of those offline and without a token,
-// or else of those that are stale. Empty = none needed or none found.
+// or else of those that are long unseen. Empty = none needed or none found.
 func (s *State) evictable(e *Env) string {
 	if len(s.Devices) < MaxDevices {
 		return ""
@@ -70,7 +87,7 @@ func (s *State) evictable(e *Env) string {
 	var pick *Device
 	for i := range s.Devices {
 		d := &s.Devices[i]
-		if d.online(e) || (len(d.Bindings) > 0 && !d.stale(e)) {
+		if d.online(e) || (len(d.Bindings) > 0 && !d.unseen(e)) {
 			continue
 		}
 		if pick == nil || d.LastSeen < pick.LastSeen {

@@ -164,7 +164,15 @@ func (d *Device) online(e *Env) bool {
 	return e.Live(d.Node, d.Inc)
 }
 
-func (d *Device) stale(e *Env) bool {
+func (d *Device) up() bool {
+	return d.State == rousev1.SessionState_SESSION_STATE_CONNECTED || d.State == rousev1.SessionState_SESSION_STATE_BACKGROUND
+}
+
+// stale: not connected for too long. A device whose IM node died was connected
+// until then, however long ago its last event is.
+func (d *Device) stale(e *Env) bool { return !d.up() && d.unseen(e) }
+
+func (d *Device) unseen(e *Env) bool {
 	return e.Now.Unix()-d.LastSeen > int64(e.App.StaleAfter/time.Second)
 }
 

@@ -141,7 +141,7 @@ func (w *wish) blocks(m *rousev1.MessageEvent, e *Env) rousev1.Reason {
 	case rousev1.NotifyMode_NOTIFY_MODE_MENTION_ALL_ONLY:
 		pass = w.everybody
 	case rousev1.NotifyMode_NOTIFY_MODE_MANAGERS_ONLY:
-		pass, otherwise = m.GetSenderIsManager(), rousev1.Reason_REASON_MODE_MANAGERS
+		pass, otherwise = inGroup(m) && m.GetSenderIsManager(), rousev1.Reason_REASON_MODE_MANAGERS
 	}
 	if pass {
 		return 0

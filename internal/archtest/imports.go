@@ -43,6 +43,7 @@ var layers = []layer{
 	{"actors/user", []string{"api/rouse/v1", "actors", "actors/mailbox", "actors/lane", "actors/user/quiet", "storage/...", "vendors", "internal/catalog", "internal/content", "internal/failpoint", "internal/lease"}, "a user tells lanes; shards, gateways and vendor clients are handed in"},
 	{"actors/shard", []string{"api/rouse/v1", "actors/...", "storage/...", "vendors", "internal/catalog", "internal/failpoint", "internal/lease"}, "the shard is the parent of users; gateways and vendors are handed in"},
 	{"internal/receipt", []string{"api/rouse/v1", "actors", "actors/user", "storage/...", "vendors", "internal/catalog"}, "receipts turn a vendor's request into messages to users; how a vendor is read is handed in"},
+	{"internal/oracle", []string{"api/rouse/v1"}, "a second opinion on decisions shares nothing with the first but the contract"},
 	{"internal/config", []string{"api/rouse/v1"}, "a config file is values; internal/app gives them to their owners"},
 	{"internal/gateway", []string{"api/...", "actors", "internal/catalog", "internal/content", "internal/lease"}, "the gateway turns calls into actor messages and holds no state: no storage, no vendor client"},
 	{"internal/app", []string{"api/...", "actors/...", "storage/...", "vendors/...", "internal/..."}, "wiring may know everything but the programs"},
@@ -68,6 +69,7 @@ var importers = []struct {
 	{"vendors/fake", []string{"vendors/...", "internal/bench", "internal/demo", "cmd/rouse"}, true, "no server ever sends to a fake"},
 	{"vendors/vendortest", []string{"vendors/..."}, false, "the conformance suite is for vendor packages"},
 	{"cmd/...", []string{"cmd/..."}, false, "programs are leaves"},
+	{"internal/oracle", []string{"simulations/..."}, true, "only tests ask for a second opinion"},
 	{"internal/archtest", nil, false, "the rules are a leaf"},
 }
 
