@@ -13,6 +13,8 @@ import (
 	"github.com/schollz/progressbar/v3"
 
 	"github.com/rouse-im/rouse/internal/demo"
+	"github.com/rouse-im/rouse/internal/reason"
+	"github.com/rouse-im/rouse/internal/rpc"
 )
 
 type demoVerb struct {
@@ -22,7 +24,7 @@ type demoVerb struct {
 
 // Help says what is played.
 func (*demoVerb) Help() string {
-	return `A real node, fakes of all push vendors over TLS, two IM nodes, 400 users: logins, disconnects, kicks, new tokens, group messages, calls, an IM node that dies, vendors that fail. At the end every message is checked against what the vendors saw. It needs nothing, listens on loopback only and leaves no files.
+	return `A real node, fakes of all push vendors over TLS, two IM nodes, 400 users: logins, disconnects, kicks, new tokens, group messages, calls, recalls, reads, quiet times, advertising, an IM node that dies, vendors that fail and report. At the end every message is checked against what the vendors saw. It needs nothing, listens on loopback only and leaves no files.
 
 Examples:
 
@@ -79,29 +81,50 @@ func (c *call) report(r *demo.Report) error {
 		rows = append(rows, []string{"  " + c.speech.words[s.key], strconv.Itoa(sum), strings.Join(parts, ", ")})
 	}
 	row(wordVendor, r.Taken, r.Distinct, r.Taken-r.Distinct, r.Doubled)
+	row(wordReceipts, r.Reported, r.Clicked)
 	row(wordTime, tenths(r.Settled), tenths(r.Replayed), perSecond(r.Events, r.Replayed), tenths(r.Settled-r.Replayed), tenths(r.Took))
 	if err := c.columns(rows); err != nil {
 		return err
 	}
-	return c.findings(r)
+	return errors.Join(c.badges(r), c.silence(r.Why), c.findings(r))
+}
+
+// silence tells about a device that was not woken.
+func (c *call) silence(w *demo.Why) error {
+	if w == nil {
+		return nil
+	}
+	o, key := w.Outcome, wordWhy
+	args := []any{o.GetMessageId(), w.From}
+	if w.Group != "" {
+		key, args = wordWhyIn, append(args, w.Group)
+	}
+	args = append(args, o.GetUserId(), o.GetDeviceId())
+	text := reason.In(c.speech.reasons, o.GetReason())
+	return errors.Join(
+		c.say("\n%s", fmt.Sprintf(c.speech.words[key], args...)),
+		c.say("%s: %s %s", rpc.Word(o.GetReason()), text.What, text.Advice), c.steps(w.Steps))
 }
 
 // maxShown bounds the findings that are written out.
 const maxShown = 20
 
-// findings shows the badges and the verdict.
+// badges shows some.
+func (c *call) badges(r *demo.Report) error {
+	if len(r.Badges) == 0 {
+		return nil
+	}
+	var rows [][]string
+	for _, b := range r.Badges {
+		text := fmt.Sprintf(c.speech.words[wordBadge], b.User, b.Device, b.Vendor, b.Pushes, b.Said, b.Icon)
+		rows = append(rows, strings.Split("  "+text, "\t"))
+	}
+	return errors.Join(c.say("\n%s", c.speech.words[wordBadges]), c.columns(rows))
+}
+
+// findings shows the verdict.
 func (c *call) findings(r *demo.Report) error {
 	words := c.speech.words
-	if len(r.Badges) > 0 {
-		var rows [][]string
-		for _, b := range r.Badges {
-			text := fmt.Sprintf(words[wordBadge], b.User, b.Device, b.Vendor, b.Pushes, b.Said, b.Icon)
-			rows = append(rows, strings.Split("  "+text, "\t"))
-		}
-		if err := errors.Join(c.say("\n%s", words[wordBadges]), c.columns(rows)); err != nil {
-			return err
-		}
-	}
 	if len(r.Findings) == 0 {
 		return c.say("\n%s", words[wordKept])
 	}

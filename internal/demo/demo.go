@@ -92,7 +92,8 @@ func play(ctx context.Context, o Options, lines []Line) (p *played, err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	seen := newLedger()
-	fakes, err := StartVendors(VendorsOptions{Pushed: seen.push})
+	public := &proxy{}
+	fakes, err := StartVendors(VendorsOptions{Pushed: seen.push, Receipts: public})
 	if err != nil {
 		return nil, err
 	}
@@ -108,6 +109,7 @@ func play(ctx context.Context, o Options, lines []Line) (p *played, err error) {
 			err = fmt.Errorf("stopping the node: %w", fault)
 		}
 	}()
+	public.host = node.HTTPAddr()
 	w, err := openWorld(ctx, dir, node, fakes)
 	if err != nil {
 		return nil, err
@@ -123,6 +125,7 @@ func startNode(dir string, log *slog.Logger) (*app.Node, error) {
 	c.Data.BlockCache, c.Data.Memtable = 32*config.MiB, 16*config.MiB
 	c.GRPC.Listen, c.HTTP.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	c.Lease.TTL = leaseTTL
+	c.Receipts.PublicURL = publicURL
 	node, err := app.Start(app.Options{Config: c, Logger: log})
 	if err != nil {
 		return nil, fmt.Errorf("starting a node: %w", err)

@@ -67,11 +67,16 @@ func TestPartOfTheDay(t *testing.T) {
 	}
 	for what, n := range map[string]int{
 		"repeats": report.Repeats, "online": count(report.Suppressed, "device-online"), "no user": count(report.Suppressed, "no-user"),
+		"modes": count(report.Suppressed, "mode-mention"), "quiet windows": count(report.Suppressed, "quiet-window"),
+		"recalls": count(report.Cancelled, "recalled"), "receipts": report.Reported, "taps": report.Clicked,
 		"dead tokens": count(report.Failed, "token-invalid"), "badges": len(report.Badges),
 	} {
 		if n == 0 {
 			t.Errorf("the part of the day has no %s", what)
 		}
+	}
+	if report.Why == nil || len(report.Why.Steps) == 0 {
+		t.Errorf("nothing is explained: %+v", report.Why)
 	}
 	for _, b := range report.Badges {
 		if b.Said != b.Icon {
@@ -94,7 +99,7 @@ func TestVerifyNoticesBreaches(t *testing.T) {
 	}
 	isAccepted := func(o *rousev1.Outcome) bool {
 		_, ok := shown(VendorOf(o.GetNotifier()), 0)
-		return ok && o.GetStatus() == rousev1.OutcomeStatus_OUTCOME_STATUS_ACCEPTED && o.Badge != nil && o.GetBadge() < maxIcon
+		return ok && o.GetStatus() == rousev1.OutcomeStatus_OUTCOME_STATUS_ACCEPTED && o.Badge != nil && o.GetBadge() < maxIcon && origin(o) == o.GetMessageId()
 	}
 	isSuppressed := func(o *rousev1.Outcome) bool {
 		return o.GetStatus() == rousev1.OutcomeStatus_OUTCOME_STATUS_SUPPRESSED && o.GetDeviceId() != ""
@@ -119,6 +124,21 @@ func TestVerifyNoticesBreaches(t *testing.T) {
 			p.seen.pushes[o.GetPushId()] = &twin
 		}},
 		{BadBadge, func(p *played) { accepted(p).Badge = new(accepted(p).GetBadge() + 1) }},
+		{Miscounted, func(p *played) {
+			// The engine counts a message more, and shows it so.
+			o := accepted(p)
+			o.Badge = new(o.GetBadge() + 1)
+			twin := *p.seen.pushes[o.GetPushId()]
+			twin.Badge++
+			p.seen.pushes[o.GetPushId()] = &twin
+		}},
+		{Unreported, func(p *played) {
+			u, i := some(p, func(o *rousev1.Outcome) bool {
+				bound := held(r.lines)
+				return o.GetDeliveredAt() != nil && bound[binding{o.GetUserId(), o.GetDeviceId(), o.GetNotifier(), p.seen.token(o.GetPushId())}]
+			})
+			p.outcomes[u][i].DeliveredAt = nil
+		}},
 		{SameID, func(p *played) {
 			u, i := some(p, isAccepted)
 			p.outcomes[u] = append(p.outcomes[u], p.outcomes[u][i])

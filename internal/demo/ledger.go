@@ -1,6 +1,9 @@
 package demo
 
-import "sync"
+import (
+	"cmp"
+	"sync"
+)
 
 // ledger keeps what the fakes took, by push id. The day bounds it.
 type ledger struct {
@@ -33,14 +36,30 @@ func (l *ledger) push(p Pushed) {
 	s.times++
 }
 
-// doubled counts the (token, message) pairs that came under more than one id.
-func (l *ledger) doubled() int {
+// token that a push was for; empty = it was not seen.
+func (l *ledger) token(push string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s := l.pushes[push]; s != nil {
+		return s.Token
+	}
+	return ""
+}
+
+// doubled counts the messages that came to a token under more than one id. A
+// push that overwrites one is of another message, by its outcome.
+func (p *played) doubled() (n int) {
+	messages := map[string]string{} // by push id
+	for _, list := range p.outcomes {
+		for _, o := range list {
+			messages[o.GetPushId()] = o.GetMessageId()
+		}
+	}
 	type pair struct{ token, message string }
 	ids := map[pair]int{}
-	n := 0
-	for _, s := range l.pushes {
-		p := pair{s.Token, s.Message}
-		if ids[p]++; ids[p] == 2 {
+	for id, s := range p.seen.pushes {
+		of := pair{s.Token, cmp.Or(messages[id], s.Message)}
+		if ids[of]++; ids[of] == 2 {
 			n++
 		}
 	}

@@ -41,9 +41,21 @@ type Line struct {
 	Ignore   bool     `json:"ignore,omitempty"`  // not pushed, but counted
 	NoCount  bool     `json:"nocount,omitempty"` // pushed, but not counted
 	Collapse string   `json:"collapse,omitempty"`
+	Mentions []string `json:"mentions,omitempty"` // "all" = everybody
+	Force    bool     `json:"force,omitempty"`    // heeds no wish of the recipients
+	Template string   `json:"template,omitempty"` // its arguments are Args
+	Args     []string `json:"args,omitempty"`
+	Ext      string   `json:"ext,omitempty"` // message extension, JSON
 
 	// Read.
 	Messages []string `json:"messages,omitempty"`
+
+	// Wish of a user, for Group if one is named: a mode like "mention-only";
+	// Quiet in seconds from now, or AllDay, in which mentions may pass.
+	Mode   string `json:"mode,omitempty"`
+	Quiet  int    `json:"quiet,omitempty"`
+	AllDay bool   `json:"all_day,omitempty"`
+	Pass   bool   `json:"pass,omitempty"`
 
 	// Policy of a user, a word like "away-delay"; Delay in seconds.
 	Policy string `json:"policy,omitempty"`
@@ -68,7 +80,10 @@ const (
 	Message  Deed = "message"
 	Fetched  Deed = "fetched"
 	Read     Deed = "read"
+	Recall   Deed = "recall" // of message ID; Text is what it says now, empty = it is withdrawn
 	Policy   Deed = "policy"
+	Wish     Deed = "wish"
+	Tap      Deed = "tap"   // the newest push to a token of the vendor is tapped
 	Group    Deed = "group" // names members for later messages
 	Fault    Deed = "fault" // * the vendor begins to fail
 	Heal     Deed = "heal"  // * the vendor's failures end
@@ -102,7 +117,7 @@ func resolve(lines []Line) {
 		switch l := &lines[i]; {
 		case l.Do == Group:
 			groups[l.ID] = l.Members
-		case l.Do == Message && l.Group != "":
+		case (l.Do == Message || l.Do == Recall) && l.Group != "":
 			l.To = groups[l.Group]
 		}
 	}
@@ -111,9 +126,9 @@ func resolve(lines []Line) {
 // users that a line is about, in whose order it must stay.
 func (l *Line) users() []string {
 	switch l.Do {
-	case Message:
+	case Message, Recall:
 		return l.To
-	case Presence, Bind, Unbind, Fetched, Read, Policy:
+	case Presence, Bind, Unbind, Fetched, Read, Policy, Wish:
 		return []string{l.User}
 	}
 	return nil

@@ -18,6 +18,7 @@ type played struct {
 	outcomes map[string][]*rousev1.Outcome // by user
 	seen     *ledger
 	icons    map[string]int // by token: the number on the icon
+	why      *Why           // nil = there is nothing to explain
 	replayed time.Duration
 	settled  time.Duration // from the first line to the last outcome
 }
@@ -34,12 +35,17 @@ func (w *world) play(ctx context.Context, lines []Line, seen *ledger, progress f
 		return nil, err
 	}
 	p := &played{verdicts: r.verdicts, outcomes: map[string][]*rousev1.Outcome{}, seen: seen, icons: map[string]int{}, replayed: time.Since(began)}
-	if err := w.settle(ctx, userNames(lines), progress); err != nil {
+	due := receiptsDue{seen: seen, held: held(lines)}
+	if err := w.settle(ctx, userNames(lines), due, progress); err != nil {
 		return nil, err
 	}
 	p.settled = time.Since(began)
 	progress(Step{Stage: Verifying})
 	if err := w.collect(ctx, p, userNames(lines)); err != nil {
+		return nil, err
+	}
+	var err error
+	if p.why, err = w.explain(ctx, lines, p); err != nil {
 		return nil, err
 	}
 	for token, id := range seen.last {
@@ -57,9 +63,9 @@ func (w *world) play(ctx context.Context, lines []Line, seen *ledger, progress f
 	return p, nil
 }
 
-// settle asks for the outcomes of all users until they are terminal, or do not
-// become so in time: then the check will tell.
-func (w *world) settle(ctx context.Context, users []string, progress func(Step)) error {
+// settle asks for the outcomes of all users until they are terminal and all
+// receipts are in, or do not become so in time: then the check will tell.
+func (w *world) settle(ctx context.Context, users []string, due receiptsDue, progress func(Step)) error {
 	deadline := time.Now().Add(settleTimeout)
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
@@ -70,7 +76,7 @@ func (w *world) settle(ctx context.Context, users []string, progress func(Step))
 		}
 		var still []string
 		for i, u := range open {
-			if slices.ContainsFunc(lists[i], pending) {
+			if slices.ContainsFunc(lists[i], func(o *rousev1.Outcome) bool { return pending(o) || due.missing(o) }) {
 				still = append(still, u)
 			}
 		}

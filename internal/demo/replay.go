@@ -4,12 +4,8 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"time"
-
-	"google.golang.org/protobuf/types/known/durationpb"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
-	"github.com/rouse-im/rouse/internal/rpc"
 )
 
 // lookahead bounds the lines that are under way or wait for an earlier one.
@@ -95,17 +91,4 @@ func (r *replay) failed(ctx context.Context) error {
 		return r.fault
 	}
 	return context.Cause(ctx)
-}
-
-func (w *world) policy(ctx context.Context, l *Line) error {
-	kind, err := rpc.Value[rousev1.MultiDevicePolicy](l.Policy)
-	if err != nil {
-		return fmt.Errorf("policy: %w", err)
-	}
-	p := &rousev1.DevicePolicy{Policy: kind}
-	if l.Delay > 0 {
-		p.AwayDelay = durationpb.New(time.Duration(l.Delay) * time.Second)
-	}
-	_, err = w.admin.User.SetUserPolicy(ctx, &rousev1.SetUserPolicyRequest{UserId: l.User, Policy: p})
-	return err
 }

@@ -24,6 +24,10 @@ type Report struct {
 	Suppressed, Cancelled, Superseded, Expired, Failed []Count
 	Badges                                             []Badge
 
+	// By receipts of vendors, Reported pushes were delivered and Clicked tapped.
+	Reported, Clicked int
+	Why               *Why // nil = there is nothing to explain
+
 	// Taken is what the vendors took, under so many Distinct ids. Doubled is how
 	// many messages came to a device under two.
 	Taken, Distinct, Doubled int
@@ -49,8 +53,8 @@ type Badge struct {
 
 func (p *played) report(lines []Line) *Report {
 	r := &Report{
-		Users: len(p.outcomes), Taken: p.seen.taken, Distinct: len(p.seen.pushes), Doubled: p.seen.doubled(),
-		Replayed: p.replayed, Settled: p.settled, Findings: verify(lines, p),
+		Users: len(p.outcomes), Taken: p.seen.taken, Distinct: len(p.seen.pushes), Doubled: p.doubled(),
+		Replayed: p.replayed, Settled: p.settled, Findings: verify(lines, p), Why: p.why,
 	}
 	r.events(lines, p.verdicts)
 	counts := map[rousev1.OutcomeStatus]map[string]int{}
@@ -60,6 +64,12 @@ func (p *played) report(lines []Line) *Report {
 			what := rpc.Word(o.GetReason())
 			if o.GetStatus() == rousev1.OutcomeStatus_OUTCOME_STATUS_ACCEPTED {
 				what = Name(VendorOf(o.GetNotifier()))
+			}
+			if o.GetDeliveredAt() != nil {
+				r.Reported++
+			}
+			if o.GetClickedAt() != nil {
+				r.Clicked++
 			}
 			if counts[o.GetStatus()] == nil {
 				counts[o.GetStatus()] = map[string]int{}

@@ -13,6 +13,7 @@ const (
 func openHonor(r rig) (*station, error) {
 	f := fake.NewHonor(fake.HonorOptions{
 		Cert: r.cert, AnyDevice: true, KeepPerDevice: keptPerDevice, PerSecond: unhurried,
+		Receipts: r.receipts,
 		OnPush: func(p fake.HonorPush) {
 			badge := noBadge
 			if p.Badge != nil && p.Badge.Set != nil {
@@ -23,7 +24,8 @@ func openHonor(r rig) (*station, error) {
 	})
 	f.AddApp(honorApp, honorClient, secret)
 	return &station{
-		vendor: Honor, script: &f.Faults, server: f,
+		vendor: Honor, script: &f.Faults, server: f, receipts: f.Receipts,
+		enter:  func(url string) { f.SetCallback(console(url)) },
 		expire: f.RevokeBearers, dead: f.Unregister,
 		states: states{
 			"live":    f.AddDevice,
@@ -35,7 +37,7 @@ func openHonor(r rig) (*station, error) {
 			Throttle: asking(fake.HonorRefusal(503, "80300028", "flow control")),
 		},
 		credentials: func(at *site) []*rousev1.Credential {
-			return []*rousev1.Credential{{Name: Honor, RatePerSecond: steadyRate, Vendor: &rousev1.Credential_Honor{Honor: &rousev1.HonorCredential{
+			return []*rousev1.Credential{{Name: Honor, RatePerSecond: steadyRate, Receipts: reporting(), Vendor: &rousev1.Credential_Honor{Honor: &rousev1.HonorCredential{
 				AppId: honorApp, ClientId: honorClient, ClientSecret: secret, BadgeClass: firstPage,
 				Endpoint: at.url, AuthEndpoint: at.url, CaPem: at.ca,
 			}}}}

@@ -15,7 +15,7 @@ func openHuawei(r rig) (*station, error) {
 	s, f := newHuawei(r, Huawei)
 	f.AddApp(huaweiApp, secret)
 	s.credentials = func(at *site) []*rousev1.Credential {
-		return []*rousev1.Credential{{Name: Huawei, RatePerSecond: steadyRate, Vendor: &rousev1.Credential_Huawei{Huawei: &rousev1.HuaweiCredential{
+		return []*rousev1.Credential{{Name: Huawei, RatePerSecond: steadyRate, Receipts: reporting(), Vendor: &rousev1.Credential_Huawei{Huawei: &rousev1.HuaweiCredential{
 			AppId: huaweiApp, AppSecret: secret, BadgeClass: firstPage,
 			Endpoint: at.url, AuthEndpoint: at.url, CaPem: at.ca,
 		}}}}
@@ -32,7 +32,7 @@ func openHarmony(r rig) (*station, error) {
 	s, f := newHuawei(r, Harmony)
 	f.AddAccount(account)
 	s.credentials = func(at *site) []*rousev1.Credential {
-		return []*rousev1.Credential{{Name: Harmony, RatePerSecond: steadyRate, Vendor: &rousev1.Credential_Harmony{Harmony: &rousev1.HarmonyCredential{
+		return []*rousev1.Credential{{Name: Harmony, RatePerSecond: steadyRate, Receipts: reporting(), Vendor: &rousev1.Credential_Harmony{Harmony: &rousev1.HarmonyCredential{
 			ServiceAccountJson: string(account.JSON()), Endpoint: at.url, CaPem: at.ca,
 		}}}}
 	}
@@ -40,8 +40,10 @@ func openHarmony(r rig) (*station, error) {
 }
 
 func newHuawei(r rig, vendor string) (*station, *fake.Huawei) {
+	addresses := map[string]fake.ReceiptAddress{} // by the id of their configuration
 	f := fake.NewHuawei(fake.HuaweiOptions{
 		Cert: r.cert, AnyDevice: true, KeepPerDevice: keptPerDevice, PerSecond: unhurried,
+		Receipts: r.receipts, Callbacks: addresses,
 		OnPush: func(p fake.HuaweiPush) {
 			badge := noBadge
 			if p.Badge != nil && p.Badge.Set != nil {
@@ -51,7 +53,8 @@ func newHuawei(r rig, vendor string) (*station, *fake.Huawei) {
 		},
 	})
 	return &station{
-		vendor: vendor, script: &f.Faults, server: f,
+		vendor: vendor, script: &f.Faults, server: f, receipts: f.Receipts,
+		enter:  func(url string) { addresses[""] = console(url) },
 		expire: f.RevokeBearers, dead: f.Unregister,
 		states: states{
 			"live":     func(token string) { f.AddDevice(token, "") },

@@ -14,6 +14,7 @@ const (
 func openOPPO(r rig) (*station, error) {
 	f := fake.NewOPPO(fake.OPPOOptions{
 		Cert: r.cert, AnyDevice: true, KeepPerDevice: keptPerDevice, PerSecond: unhurried,
+		Receipts: r.receipts,
 		OnPush: func(p fake.OPPOPush) {
 			badge := noBadge
 			if p.Badge != nil {
@@ -26,7 +27,7 @@ func openOPPO(r rig) (*station, error) {
 	down := fake.OPPORefusal(-1, "Service Currently Unavailable")
 	down.Status = 500
 	return &station{
-		vendor: OPPO, script: &f.Faults, server: f,
+		vendor: OPPO, script: &f.Faults, server: f, receipts: f.Receipts,
 		expire: f.RevokeTokens, dead: func(token string) { f.SetCode(token, oppoUnknown) },
 		states: states{"live": f.AddDevice},
 		icon:   func(token string) (int, bool) { d, ok := f.Device(token); return d.Badge, ok },
@@ -35,7 +36,7 @@ func openOPPO(r rig) (*station, error) {
 			Throttle: asking(fake.OPPORefusal(55, "app call frequency limit")),
 		},
 		credentials: func(at *site) []*rousev1.Credential {
-			return []*rousev1.Credential{{Name: OPPO, RatePerSecond: steadyRate, Vendor: &rousev1.Credential_Oppo{Oppo: &rousev1.OppoCredential{
+			return []*rousev1.Credential{{Name: OPPO, RatePerSecond: steadyRate, Receipts: reporting(), Vendor: &rousev1.Credential_Oppo{Oppo: &rousev1.OppoCredential{
 				AppKey: oppoKey, MasterSecret: secret, Endpoint: at.url, OverseasEndpoint: at.url, CaPem: at.ca,
 			}}}}
 		},

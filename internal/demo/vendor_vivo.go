@@ -19,13 +19,14 @@ const (
 func openVivo(r rig) (*station, error) {
 	f := fake.NewVivo(fake.VivoOptions{
 		Cert: r.cert, AnyDevice: true, KeepPerDevice: keptPerDevice, PerSecond: unhurried, SystemPerDay: unhurried,
-		OnPush: func(p fake.VivoPush) { r.told(Pushed{Vivo, p.Token, p.RequestID, p.MessageID, noBadge, false, p.Raw}) },
+		Receipts: r.receipts,
+		OnPush:   func(p fake.VivoPush) { r.told(Pushed{Vivo, p.Token, p.RequestID, p.MessageID, noBadge, false, p.Raw}) },
 	})
 	f.AddApp(fake.VivoApp{ID: vivoApp, AppKey: vivoKey, AppSecret: secret})
 	down := fake.VivoRefusal(10040, "resource not available")
 	down.Status = 500
 	return &station{
-		vendor: Vivo, script: &f.Faults, server: f,
+		vendor: Vivo, script: &f.Faults, server: f, receipts: f.Receipts,
 		expire: f.RevokeTokens, dead: func(token string) { f.SetStatus(token, vivoUninstalled) },
 		states: states{
 			"live":  f.AddDevice,
@@ -36,7 +37,7 @@ func openVivo(r rig) (*station, error) {
 			Throttle: asking(fake.VivoRefusal(10072, "too many requests a second")),
 		},
 		credentials: func(at *site) []*rousev1.Credential {
-			return []*rousev1.Credential{{Name: Vivo, RatePerSecond: steadyRate, Vendor: &rousev1.Credential_Vivo{Vivo: &rousev1.VivoCredential{
+			return []*rousev1.Credential{{Name: Vivo, RatePerSecond: steadyRate, Receipts: reporting(), Vendor: &rousev1.Credential_Vivo{Vivo: &rousev1.VivoCredential{
 				AppId: strconv.Itoa(vivoApp), AppKey: vivoKey, AppSecret: secret, Endpoint: at.url, CaPem: at.ca,
 			}}}}
 		},

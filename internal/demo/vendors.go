@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -44,6 +45,8 @@ type VendorsOptions struct {
 	Listen string
 	// Pushed is called for each push taken; it must not block. nil = nobody.
 	Pushed func(Pushed)
+	// Receipts carries what the fakes report of pushes; nil = they report nothing.
+	Receipts http.RoundTripper
 	// Keep is how many pushes are remembered for Control; 0 = none.
 	Keep int
 }
@@ -75,6 +78,11 @@ type station struct {
 	// not let a push set it.
 	icon func(token string) (number int, known bool)
 
+	receipts *fake.Receipts // nil = the vendor sends none
+	// enter puts the address of receipts into the vendor's console, before the
+	// first push; nil = pushes carry it.
+	enter func(url string)
+
 	server server
 	states states // of a token, without "dead"
 
@@ -100,8 +108,9 @@ type site struct{ url, ca string }
 
 // rig is what all fakes get.
 type rig struct {
-	cert tls.Certificate
-	told func(Pushed)
+	cert     tls.Certificate
+	told     func(Pushed)
+	receipts fake.ReceiptOptions
 }
 
 // openers has the vendors in the order of their ports.
@@ -131,12 +140,13 @@ func StartVendors(o VendorsOptions) (*Vendors, error) {
 		v.log.add(p, time.Now())
 		o.Pushed(p)
 	}
+	r := rig{cert, told, fake.ReceiptOptions{Transport: o.Receipts, Delay: reportDelay}}
 	for i, open := range openers() {
 		at := port
 		if at != 0 {
 			at += i
 		}
-		if err := v.start(open, rig{cert, told}, net.JoinHostPort(host, strconv.Itoa(at))); err != nil {
+		if err := v.start(open, r, net.JoinHostPort(host, strconv.Itoa(at))); err != nil {
 			v.Close()
 			return nil, err
 		}

@@ -3,6 +3,7 @@ package demo
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 )
@@ -20,6 +21,9 @@ const (
 	Astray   Breach = "astray"    // the push was for another token, or of another message, than the outcome says
 	Doubled  Breach = "doubled"   // a device got one message under two push ids
 	BadBadge Breach = "bad-badge" // the push showed another number than the outcome says
+	// Miscounted: the number is not that of the messages that the device had not fetched.
+	Miscounted Breach = "miscounted"
+	Unreported Breach = "unreported" // the vendor reported the push, but its outcome does not say so
 )
 
 // Finding is one breach, and where.
@@ -39,17 +43,25 @@ func verify(lines []Line, p *played) (found []Finding) {
 		found = append(found, Finding{b, fmt.Sprintf(format, args...)})
 	}
 	bound := bindings(lines)
-	has := map[wanted]bool{}
+	due := receiptsDue{seen: p.seen, held: held(lines)}
+	has, numbers := map[wanted]bool{}, badges(lines, p.verdicts)
 	known := map[string]bool{}
 	for user, list := range p.outcomes {
 		for _, o := range list {
-			has[wanted{user, o.GetDeviceId(), o.GetMessageId()}] = true
+			of := wanted{user, o.GetDeviceId(), o.GetMessageId()}
+			has[of] = true
+			if number, ok := numbers[of]; ok && o.Badge != nil && int(o.GetBadge()) != number {
+				add(Miscounted, "user %s, device %s, message %s: %d, want %d", user, o.GetDeviceId(), o.GetMessageId(), o.GetBadge(), number)
+			}
 			if o.GetPushId() != "" && known[o.GetPushId()] {
 				add(SameID, "user %s, device %s, message %s, push %s", user, o.GetDeviceId(), o.GetMessageId(), o.GetPushId())
 			}
 			known[o.GetPushId()] = true
+			if due.missing(o) {
+				add(Unreported, "user %s, device %s, message %s, push %s", user, o.GetDeviceId(), o.GetMessageId(), o.GetPushId())
+			}
 			s := p.seen.pushes[o.GetPushId()]
-			if s != nil && (s.Message != o.GetMessageId() || !bound[binding{user, o.GetDeviceId(), o.GetNotifier(), s.Token}]) {
+			if s != nil && (s.Message != origin(o) || !bound[binding{user, o.GetDeviceId(), o.GetNotifier(), s.Token}]) {
 				add(Astray, "user %s, device %s, message %s, push %s", user, o.GetDeviceId(), o.GetMessageId(), o.GetPushId())
 			}
 			if b := p.check(o); b != "" {
@@ -67,10 +79,23 @@ func verify(lines []Line, p *played) (found []Finding) {
 			add(Unknown, "token %s, message %s, push %s", s.Token, s.Message, id)
 		}
 	}
-	if n := p.seen.doubled(); n > 0 {
+	if n := p.doubled(); n > 0 {
 		add(Doubled, "%d", n)
 	}
 	return found
+}
+
+// own parts the ids of the engine's own pushes: what a recall or an edit shows
+// begins with the message's id, a badge that falls belongs to none.
+const own = "#"
+
+// origin is the sender's id of the message of an outcome, as its push says.
+func origin(o *rousev1.Outcome) string {
+	id, mark, found := strings.Cut(o.GetMessageId(), own)
+	if found && !strings.HasPrefix(mark, "r") && !strings.HasPrefix(mark, "e") {
+		return ""
+	}
+	return id
 }
 
 // binding is a token that a device had at some time of the day.

@@ -17,6 +17,16 @@ import (
 
 const appID = "chat"
 
+// settings of the app: what was recalled is overwritten, and the numbers on
+// icons fall when messages are read elsewhere.
+var settings = &rousev1.AppSettings{RecallOverwrites: true, RefreshBadges: true, TimeZone: "Asia/Shanghai"}
+
+// parcel is a template that some messages name.
+var parcel = &rousev1.Template{Name: "parcel", Texts: map[string]*rousev1.TemplateText{
+	"":   {TitlePattern: "Your parcel", ContentPattern: "Parcel {0} is at {1}."},
+	"zh": {TitlePattern: "快递", ContentPattern: "包裹 {0} 已到 {1}。"},
+}}
+
 // world is what the day happens in: a node, its vendors, its IM nodes.
 type world struct {
 	node   *app.Node
@@ -38,7 +48,7 @@ func openWorld(ctx context.Context, dir string, node *app.Node, fakes *Vendors) 
 		return nil, err
 	}
 	defer operator.Close()
-	if _, err := operator.Admin.CreateApp(ctx, &rousev1.CreateAppRequest{AppId: appID, DisplayName: "Chat"}); err != nil {
+	if _, err := operator.Admin.CreateApp(ctx, &rousev1.CreateAppRequest{AppId: appID, DisplayName: "Chat", Settings: settings}); err != nil {
 		return nil, fmt.Errorf("creating an app: %w", err)
 	}
 	w := &world{node: node, fakes: fakes, nodes: map[string]*client.Client{}}
@@ -57,6 +67,14 @@ func openWorld(ctx context.Context, dir string, node *app.Node, fakes *Vendors) 
 			w.close()
 			return nil, fmt.Errorf("adding the credential %s: %w", c.GetName(), err)
 		}
+		if err := w.enter(ctx, c.GetName()); err != nil {
+			w.close()
+			return nil, err
+		}
+	}
+	if _, err := w.admin.Admin.PutTemplate(ctx, &rousev1.PutTemplateRequest{Template: parcel}); err != nil {
+		w.close()
+		return nil, fmt.Errorf("adding a template: %w", err)
 	}
 	return w, nil
 }
@@ -134,6 +152,10 @@ func (w *world) act(ctx context.Context, l *Line) (rousev1.ItemStatus, error) {
 		_, err = w.admin.Device.UnbindToken(ctx, &rousev1.UnbindTokenRequest{UserId: l.User, DeviceId: l.Device, Notifier: l.Notifier})
 	case Policy:
 		err = w.policy(ctx, l)
+	case Wish:
+		err = w.wish(ctx, l)
+	case Tap:
+		err = w.fakes.tap(l.Vendor, l.Token)
 	case Up:
 		err = w.up(ctx, l.Node)
 	case Crash:

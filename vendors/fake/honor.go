@@ -92,6 +92,10 @@ func NewHonor(o HonorOptions) *Honor {
 	return h
 }
 
+// SetCallback enters the receipt configuration in the console, before the first
+// push.
+func (h *Honor) SetCallback(a ReceiptAddress) { h.opts.Callback = a }
+
 // Serve answers on l until Close, then returns nil.
 func (h *Honor) Serve(l net.Listener) error { return h.server.Serve(l) }
 

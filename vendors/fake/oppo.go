@@ -3,6 +3,7 @@ package fake
 import (
 	"crypto/tls"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -340,8 +341,7 @@ func (f *OPPO) nextID() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.serial++
-	id := strconv.FormatInt(f.serial, 16)
-	return "622ff7cfae27668d2ed3afec"[:24-len(id)] + id
+	return fmt.Sprintf("622ff7cfae27%012x", f.serial)
 }
 
 func (f *OPPO) target(token string) *oppoAnswer {

@@ -22,6 +22,7 @@ type story struct {
 	up       []string // IM nodes that are up
 	lines    []demo.Line
 	messages int
+	recent   []demo.Line // messages that may be recalled, the newest last
 }
 
 func (s *story) tell(l demo.Line) { s.lines = append(s.lines, l) }
@@ -49,21 +50,31 @@ func day() []demo.Line {
 			s.something()
 		}
 		switch hour {
+		case 8:
+			s.campaign()
 		case 9:
 			s.retirement()
 		case 11:
 			s.throttled()
+		case 12:
+			s.campaign()
+			s.taps()
 		case 13:
 			s.expired()
 		case 14:
 			s.outage()
 		case 16:
 			s.unanswered()
+		case 17:
+			s.campaign()
 		case 18:
 			s.crash()
 		case 20:
 			s.up = append(s.up, "im-2")
 			s.tell(demo.Line{Do: demo.Up, Node: "im-2"})
+		case 21:
+			s.taps()
+			s.night()
 		}
 	}
 	return s.lines
@@ -86,6 +97,7 @@ func (s *story) morning() {
 		case 11, 12:
 			s.tell(demo.Line{Do: demo.Policy, User: u.name, Policy: "away-delay", Delay: 1})
 		}
+		s.wish(i, u)
 		s.login(u.devices[0])
 		if s.r.IntN(100) < 80 {
 			s.next(u.devices[0], disconnected)
@@ -115,6 +127,8 @@ func (s *story) something() {
 		s.late(d)
 	case n < 99:
 		s.toUnknown(d.of)
+	default:
+		s.recall()
 	}
 }
 

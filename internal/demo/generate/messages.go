@@ -34,6 +34,9 @@ func (s *story) say(l demo.Line, to ...*user) {
 	for _, u := range to {
 		u.got(l.ID)
 	}
+	if s.recent = append(s.recent, l); len(s.recent) > maxRecent {
+		s.recent = s.recent[1:]
+	}
 }
 
 // direct is a message to one user; some are of a kind of their own.
@@ -53,6 +56,14 @@ func (s *story) direct(from, to *user) {
 		l.NoCount = true
 	case n < 24:
 		l.TTL = 3600
+	case n < 27:
+		l.Template, l.Args, l.Text = "parcel", []string{fmt.Sprintf("R-%03d", s.r.IntN(1000)), "the front desk"}, "Your parcel has come"
+	case n < 30:
+		l.Ext = `{"em_push_ext":{"custom":{"order":7}}}`
+	case n < 32:
+		l.Ext = `{"em_ignore_notification":true}`
+	case n < 34:
+		l.Force = true
 	}
 	s.say(l, to)
 }
@@ -60,7 +71,14 @@ func (s *story) direct(from, to *user) {
 // inGroup is a message to all members, their author included.
 func (s *story) inGroup(g *group) {
 	from := g.members[s.r.IntN(len(g.members))]
-	s.say(s.message(from, demo.Line{Group: g.id}), g.members...)
+	l := s.message(from, demo.Line{Group: g.id})
+	switch n := s.r.IntN(100); {
+	case n < 12:
+		l.Mentions = []string{g.members[s.r.IntN(len(g.members))].name}
+	case n < 15:
+		l.Mentions = []string{"all"}
+	}
+	s.say(l, g.members...)
 }
 
 // read says that the user has read what he got last.
