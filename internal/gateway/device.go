@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -47,10 +48,19 @@ func (s *device) checkBinding(who caller, r *rousev1.BindTokenRequest) error {
 	if !ok {
 		return refuse(rousev1.ErrorCode_ERROR_CODE_UNKNOWN_NOTIFIER, "notifier: %q is no credential of app %q; %s", r.GetNotifier(), id, known(app.CredentialNames()))
 	}
+	if has, wants := r.GetDevice().GetAppPackage(), packageOf(credential); has != "" && wants != "" && has != wants {
+		return refuse(rousev1.ErrorCode_ERROR_CODE_INVALID_ARGUMENT,
+			"device.app_package: the token is of %q, but notifier %q is for %q: its pushes would not arrive; bind it to the notifier of its app", has, r.GetNotifier(), wants)
+	}
 	if err := s.CheckToken(credential, r.GetToken()); err != nil {
 		return refuse(rousev1.ErrorCode_ERROR_CODE_INVALID_TOKEN, "token: not one of notifier %q: %s", r.GetNotifier(), err)
 	}
 	return nil
+}
+
+// packageOf is the app that a credential is for; empty = not known.
+func packageOf(c *rousev1.Credential) string {
+	return cmp.Or(c.GetAppPackage(), c.GetApns().GetBundleId(), c.GetXiaomi().GetPackageName())
 }
 
 func known(names []string) string {

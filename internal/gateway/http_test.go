@@ -167,6 +167,33 @@ func TestBindToken(t *testing.T) {
 	}
 }
 
+// A token of the test build, bound to the credential of the store's app, would
+// never be delivered to.
+func TestBindRefusesAnotherPackage(t *testing.T) {
+	w := newWorld(t)
+	w.routes(accept)
+	put := func(c *rousev1.Credential) { w.ok(w.Catalog.PutCredential("a", c, catalog.Put{})) }
+	put(&rousev1.Credential{Name: "ios", Vendor: &rousev1.Credential_Apns{Apns: &rousev1.ApnsCredential{BundleId: "im.chat"}}})
+	put(&rousev1.Credential{Name: "mi", Vendor: &rousev1.Credential_Xiaomi{Xiaomi: &rousev1.XiaomiCredential{PackageName: "im.chat"}}})
+	put(&rousev1.Credential{Name: "oppo", AppPackage: "im.chat", Vendor: &rousev1.Credential_Oppo{Oppo: &rousev1.OppoCredential{}}})
+	for _, c := range []struct {
+		notifier, pkg string
+		ok            bool
+	}{
+		{"ios", "im.chat", true}, {"ios", "", true}, {"ios", "im.chat.test", false}, {"mi", "im.other", false}, {"mi", "im.chat", true},
+		{"oppo", "im.other", false}, {"oppo", "im.chat", true}, {"fcm-a", "im.whatever", true},
+	} {
+		body, err := protojson.Marshal(&rousev1.BindTokenRequest{
+			UserId: "u", DeviceId: "d", Notifier: c.notifier, Token: canary, Device: &rousev1.DeviceInfo{AppPackage: c.pkg},
+		})
+		w.ok(err)
+		a := w.post(w.key("a", intakeRole), rousev1.DeviceService_BindToken_FullMethodName, string(body))
+		if c.ok != (a.status == http.StatusOK) || !c.ok && (!strings.Contains(a.body, "app_package") || strings.Contains(a.body, canary)) {
+			t.Errorf("%s with %q: %s", c.notifier, c.pkg, a.body)
+		}
+	}
+}
+
 func TestSecretsAreShownOnceOrNever(t *testing.T) {
 	w := newWorld(t)
 	put := w.post(w.adminKey(), rousev1.AdminService_PutCredential_FullMethodName,

@@ -104,6 +104,10 @@ type Credential struct {
 	MarketingPerDevice uint32 `protobuf:"varint,8,opt,name=marketing_per_device,json=marketingPerDevice,proto3" json:"marketing_per_device,omitempty"`
 	// What the vendor is asked to report after it took a push.
 	Receipts *ReceiptSettings `protobuf:"bytes,9,opt,name=receipts,proto3" json:"receipts,omitempty"`
+	// Android package or bundle id of the app that the tokens are of, at most 128
+	// bytes. A bind from a device that reports another one is refused. Empty = the
+	// bundle id of APNs, the package name of Xiaomi; not checked for the others.
+	AppPackage string `protobuf:"bytes,19,opt,name=app_package,json=appPackage,proto3" json:"app_package,omitempty"`
 	// Types that are valid to be assigned to Vendor:
 	//
 	//	*Credential_Apns
@@ -211,6 +215,13 @@ func (x *Credential) GetReceipts() *ReceiptSettings {
 		return x.Receipts
 	}
 	return nil
+}
+
+func (x *Credential) GetAppPackage() string {
+	if x != nil {
+		return x.AppPackage
+	}
+	return ""
 }
 
 func (x *Credential) GetVendor() isCredential_Vendor {
@@ -1911,7 +1922,7 @@ var File_rouse_v1_credential_proto protoreflect.FileDescriptor
 
 const file_rouse_v1_credential_proto_rawDesc = "" +
 	"\n" +
-	"\x19rouse/v1/credential.proto\x12\brouse.v1\x1a\x1bbuf/validate/validate.proto\"\xf4\x06\n" +
+	"\x19rouse/v1/credential.proto\x12\brouse.v1\x1a\x1bbuf/validate/validate.proto\"\x9f\a\n" +
 	"\n" +
 	"Credential\x123\n" +
 	"\x04name\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a \x01(\x80\x012\x13^[^\\x00-\\x1f\\x7f]*$R\x04name\x12\x1a\n" +
@@ -1925,7 +1936,9 @@ const file_rouse_v1_credential_proto_rawDesc = "" +
 	"\vdaily_quota\x18\a \x01(\v2\x14.rouse.v1.DailyQuotaR\n" +
 	"dailyQuota\x12:\n" +
 	"\x14marketing_per_device\x18\b \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\x12marketingPerDevice\x125\n" +
-	"\breceipts\x18\t \x01(\v2\x19.rouse.v1.ReceiptSettingsR\breceipts\x12.\n" +
+	"\breceipts\x18\t \x01(\v2\x19.rouse.v1.ReceiptSettingsR\breceipts\x12)\n" +
+	"\vapp_package\x18\x13 \x01(\tB\b\xbaH\x05r\x03(\x80\x01R\n" +
+	"appPackage\x12.\n" +
 	"\x04apns\x18\n" +
 	" \x01(\v2\x18.rouse.v1.ApnsCredentialH\x00R\x04apns\x12+\n" +
 	"\x03fcm\x18\v \x01(\v2\x17.rouse.v1.FcmCredentialH\x00R\x03fcm\x124\n" +
