@@ -7,6 +7,7 @@
 // own fields; all integers are big-endian. Shard 0 is the meta group; users
 // live in shards 1..Shards.
 //
+//	e shard day(u16 unix day) app 0 msg 0 user  steps of the decision of a message for a user, expired a day at a time
 //	m name                                      node-local: format, node id, shard count
 //	u shard app 0 user                          user record
 //	o shard due(u64 unix ms) app 0 user 0 msg   outbox: pushes of one message not ended

@@ -22,14 +22,16 @@ func TestEraseUserLeavesNothing(t *testing.T) {
 	for _, user := range []string{victim, neighbour} {
 		var ms []Mutation
 		for day := uint16(10); day < 13; day++ {
-			ms = append(ms, set(AppendOutcomeKey(nil, OutcomeKey{1, day, "a", user, "m"}), "value of "+user))
+			ms = append(ms, set(AppendOutcomeKey(nil, OutcomeKey{1, day, "a", user, "m"}), "value of "+user),
+				set(AppendTraceKey(nil, TraceKey{1, day, "a", "m", user}), "value of "+user))
 		}
 		ms = append(ms,
 			set(AppendUserKey(nil, 1, "a", user), "value of "+user),
 			set(AppendTellingKey(nil, TellingKey{1, "a", 5, 1, user, "m1", "phone", "apns"}), "value of "+user),
 			set(AppendSettingKey(nil, SettingKey{1, "a", user, 'g', "team"}), "value of "+user),
 			set(AppendOutboxKey(nil, OutboxKey{1, 5, "a", user, "m1"}), "value of "+user),
-			set(AppendOutboxKey(nil, OutboxKey{1, 9, "a", user, "m2"}), "value of "+user))
+			set(AppendOutboxKey(nil, OutboxKey{1, 9, "a", user, "m2"}), "value of "+user),
+			set(AppendTraceKey(nil, TraceKey{1, 0, "a", "m2", user}), "value of "+user))
 		if err := put(s, 1, ms...); err != nil {
 			t.Fatal(err)
 		}
@@ -57,8 +59,8 @@ func TestEraseUserLeavesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if left != 8 {
-		t.Errorf("%d keys left, want the neighbour's 8", left)
+	if left != 12 {
+		t.Errorf("%d keys left, want the neighbour's 12", left)
 	}
 	if err := s.Compact(t.Context(), ms); err != nil {
 		t.Fatal(err)

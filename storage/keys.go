@@ -11,6 +11,7 @@ const (
 	familyUser      = 'u'
 	familyOutbox    = 'o'
 	familyOutcome   = 'r'
+	familyTrace     = 'e'
 	familySetting   = 's'
 	familyToken     = 't'
 	familyIntent    = 'x'
@@ -19,7 +20,7 @@ const (
 )
 
 // shardFamilies are the families that a user shard owns, in key order.
-const shardFamilies = "orstuwx"
+const shardFamilies = "eorstuwx"
 
 const headBytes = 3 // family letter and shard
 
@@ -42,6 +43,13 @@ func AppendOutcomeKey(dst []byte, k OutcomeKey) []byte {
 	dst = appendHead(dst, familyOutcome, k.Shard)
 	dst = binary.BigEndian.AppendUint16(dst, k.Day)
 	return appendNames(dst, k.App, k.User, k.Message)
+}
+
+// AppendTraceKey appends the key of the steps of a decision.
+func AppendTraceKey(dst []byte, k TraceKey) []byte {
+	dst = appendHead(dst, familyTrace, k.Shard)
+	dst = binary.BigEndian.AppendUint16(dst, k.Day)
+	return appendNames(dst, k.App, k.Message, k.User)
 }
 
 // AppendTellingKey appends the key of an event that a webhook is to be told.

@@ -28,6 +28,7 @@ func TestGoldenKeys(t *testing.T) {
 	show("user escaped", AppendUserKey(nil, 1, "a\x00p", "\x01n"))
 	show("outbox", AppendOutboxKey(nil, OutboxKey{0x0102, 1_795_392_000_000, "app", "ann", "m1"}))
 	show("outcome", AppendOutcomeKey(nil, OutcomeKey{0x0102, 20780, "app", "ann", "m1"}))
+	show("trace", AppendTraceKey(nil, TraceKey{0x0102, 20780, "app", "m1", "ann"}))
 	show("telling", AppendTellingKey(nil, TellingKey{0x0102, "app", 1_795_392_000_000, 1, "ann", "m1", "phone", "apns"}))
 	show("setting", AppendSettingKey(nil, SettingKey{0x0102, "app", "ann", 'g', "team"}))
 	show("setting escaped", AppendSettingKey(nil, SettingKey{1, "a\x00p", "\x01n", 'd', "\x00"}))
@@ -42,6 +43,9 @@ func TestGoldenKeys(t *testing.T) {
 	between("TellingRange", TellingRange(1, "app"))
 	between("OutcomeDays", OutcomeDays(1, 20780, 20781))
 	between("UserOutcomes", UserOutcomes(1, 20780, "app", "ann"))
+	between("AppOutcomes", AppOutcomes(1, 20780, "app"))
+	between("TraceDays", TraceDays(1, 20780, 20781))
+	between("MessageTraces", MessageTraces(1, 20780, "app", "m1"))
 	between("UserSettings", UserSettings(1, "app", "ann"))
 	between("CatalogueRange", CatalogueRange('k'))
 	between("CatalogueRange of an app", CatalogueRange('k', "app"))
@@ -101,6 +105,17 @@ func TestKeysRoundTripInOrder(t *testing.T) {
 		if same := a.App == b.App && a.User == b.User; UserOutcomes(r.Shard, r.Day, b.App, b.User).Contains(kr) != same {
 			t.Fatalf("outcomes of %q %q contain those of %q %q: %v", b.App, b.User, a.App, a.User, !same)
 		}
+		e := TraceKey{a.Shard, r.Day, a.App, a.Message, a.User}
+		ke := AppendTraceKey(nil, e)
+		if got, err := ParseTraceKey(ke); err != nil || got != e {
+			t.Fatalf("%+v came back as %+v, %v", e, got, err)
+		}
+		if same := a.App == b.App && a.Message == b.Message; MessageTraces(e.Shard, e.Day, b.App, b.Message).Contains(ke) != same {
+			t.Fatalf("traces of %q %q contain those of %q %q: %v", b.App, b.Message, a.App, a.Message, !same)
+		}
+		if same := a.App == b.App; AppOutcomes(r.Shard, r.Day, b.App).Contains(kr) != same {
+			t.Fatalf("outcomes of %q contain those of %q: %v", b.App, a.App, !same)
+		}
 		w := TellingKey{Shard: a.Shard, App: a.App, AtMilli: a.DueMilli, Stage: 1, User: a.User, Message: a.Message, Device: b.User, Notifier: b.Message}
 		kw := AppendTellingKey(nil, w)
 		if got, err := ParseTellingKey(kw); err != nil || got != w || TellingRange(a.Shard, b.App).Contains(kw) != (a.App == b.App) {
@@ -148,13 +163,15 @@ func TestRangesHoldTheirKeys(t *testing.T) {
 		box := OutboxKey{Shard: shard, DueMilli: 1<<64 - 1, App: "\xff", User: "\xff", Message: "\xff"}
 		end := OutcomeKey{Shard: shard, Day: 1<<16 - 2, App: "\xff", User: "\xff", Message: "\xff"}
 		keys := [][]byte{
+			AppendTraceKey(nil, TraceKey{shard, end.Day, "\xff", "\xff", "\xff"}),
 			AppendOutboxKey(nil, box), AppendOutcomeKey(nil, end),
 			AppendSettingKey(nil, SettingKey{shard, "\xff", "\xff", 0xff, "\xff"}), AppendTokenKey(nil, shard, Sum{0xff}),
 			AppendUserKey(nil, shard, "\xff", "\xff"),
 			AppendTellingKey(nil, TellingKey{Shard: shard, App: "\xff", AtMilli: 1<<64 - 1, Stage: 0xff, User: "\xff"}),
 			AppendIntentKey(nil, shard, 0xff, Sum{0xff}),
 		}
-		if !OutcomeDays(shard, 0, end.Day+1).Contains(keys[1]) || OutcomeDays(shard, 0, end.Day).Contains(keys[1]) {
+		if !OutcomeDays(shard, 0, end.Day+1).Contains(keys[2]) || OutcomeDays(shard, 0, end.Day).Contains(keys[2]) ||
+			!TraceDays(shard, 0, end.Day+1).Contains(keys[0]) || TraceDays(shard, 0, end.Day).Contains(keys[0]) {
 			t.Errorf("shard %d: day bounds are off", shard)
 		}
 		for other := shard - 1; other <= shard+1; other++ {
@@ -188,6 +205,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(AppendUserKey(nil, 1, "a\x00", "b\x01"))
 	f.Add(AppendOutboxKey(nil, OutboxKey{1, 2, "a", "b", "c"}))
 	f.Add(AppendOutcomeKey(nil, OutcomeKey{1, 2, "a", "b", "c"}))
+	f.Add(AppendTraceKey(nil, TraceKey{1, 2, "a", "b", "c"}))
 	f.Add(AppendTellingKey(nil, TellingKey{1, "a", 2, 3, "b", "c", "d", "e"}))
 	f.Add(AppendSettingKey(nil, SettingKey{1, "a", "b", 'g', "\x00"}))
 	f.Add([]byte("s\x00\x01a\x00b\x00\x02c"))
@@ -209,6 +227,8 @@ func FuzzParse(f *testing.F) {
 		}
 		shard, app, user, err := ParseUserKey(key)
 		check("user", err, func() []byte { return AppendUserKey(nil, shard, app, user) })
+		trace, err := ParseTraceKey(key)
+		check("trace", err, func() []byte { return AppendTraceKey(nil, trace) })
 		box, err := ParseOutboxKey(key)
 		check("outbox", err, func() []byte { return AppendOutboxKey(nil, box) })
 		end, err := ParseOutcomeKey(key)

@@ -24,6 +24,15 @@ type OutcomeKey struct {
 	Message string
 }
 
+// TraceKey names the steps of the decision of a message for a user.
+type TraceKey struct {
+	Shard   uint16
+	Day     uint16 // that of the OutcomeKey
+	App     string
+	Message string
+	User    string
+}
+
 // TellingKey names an event that a webhook is to be told.
 type TellingKey struct {
 	Shard   uint16
@@ -77,6 +86,19 @@ func ParseOutcomeKey(key []byte) (OutcomeKey, error) {
 	return OutcomeKey{
 		Shard: shard, Day: binary.BigEndian.Uint16(rest),
 		App: names[0], User: names[1], Message: names[2],
+	}, nil
+}
+
+// ParseTraceKey undoes AppendTraceKey; any other key is ErrBadKey.
+func ParseTraceKey(key []byte) (TraceKey, error) {
+	shard, rest, ok := cutHead(key, familyTrace)
+	var names [3]string
+	if !ok || len(rest) < 2 || !cutNames(rest[2:], names[:]) {
+		return TraceKey{}, badKey("trace", key)
+	}
+	return TraceKey{
+		Shard: shard, Day: binary.BigEndian.Uint16(rest),
+		App: names[0], Message: names[1], User: names[2],
 	}, nil
 }
 

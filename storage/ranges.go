@@ -37,15 +37,34 @@ func TellingRange(shard uint16, app string) Range {
 
 // OutcomeDays is the outcome records of a shard with fromDay <= day < toDay.
 func OutcomeDays(shard, fromDay, toDay uint16) Range {
-	lo := appendHead(nil, familyOutcome, shard)
-	hi := bytes.Clone(lo)
+	return days(familyOutcome, shard, fromDay, toDay)
+}
+
+// TraceDays is the steps of decisions of a shard with fromDay <= day < toDay.
+func TraceDays(shard, fromDay, toDay uint16) Range { return days(familyTrace, shard, fromDay, toDay) }
+
+func days(letter byte, shard, fromDay, toDay uint16) Range {
+	lo, hi := appendHead(nil, letter, shard), appendHead(nil, letter, shard)
 	return Range{Lo: binary.BigEndian.AppendUint16(lo, fromDay), Hi: binary.BigEndian.AppendUint16(hi, toDay)}
+}
+
+// AppOutcomes is the outcome records of one app on one day.
+func AppOutcomes(shard, day uint16, app string) Range { return within(familyOutcome, shard, day, app) }
+
+// MessageTraces is the steps of decisions of one message on one day, by user.
+func MessageTraces(shard, day uint16, app, message string) Range {
+	return within(familyTrace, shard, day, app, message)
 }
 
 // UserOutcomes is the outcome records of one user on one day.
 func UserOutcomes(shard, day uint16, app, user string) Range {
-	lo := binary.BigEndian.AppendUint16(appendHead(nil, familyOutcome, shard), day)
-	lo = append(appendNames(lo, app, user), 0)
+	return within(familyOutcome, shard, day, app, user)
+}
+
+// within is the keys of a day whose first names are these.
+func within(letter byte, shard, day uint16, names ...string) Range {
+	lo := binary.BigEndian.AppendUint16(appendHead(nil, letter, shard), day)
+	lo = append(appendNames(lo, names...), 0)
 	return Range{Lo: lo, Hi: successor(lo)}
 }
 

@@ -264,16 +264,17 @@ func (a *Actor) sweep(c actor.Context, before int64) {
 	}
 }
 
-// dropOutcomes removes the outcomes of days gone by, a whole day at a time.
+// dropOutcomes removes the outcomes of days gone by and the steps that led to
+// them, a whole day at a time.
 func (a *Actor) dropOutcomes(c actor.Context, now time.Time) {
 	first := storage.Day(now) - user.OutcomeDays
-	r := storage.OutcomeDays(a.id, 0, first)
-	found := false
-	err := a.o.User.Store.Scan(r, func(_, _ []byte) bool { found = true; return false })
-	if err != nil || !found {
-		return
+	for _, r := range []storage.Range{storage.OutcomeDays(a.id, 0, first), storage.TraceDays(a.id, 0, first)} {
+		found := false
+		err := a.o.User.Store.Scan(r, func(_, _ []byte) bool { found = true; return false })
+		if err == nil && found {
+			a.enqueue(c, &user.Step{Epoch: a.epoch, Mutations: []storage.Mutation{r.Delete()}})
+		}
 	}
-	a.enqueue(c, &user.Step{Epoch: a.epoch, Mutations: []storage.Mutation{r.Delete()}})
 }
 
 func (a *Actor) stopUsers(c actor.Context) {

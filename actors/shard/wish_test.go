@@ -42,6 +42,7 @@ func TestExplainLeavesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := startEngine(t, vfs.NewMem(), nil)
 		e.bind("ann", "phone", "aabb")
+		synctest.Wait() // the claim on the token is acknowledged
 		before := e.dump()
 		r := e.explain("ann", event("m1"))
 		if len(r.GetDevices()) != 1 || r.GetDevices()[0].GetOutcome().GetReason() != rousev1.Reason_REASON_QUEUED || len(r.GetSteps()) == 0 {

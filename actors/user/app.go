@@ -42,9 +42,11 @@ type App struct {
 	Zone            string // IANA name; empty = UTC
 	// SkipSilent: what quiet times or modes keep silent raises no count.
 	SkipSilent bool
-	Notifiers  map[string]Notifier
-	Telling    Telling
-	Style      rousev1.DisplayStyle // of users without one of their own
+	// TraceSample: one in so many messages keeps its steps although all went well.
+	TraceSample uint32
+	Notifiers   map[string]Notifier
+	Telling     Telling
+	Style       rousev1.DisplayStyle // of users without one of their own
 	// Templates of the app; nil = none, not even the built-in ones.
 	Templates *content.Templates
 }
@@ -71,6 +73,7 @@ func NewApp(s *rousev1.AppSettings, credentials []*rousev1.Credential) *App {
 		Zone:                 s.GetTimeZone(),
 		SkipSilent:           s.GetSkipSilentCount(),
 		Style:                s.GetDefaultStyle(),
+		TraceSample:          cmp.Or(s.GetTraceSample(), DefaultTraceSample),
 		Notifiers:            make(map[string]Notifier, len(credentials)),
 	}
 	if a.Policy.Kind == rousev1.MultiDevicePolicy_MULTI_DEVICE_POLICY_UNSPECIFIED {

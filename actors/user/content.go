@@ -25,8 +25,8 @@ func (s *State) noteContent(d *Device, m *rousev1.MessageEvent, e *Env) {
 	}
 	v := s.viewer(d, e.App, e.Me)
 	rule := e.App.Templates.Render(m, &v).Rule
-	e.Trail.lookAt(d.ID, stepContent, 0, rule.String(), text("language", cmp.Or(v.Language, "none")),
-		enum("style", rousev1.DisplayStyle_name, v.Style), yes("hide_content", v.Hide))
+	e.Trail.lookAt(d.ID, stepContent, 0, rule.String(), text(wordLanguage, cmp.Or(v.Language, "none")),
+		enum(wordStyle, ofStyle, v.Style), yes(wordHideContent, v.Hide))
 }
 
 // payload keeps what the pushes of a message are made of: what says nothing to

@@ -7,13 +7,10 @@ import rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 // steps are those of e.Trail, which must be empty.
 func (s *State) Explain(c Message, e *Env) *rousev1.ExplainResponse {
 	p, _ := s.judge(c, e)
-	r := &rousev1.ExplainResponse{Steps: e.Trail.Steps("", e.Now)}
+	told, _ := decodeSteps(e.Trail.String(), millis(p.DecidedAt)) // written just now, it can be read
+	r := &rousev1.ExplainResponse{Steps: told.message}
 	for _, o := range p.Outcomes(e.ID, e.Me) {
-		d := &rousev1.DeviceTrace{Outcome: o}
-		if o.GetDeviceId() != "" {
-			d.Steps = e.Trail.Steps(o.GetDeviceId(), e.Now)
-		}
-		r.Devices = append(r.Devices, d)
+		r.Devices = append(r.Devices, &rousev1.DeviceTrace{Outcome: o, Steps: told.devices[o.GetDeviceId()]})
 	}
 	return r
 }

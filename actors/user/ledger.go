@@ -53,7 +53,7 @@ func (d *Device) uncapped(list []*Binding, m *rousev1.MessageEvent, e *Env) ([]*
 	if len(left) == 0 {
 		r = rousev1.Reason_REASON_DEVICE_CAP
 	}
-	return left, e.Trail.lookAt(d.ID, stepCap, r, "", num("today", int(count)), num("marketing_per_device", int(limit)))
+	return left, e.Trail.lookAt(d.ID, stepCap, r, "", num(wordToday, int(count)), num(wordMarketing, int(limit)))
 }
 
 // countMarketing counts the pushes of a message that was decided now.

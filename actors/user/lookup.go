@@ -157,7 +157,7 @@ func (a *Actor) listConversations(q *rousev1.ListConversationSettingsRequest, no
 		return true
 	})
 	if err != nil {
-		return a.unreadable(err)
+		return a.unreadable("settings of conversations", err)
 	}
 	if !whole {
 		out.NextPageToken = pageToken(after)
@@ -172,7 +172,7 @@ func (a *Actor) getConversations(q *rousev1.GetConversationSettingsRequest, now 
 		id := ConversationID{ref.GetType(), ref.GetId()}
 		c, _, err := a.conversation(id)
 		if err != nil {
-			return a.unreadable(err)
+			return a.unreadable("settings of conversations", err)
 		}
 		if !c.void(now) {
 			out.Settings = append(out.Settings, c.proto(id, now))
@@ -181,7 +181,7 @@ func (a *Actor) getConversations(q *rousev1.GetConversationSettingsRequest, now 
 	return actors.Reply{Status: accepted, Response: out}
 }
 
-func (a *Actor) unreadable(err error) actors.Reply {
-	a.home.Deps.Logger.Error("settings of conversations cannot be read", "app", a.app, "shard", a.home.Shard, "error", err)
-	return internal("the settings of conversations cannot be read; see the server's log")
+func (a *Actor) unreadable(what string, err error) actors.Reply {
+	a.home.Deps.Logger.Error("what is kept of a user cannot be read", "what", what, "app", a.app, "shard", a.home.Shard, "error", err)
+	return internal("the " + what + " cannot be read; see the server's log")
 }

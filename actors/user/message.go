@@ -31,6 +31,7 @@ func (s *State) decideMessage(c Message, e *Env) Decision {
 			dec.Send = append(dec.Send, Push{Pending: p, Verdict: i})
 		}
 	}
+	p.Steps = e.Trail.String()
 	s.markCounted(p, raise)
 	if e.App.RecallOverwrites {
 		p.Collapse = c.GetCollapseId()
@@ -61,7 +62,7 @@ func (s *State) repeats(c Message) bool { return c.Seen || s.pending(c.GetMessag
 func (s *State) judge(c Message, e *Env) (p *Pending, raise []int) {
 	m := c.MessageEvent
 	if e.Trail != nil {
-		e.Trail.look(stepRepeat, 0, "", yes("decided_before", s.repeats(c)))
+		e.Trail.look(stepRepeat, 0, "", yes(wordDecidedBefore, s.repeats(c)))
 	}
 	p = &Pending{Message: m.GetMessageId(), DecidedAt: e.Now.UnixMilli(), Expires: expires(m, e).UnixMilli(), Marketing: marketing(m)}
 	w := s.wish(c, e)
@@ -71,7 +72,7 @@ func (s *State) judge(c Message, e *Env) (p *Pending, raise []int) {
 	reason := gate(m, e)
 	if reason == 0 {
 		if e.Trail != nil {
-			e.Trail.look(stepCount, 0, "", yes("counts", !uncounted(m, e)), yes("skip_silent_count", e.App.SkipSilent), num("devices_raised", len(raise)))
+			e.Trail.look(stepCount, 0, "", yes(wordCounts, !uncounted(m, e)), yes(wordSkipSilent, e.App.SkipSilent), num(wordDevicesRaised, len(raise)))
 		}
 		reason = s.recipient(c, e)
 	}
@@ -93,22 +94,22 @@ func gate(m *rousev1.MessageEvent, e *Env) rousev1.Reason {
 	t := e.Trail
 	r := venue(m, e)
 	if t != nil {
-		t.look(stepConversation, r, "", enum("type", rousev1.ConversationType_name, m.GetConversationType()),
-			yes("online_only", m.GetOnlineOnly()), yes("own", m.GetSender() == e.Me))
+		t.look(stepConversation, r, "", enum(wordType, ofConversation, m.GetConversationType()),
+			yes(wordOnlineOnly, m.GetOnlineOnly()), yes(wordOwn, m.GetSender() == e.Me))
 	}
 	if r != 0 {
 		return r
 	}
 	r = kindGate(m, e)
 	if t != nil {
-		t.look(stepKind, r, "", enum("kind", rousev1.MessageKind_name, m.GetKind()), yes("push_all_kinds", e.App.AllKinds))
+		t.look(stepKind, r, "", enum(wordKind, ofKind, m.GetKind()), yes(wordPushAllKinds, e.App.AllKinds))
 	}
 	if r != 0 {
 		return r
 	}
 	r = sizeGate(m, e)
 	if t != nil {
-		t.look(stepGroupSize, r, "", num("group_size", m.GetGroupSize()), num("group_limit", e.App.GroupLimit))
+		t.look(stepGroupSize, r, "", num(wordGroupSize, m.GetGroupSize()), num(wordGroupLimit, e.App.GroupLimit))
 	}
 	if r != 0 {
 		return r
@@ -118,7 +119,7 @@ func gate(m *rousev1.MessageEvent, e *Env) rousev1.Reason {
 		r = rousev1.Reason_REASON_MESSAGE_EXPIRED
 	}
 	if t != nil {
-		t.look(stepAge, r, "", num("age_s", int64(age/time.Second)), num("left_s", int64(left/time.Second)))
+		t.look(stepAge, r, "", num(wordAge, int64(age/time.Second)), num(wordLeft, int64(left/time.Second)))
 	}
 	return r
 }
@@ -157,7 +158,7 @@ func (s *State) recipient(m Message, e *Env) rousev1.Reason {
 		r = rousev1.Reason_REASON_NO_USER
 	}
 	if e.Trail != nil {
-		e.Trail.look(stepUser, r, "", yes("known", s.Known), num("devices", len(s.Devices)))
+		e.Trail.look(stepUser, r, "", yes(wordKnown, s.Known), num(wordDevices, len(s.Devices)))
 	}
 	if r != 0 {
 		return r
@@ -169,7 +170,7 @@ func (s *State) recipient(m Message, e *Env) rousev1.Reason {
 		r = rousev1.Reason_REASON_STOPPED_BY_HOOK
 	}
 	if e.Trail != nil {
-		e.Trail.look(stepIgnore, r, "", yes("ignore_push", m.GetIgnorePush()), yes("stopped_by_hook", m.Stopped))
+		e.Trail.look(stepIgnore, r, "", yes(wordIgnorePush, m.GetIgnorePush()), yes(wordStopped, m.Stopped))
 	}
 	return r
 }

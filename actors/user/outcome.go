@@ -9,12 +9,13 @@ import (
 // Outbox entries and outcomes are one protobuf message, written by hand:
 //
 //	1 version = 1 · 2 decided at ms · 3 due ms · 4 expires ms · 5 verdict* · 6 sealed payload · 7 marketing ·
-//	  10 version · 11 gone · 12 collapse id
+//	  8 steps, see Trail · 10 version · 11 gone · 12 collapse id
 //	verdict: 1 device · 2 notifier · 3 status · 4 reason · 5 stage · 6 voip · 7 badge+1 ·
 //	  8 ended at ms · 9 vendor code · 10 vendor id · 11 delivered at ms · 12 clicked at ms ·
 //	  13 receipt reason · 14 receipt code · 20 counted
 //
-// The message id is in the key. An outcome has no due, expires and payload.
+// The message id is in the key. An outcome has no due, expires, payload and
+// steps.
 const outcomeVersion = 1
 
 // EncodeOutcome appends what is kept after all pushes have ended.
@@ -39,7 +40,11 @@ func (p *Pending) EncodeOutbox(b, sealed []byte) []byte {
 	b = putInt(b, 3, p.Due)
 	b = putInt(b, 4, p.Expires)
 	b = p.encodeChange(p.encodeVerdicts(b))
-	return putBytes(b, 6, sealed)
+	b = putBytes(b, 6, sealed)
+	if p.Traced {
+		return b
+	}
+	return putString(b, 8, p.Steps)
 }
 
 func (p *Pending) encodeVerdicts(b []byte) []byte {
@@ -107,6 +112,8 @@ func DecodePending(message, rec string) (p *Pending, sealed string, err error) {
 			sealed = b
 		case 7:
 			p.Marketing = n != 0
+		case 8:
+			p.Steps = b
 		case 10:
 			p.Version = uint32(n)
 		case 11:

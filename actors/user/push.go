@@ -32,6 +32,11 @@ type Pending struct {
 	// Payload is what a push is made of; nil once all have ended.
 	Payload *rousev1.MessageEvent
 
+	// Steps of the decision, as Trail keeps them, until they are dropped or durable
+	// in a record of their own; Traced: that was proposed.
+	Steps  string
+	Traced bool
+
 	stored bool // an outbox entry was proposed
 }
 
@@ -104,6 +109,16 @@ func (p *Pending) Outcomes(app, user string) []*rousev1.Outcome {
 		out = append(out, o)
 	}
 	return out
+}
+
+// Has tells whether a push of the message has this id.
+func (p *Pending) Has(app, user, pushID string) bool {
+	for i := range p.Verdicts {
+		if v := &p.Verdicts[i]; v.Notifier != "" && PushID(app, user, v.Device, p.Message) == pushID {
+			return true
+		}
+	}
+	return false
 }
 
 // shown is a message id for people: those of the engine's own pushes hold a
@@ -293,11 +308,7 @@ func millis(ms int64) *timestamppb.Timestamp { return timestamppb.New(time.UnixM
 
 func seconds(s int64) *timestamppb.Timestamp { return timestamppb.New(time.Unix(s, 0)) }
 
-func newestFirst(list []*Pending, limit int, app, user string) []*rousev1.Outcome {
+func newestFirst(list []*Pending, limit int) []*Pending {
 	slices.SortStableFunc(list, func(a, b *Pending) int { return cmp.Compare(b.DecidedAt, a.DecidedAt) })
-	var out []*rousev1.Outcome
-	for _, p := range list[:min(limit, len(list))] {
-		out = append(out, p.Outcomes(app, user)...)
-	}
-	return out
+	return list[:min(limit, len(list))]
 }

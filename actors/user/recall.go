@@ -5,8 +5,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/cespare/xxhash/v2"
-
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 )
 
@@ -145,7 +143,7 @@ func (p *Pending) collapse() string {
 }
 
 func ownCollapse(message string) string {
-	h := xxhash.Sum64String(message)
+	h := hash(message)
 	return "m" + hex.EncodeToString([]byte{
 		byte(h >> 56), byte(h >> 48), byte(h >> 40), byte(h >> 32), byte(h >> 24), byte(h >> 16), byte(h >> 8), byte(h),
 	})

@@ -26,6 +26,8 @@ func (r *recent) add(day uint16, message string) {
 }
 
 func place(message string) (i uint64, bit uint8) {
-	h := xxhash.Sum64String(message)
+	h := hash(message)
 	return h >> 3 & 7, 1 << (h & 7)
 }
+
+func hash(message string) uint64 { return xxhash.Sum64String(message) }

@@ -97,13 +97,9 @@ func (a *Actor) query(c actor.Context, cmd proto.Message, done func(actors.Reply
 	case *rousev1.GetOfflineCountRequest:
 		r.Response = t.state.OfflineCount()
 	case *rousev1.ListOutcomesRequest:
-		out, err := a.outcomes(cmd, t.env.Now)
-		if err != nil {
-			a.home.Deps.Logger.Error("outcomes cannot be read", "app", a.app, "shard", a.home.Shard, "error", err)
-			r = internal("the outcomes cannot be read; see the server's log")
-		} else {
-			r.Response = &rousev1.ListOutcomesResponse{Outcomes: out}
-		}
+		r = a.listOutcomes(cmd, t.env.Now)
+	case *rousev1.TraceRequest:
+		r = a.traces(cmd, t.env.Now)
 	case *rousev1.GetUserSettingsRequest:
 		r.Response = &rousev1.GetUserSettingsResponse{Settings: t.state.Settings.proto(t.env.Now), Conversations: t.state.Conversations}
 	case *rousev1.GetConversationSettingsRequest:
@@ -127,20 +123,31 @@ func (a *Actor) explain(t *turn, m *rousev1.MessageEvent) actors.Reply {
 	return actors.Reply{Status: accepted, Response: t.state.Explain(c, &t.env)}
 }
 
-const defaultOutcomes = 50 // messages that ListOutcomes tells when not asked for a number
+const defaultOutcomes = 50 // messages that are told when not asked for a number
 
-// outcomes takes pending messages, and ended ones that are not durable yet,
-// from memory and the others from the store, newest day first; it stops at the
-// limit of messages.
-func (a *Actor) outcomes(q *rousev1.ListOutcomesRequest, now time.Time) ([]*rousev1.Outcome, error) {
-	limit := int(q.GetLimit())
+func (a *Actor) listOutcomes(q *rousev1.ListOutcomesRequest, now time.Time) actors.Reply {
+	found, err := a.newest(q.GetMessageId(), int(q.GetLimit()), now)
+	if err != nil {
+		return a.unreadable("outcomes", err)
+	}
+	out := &rousev1.ListOutcomesResponse{}
+	for _, p := range found {
+		out.Outcomes = append(out.Outcomes, p.Outcomes(a.app, a.user)...)
+	}
+	return actors.Reply{Status: accepted, Response: out}
+}
+
+// newest takes pending messages, and ended ones that are not durable yet, from
+// memory and the others from the store, newest day first; it stops at the limit
+// of messages. An empty message is any.
+func (a *Actor) newest(message string, limit int, now time.Time) ([]*Pending, error) {
 	if limit == 0 {
 		limit = defaultOutcomes
 	}
 	var found []*Pending
 	inMemory := map[string]bool{}
 	remember := func(p *Pending) {
-		if (q.GetMessageId() == "" || p.Message == q.GetMessageId()) && !inMemory[p.Message] {
+		if (message == "" || p.Message == message) && !inMemory[p.Message] {
 			found, inMemory[p.Message] = append(found, p), true
 		}
 	}
@@ -157,7 +164,7 @@ func (a *Actor) outcomes(q *rousev1.ListOutcomesRequest, now time.Time) ([]*rous
 			break
 		}
 		day := unixDay(now) - n
-		list, err := a.outcomesOf(day, q.GetMessageId())
+		list, err := a.outcomesOf(day, message)
 		if err != nil {
 			return nil, err
 		}
@@ -167,7 +174,7 @@ func (a *Actor) outcomes(q *rousev1.ListOutcomesRequest, now time.Time) ([]*rous
 			}
 		}
 	}
-	return newestFirst(found, limit, a.app, a.user), nil
+	return newestFirst(found, limit), nil
 }
 
 // outcomesOf reads one day. Messages of one day stand in the order of their

@@ -15,8 +15,8 @@ import (
 func (s *State) route(p *Pending, m *rousev1.MessageEvent, e *Env, w *wish, raise []int) {
 	stop, delay := s.policy(e)
 	if e.Trail != nil {
-		e.Trail.look(stepPolicy, 0, s.policyRule(), enum("policy", rousev1.MultiDevicePolicy_name, s.effective(e).Kind),
-			yes("stops_offline_devices", stop), yes("delays", delay))
+		e.Trail.look(stepPolicy, 0, s.policyRule(), enum(wordPolicy, ofPolicy, s.effective(e).Kind),
+			yes(wordStops, stop), yes(wordDelays, delay))
 	}
 	if len(s.Devices) == 0 {
 		p.Verdicts = []Verdict{{Status: suppressed, Reason: rousev1.Reason_REASON_NO_BINDING, Badge: -1}}
@@ -29,7 +29,7 @@ func (s *State) route(p *Pending, m *rousev1.MessageEvent, e *Env, w *wish, rais
 		r := d.unreachable(e, stop)
 		if e.Trail != nil {
 			e.Trail.lookAt(d.ID, stepPresence, r, "",
-				enum("state", rousev1.SessionState_name, d.State), yes("online", d.online(e)), num("bindings", len(d.Bindings)))
+				enum(wordState, ofSession, d.State), yes(wordOnline, d.online(e)), num(wordBindings, len(d.Bindings)))
 		}
 		if r = cmp.Or(r, w.reason()); r != 0 {
 			p.Verdicts = append(p.Verdicts, Verdict{Device: d.ID, Status: suppressed, Reason: r, Badge: -1})
@@ -58,11 +58,11 @@ func (s *State) routeTo(p *Pending, d *Device, m *rousev1.MessageEvent, e *Env, 
 	s.noteContent(d, m, e)
 	badge := d.badge(m, e, raised)
 	if t != nil {
-		t.lookAt(d.ID, stepBadge, 0, badgeRule(m, e), num("badge", badge), num("count", d.Count))
-		t.lookAt(d.ID, stepLifetime, 0, ttlRule(m), num("left_s", (p.Expires-p.DecidedAt)/1000))
+		t.lookAt(d.ID, stepBadge, 0, badgeRule(m, e), num(wordBadge, badge), num(wordCount, d.Count))
+		t.lookAt(d.ID, stepLifetime, 0, ttlRule(m), num(wordLeft, (p.Expires-p.DecidedAt)/1000))
 	}
 	if delay && t != nil {
-		t.wait(d.ID, rousev1.DecisionStep_DECISION_STEP_LANE, rousev1.Reason_REASON_DELAYED, "away delay", num("delay_s", int64(s.effective(e).Delay/time.Second)))
+		t.wait(d.ID, rousev1.DecisionStep_DECISION_STEP_LANE, rousev1.Reason_REASON_DELAYED, "away delay", num(wordDelay, int64(s.effective(e).Delay/time.Second)))
 	}
 	for _, b := range chosen {
 		v := Verdict{
@@ -180,7 +180,7 @@ func (d *Device) choose(m *rousev1.MessageEvent, e *Env) ([]*Binding, rousev1.Re
 		none = rousev1.Reason_REASON_NO_BINDING // PushKit tokens take calls only
 	}
 	if e.Trail != nil {
-		e.Trail.lookAt(d.ID, stepBinding, none, "", enum("class", rousev1.MessageClass_name, m.GetClass()), num("alert", len(alert)), num("voip", len(voip)))
+		e.Trail.lookAt(d.ID, stepBinding, none, "", enum(wordClass, ofClass, m.GetClass()), num(wordAlert, len(alert)), num(wordVoIP, len(voip)))
 	}
 	if none != 0 {
 		return nil, none
@@ -196,13 +196,13 @@ func (d *Device) choose(m *rousev1.MessageEvent, e *Env) ([]*Binding, rousev1.Re
 		}
 	}
 	if len(usable) == 0 {
-		return nil, e.Trail.lookAt(d.ID, stepCredential, why, "", text("newest", newest.Notifier))
+		return nil, e.Trail.lookAt(d.ID, stepCredential, why, "", text(wordNewest, newest.Notifier))
 	}
 	if !e.App.AllBindings {
 		usable = usable[:1]
 	}
 	if e.Trail != nil {
-		e.Trail.lookAt(d.ID, stepCredential, 0, "", text("notifier", usable[0].Notifier), num("pushes", len(usable)))
+		e.Trail.lookAt(d.ID, stepCredential, 0, "", text(wordNotifier, usable[0].Notifier), num(wordPushes, len(usable)))
 	}
 	return usable, 0
 }

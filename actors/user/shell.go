@@ -72,7 +72,7 @@ func (a *Actor) onEnvelope(c actor.Context, m *actors.Envelope) {
 	case *rousev1.SetConversationSettingsRequest:
 		set, err := a.setConversation(cmd, time.Now())
 		if err != nil {
-			m.Done(a.unreadable(err))
+			m.Done(a.unreadable("settings of conversations", err))
 			return
 		}
 		a.step(c, set, m.Done)
@@ -92,7 +92,7 @@ func (a *Actor) onEnvelope(c actor.Context, m *actors.Envelope) {
 		} else {
 			a.step(c, Recall{RecallEvent: cmd, Found: found}, m.Done)
 		}
-	case *rousev1.ListDevicesRequest, *rousev1.GetOfflineCountRequest, *rousev1.ListOutcomesRequest, *rousev1.ExplainRequest,
+	case *rousev1.ListDevicesRequest, *rousev1.GetOfflineCountRequest, *rousev1.ListOutcomesRequest, *rousev1.ExplainRequest, *rousev1.TraceRequest,
 		*rousev1.GetUserSettingsRequest, *rousev1.GetConversationSettingsRequest, *rousev1.ListConversationSettingsRequest:
 		a.query(c, cmd, m.Done)
 	default:
@@ -135,6 +135,10 @@ func (a *Actor) step(c actor.Context, cmd any, done func(actors.Reply)) {
 			done(internal("the user's record is damaged; erase the user or restore a backup"))
 		}
 		return
+	}
+	if _, ok := cmd.(Message); ok {
+		t.trail.reset()
+		t.env.Trail = &t.trail
 	}
 	d := t.state.Decide(cmd, &t.env)
 	if d.Reply.Err != nil {
@@ -231,7 +235,7 @@ func (p *page) take() []storage.Mutation {
 func (p *page) reset() { p.buf, p.marks = p.buf[:0], p.marks[:0] }
 
 // persist turns the decision into mutations: the record, and for each touched
-// message its outbox entry or its outcome.
+// message its outbox entry or its outcome, and steps that are worth keeping.
 func (a *Actor) persist(t *turn, d *Decision, s *Step) {
 	w := &t.page
 	if d.Changed {
@@ -242,6 +246,7 @@ func (a *Actor) persist(t *turn, d *Decision, s *Step) {
 		w.put(storage.Set, key)
 	}
 	for _, p := range d.Touched {
+		a.keepSteps(t, p)
 		if p.stored || !p.done() {
 			w.buf = a.outboxKey(w.buf, p)
 			key := len(w.buf)
@@ -279,7 +284,7 @@ func (a *Actor) persist(t *turn, d *Decision, s *Step) {
 	a.cell.Pending.Store(int32(len(a.pending)))
 }
 
-// erase removes the record, the outcomes and the outbox entries: those in the
+// erase removes the record, the outcomes with their steps, and the outbox entries: those in the
 // store, readable or not, and those on their way there, since the shard keeps
 // the order of its steps. It reads the shard's outbox.
 func (a *Actor) erase(t *turn, s *Step) error {
@@ -289,11 +294,16 @@ func (a *Actor) erase(t *turn, s *Step) error {
 		return err
 	}
 	for _, p := range a.pending {
-		ms = append(ms, storage.Mutation{Op: storage.Delete, Key: a.outboxKey(nil, p)})
+		ms = append(ms, storage.Mutation{Op: storage.Delete, Key: a.outboxKey(nil, p)}, a.forgetSteps(p))
+	}
+	for _, d := range a.undurable {
+		if d.p != nil {
+			ms = append(ms, a.forgetSteps(d.p))
+		}
 	}
 	s.Mutations, s.Erased = ms, true
 	a.record, a.pending, a.recent = "", nil, recent{}
-	a.undurable = []decided{{seq: a.cell.Proposed.Load() + 1, erased: true}}
+	a.undurable = []decided{{seq: a.cell.Proposed.Load() + uint64(len(portions(ms))), erased: true}}
 	a.cell.Pending.Store(0)
 	return nil
 }
@@ -306,7 +316,7 @@ func (a *Actor) outcomeKey(b []byte, day uint16, message string) []byte {
 	return storage.AppendOutcomeKey(b, storage.OutcomeKey{Shard: a.home.Shard, Day: day, App: a.app, User: a.user, Message: message})
 }
 
-// OutcomeDays is how many days outcomes are kept.
+// OutcomeDays is how many days outcomes are kept, and the steps that led to them.
 const OutcomeDays = 7
 
 // effects gathers what happens after the commit.
@@ -342,9 +352,36 @@ func (a *Actor) propose(c actor.Context, s *Step) {
 		}
 		return
 	}
+	if s.Erased {
+		all := portions(s.Mutations)
+		for _, ms := range all[:len(all)-1] {
+			c.Send(a.home.To, &Step{
+				Epoch: s.Epoch, Cell: s.Cell, App: s.App, User: s.User, Mutations: ms, Erased: true, Seq: a.cell.Proposed.Add(1),
+			})
+		}
+		s.Mutations = all[len(all)-1]
+	}
 	s.Seq = a.cell.Proposed.Add(1)
 	c.Send(a.home.To, s)
 }
+
+// portions cuts mutations so that each part fits into an entry of the store;
+// there is at least one. Only erasing a user can need several: they are not one
+// commit, and after a crash between them a part of him is left until a repeat.
+func portions(ms []storage.Mutation) (all [][]storage.Mutation) {
+	const enough = storage.MaxEntryBytes / 2
+	size, from := 0, 0
+	for i := range ms {
+		size += len(ms[i].Key) + len(ms[i].Value) + mutationBytes
+		if size > enough && i > from {
+			all = append(all, ms[from:i])
+			size, from = len(ms[i].Key)+len(ms[i].Value)+mutationBytes, i
+		}
+	}
+	return append(all, ms[from:])
+}
+
+const mutationBytes = 16 // what a mutation takes besides its key and value
 
 func (a *Actor) reply(c actor.Context, done func(actors.Reply), r actors.Reply) {
 	if done != nil {

@@ -1,10 +1,7 @@
 package user
 
 import (
-	"strconv"
-	"time"
-
-	"google.golang.org/protobuf/types/known/timestamppb"
+	"encoding/binary"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 )
@@ -40,64 +37,91 @@ const (
 	verdictSkip = rousev1.StepVerdict_STEP_VERDICT_SKIP
 )
 
-// Trail keeps the steps that a decision took, in their order. A nil Trail keeps
-// none; where inputs cost something, look first whether there is one. Its memory
-// is used again; what a step says is put into words only by Steps. Nothing in it
-// is personal text or a token.
-type Trail struct{ steps []taken }
-
-// maxInputs of one step.
-const maxInputs = 3
-
-type taken struct {
-	device  string // empty: of the message
-	step    rousev1.DecisionStep
-	verdict rousev1.StepVerdict
-	reason  rousev1.Reason
-	rule    string
-	inputs  [maxInputs]input
+// Trail keeps the steps that a decision took, in their order, in the form in
+// which they are stored. A nil Trail keeps none; its memory is used again.
+// Nothing in it is personal text or a token.
+//
+//	trail: version · entry*          version u8; its highest bit: steps are missing
+//	entry: 0 text                    the device of the steps that follow; before the first they are the message's
+//	     | step u8 · marks u8 · [reason uvarint] · [rule text] · input*
+//	marks: verdict (3 bits) · number of inputs (2 bits) · hasReason · hasRule
+//	input: name u8 (a word) · form u8 · number varint, or text
+//	text:  uvarint: 2 * word + 1, or 2 * length and the bytes
+type Trail struct {
+	buf    []byte
+	device string // whose the last step was; empty: the message's
+	start  int    // where its steps begin
 }
 
-// input is something that a step looked at: a text, a number, or a value of an
-// enum, whose names are given.
+const (
+	trailVersion = 1
+	trailCut     = 0x80
+
+	maxInputs = 3 // of one step
+
+	// What is longer loses its last steps, and says so.
+	maxDeviceTrail  = 1 << 10
+	maxMessageTrail = 4 << 10
+)
+
+// Marks of a step.
+const (
+	verdictMask = 1<<3 - 1
+	inputShift  = 3
+	inputMask   = 1<<2 - 1
+	hasReason   = 1 << 5
+	hasRule     = 1 << 6
+)
+
+// form of an input's value.
+type form uint8
+
+const (
+	formText form = iota
+	formNumber
+	formNo
+	formYes
+	formEnum // and above: formEnum + enumeration
+)
+
+// input is something that a step looked at.
 type input struct {
-	name, text string
-	n          int64
-	names      map[int32]string
+	name word
+	form form
+	n    int64
+	text string
 }
 
-func text(name, value string) input { return input{name: name, text: value} }
+func text(name word, value string) input { return input{name: name, form: formText, text: value} }
 
-func num[T ~int | ~int32 | ~uint32 | ~int64](name string, n T) input {
-	return input{name: name, n: int64(n)}
+func num[T ~int | ~int32 | ~uint32 | ~int64](name word, n T) input {
+	return input{name: name, form: formNumber, n: int64(n)}
 }
 
-func enum[E ~int32](name string, names map[int32]string, e E) input {
-	return input{name: name, n: int64(e), names: names}
+func enum[E ~int32](name word, of enumeration, e E) input {
+	return input{name: name, form: formEnum + form(of), n: int64(e)}
 }
 
-func yes(name string, b bool) input {
+func yes(name word, b bool) input {
 	if b {
-		return input{name: name, text: "true"}
+		return input{name: name, form: formYes}
 	}
-	return input{name: name, text: "false"}
-}
-
-func (i *input) value() string {
-	switch {
-	case i.names != nil:
-		return i.names[int32(i.n)]
-	case i.text != "":
-		return i.text
-	}
-	return strconv.FormatInt(i.n, 10)
+	return input{name: name, form: formNo}
 }
 
 // reset forgets all steps.
 func (t *Trail) reset() {
 	if t != nil {
-		t.steps = t.steps[:0]
+		t.buf, t.device, t.start = append(t.buf[:0], trailVersion), "", 0
 	}
+}
+
+// String is what was kept.
+func (t *Trail) String() string {
+	if t == nil {
+		return ""
+	}
+	return string(t.buf)
 }
 
 // look notes a step of the message that stops it with r or, when r is 0, lets
@@ -132,35 +156,56 @@ func (t *Trail) wait(device string, step rousev1.DecisionStep, r rousev1.Reason,
 	}
 }
 
+// note appends a step. One for which there is no room is left out, and the
+// trail marked. The steps of a device follow each other.
 func (t *Trail) note(device string, step rousev1.DecisionStep, v rousev1.StepVerdict, r rousev1.Reason, rule string, in []input) {
-	t.steps = grow(t.steps)
-	s := &t.steps[len(t.steps)-1]
-	s.device, s.step, s.verdict, s.reason, s.rule = device, step, v, r, rule
-	clear(s.inputs[copy(s.inputs[:], in):])
+	if len(t.buf) == 0 {
+		t.reset()
+	}
+	b, start := t.buf, t.start
+	if device != t.device {
+		start = len(b)
+		b = appendText(append(b, 0), device)
+	}
+	in = in[:min(len(in), maxInputs)]
+	marks := byte(v) | byte(len(in))<<inputShift
+	if r != 0 {
+		marks |= hasReason
+	}
+	if rule != "" {
+		marks |= hasRule
+	}
+	b = append(b, byte(step), marks)
+	if r != 0 {
+		b = binary.AppendUvarint(b, uint64(r))
+	}
+	if rule != "" {
+		b = appendText(b, rule)
+	}
+	for i := range in {
+		b = in[i].append(b)
+	}
+	if len(b) > maxMessageTrail || len(b)-start > maxDeviceTrail {
+		t.buf[0] |= trailCut
+		return
+	}
+	t.buf, t.device, t.start = b, device, start
 }
 
-// Steps tells the steps of one device, or with an empty name those of the
-// message, in the words of the contract.
-func (t *Trail) Steps(device string, at time.Time) []*rousev1.TraceStep {
-	if t == nil {
-		return nil
+func (i *input) append(b []byte) []byte {
+	b = append(b, byte(i.name), byte(i.form))
+	switch i.form {
+	case formNo, formYes:
+		return b
+	case formText:
+		return appendText(b, i.text)
 	}
-	var list []*rousev1.TraceStep
-	for i := range t.steps {
-		s := &t.steps[i]
-		if s.device != device {
-			continue
-		}
-		p := &rousev1.TraceStep{Step: s.step, Verdict: s.verdict, Reason: s.reason, Rule: s.rule, At: timestamppb.New(at)}
-		for j := range s.inputs {
-			if in := &s.inputs[j]; in.name != "" {
-				if p.Inputs == nil {
-					p.Inputs = make(map[string]string, maxInputs)
-				}
-				p.Inputs[in.name] = in.value()
-			}
-		}
-		list = append(list, p)
+	return binary.AppendVarint(b, i.n)
+}
+
+func appendText(b []byte, s string) []byte {
+	if w, ok := spelled[s]; ok {
+		return binary.AppendUvarint(b, uint64(w)<<1|1)
 	}
-	return list
+	return append(binary.AppendUvarint(b, uint64(len(s))<<1), s...)
 }

@@ -155,7 +155,7 @@ func (w *wish) note(s *State, m *rousev1.MessageEvent, e *Env) {
 	if t == nil {
 		return
 	}
-	t.look(stepForce, 0, "", yes("force_push", w.forced), enum("force_scope", rousev1.ForceScope_name, e.App.ForceScope))
+	t.look(stepForce, 0, "", yes(wordForcePush, w.forced), enum(wordForceScope, ofForce, e.App.ForceScope))
 	switch {
 	case w.forced:
 		t.skip(stepQuiet, "force_push")
@@ -165,17 +165,17 @@ func (w *wish) note(s *State, m *rousev1.MessageEvent, e *Env) {
 		t.look(stepQuiet, w.quiet, "window "+s.Settings.Windows[w.window].String()+" "+w.zone.String())
 		return
 	case w.quiet != 0:
-		t.look(stepQuiet, w.quiet, "quiet_until", num("left_s", (w.until-e.Now.UnixMilli())/1000))
+		t.look(stepQuiet, w.quiet, "quiet_until", num(wordLeft, (w.until-e.Now.UnixMilli())/1000))
 		return
 	default:
-		t.look(stepQuiet, 0, "", num("windows", len(s.Settings.Windows)))
+		t.look(stepQuiet, 0, "", num(wordWindows, len(s.Settings.Windows)))
 	}
 	if !w.heedMode {
 		t.skip(stepMode, "force_push")
 		return
 	}
-	t.look(stepMode, w.blocked, w.level, enum("mode", rousev1.NotifyMode_name, w.mode),
-		text("mentions", mentioned(w)), yes("sender_is_manager", m.GetSenderIsManager()))
+	t.look(stepMode, w.blocked, w.level, enum(wordMode, ofMode, w.mode),
+		text(wordMentions, mentioned(w)), yes(wordSenderIsManager, m.GetSenderIsManager()))
 }
 
 func mentioned(w *wish) string {

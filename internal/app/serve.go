@@ -39,7 +39,8 @@ func (n *Node) listen(leases *lease.Table, teller *webhook.Teller, receipts *rec
 		BeforePush: teller.Caller.Before, CheckWebhooks: webhook.Validate, WebhooksQueued: teller.Queued,
 		Writable: n.store.Writable, CheckToken: checkToken,
 		ValidateCredential: validateCredential, TestCredential: testCredential, CredentialStatus: n.credentialStatus,
-		Registry: n.registry, Logger: n.log,
+		FindTraces: n.findTraces,
+		Registry:   n.registry, Logger: n.log,
 		Receipts: receipts, ReceiptPattern: receipt.Pattern,
 		Ready: func() error {
 			if !n.ready.Load() {

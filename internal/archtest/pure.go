@@ -16,7 +16,7 @@ var pure = []struct {
 	// shell files join the pure ones with the world.
 	shell []string
 }{
-	{dir: "actors/user", shell: []string{"actor.go", "lookup.go", "metrics.go", "notify.go", "reported.go", "restore.go", "shell.go", "telling.go"}},
+	{dir: "actors/user", shell: []string{"actor.go", "keep.go", "lookup.go", "metrics.go", "notify.go", "reported.go", "restore.go", "shell.go", "telling.go"}},
 	{dir: "internal/content", shell: []string{"language.go"}},
 	{dir: "actors/lane", only: []string{"state.go", "queue.go", "breaker.go", "backoff.go", "pace.go", "quota.go", "midnight.go"}},
 }

@@ -17,13 +17,18 @@ type userRequest interface {
 
 // ask brings a request to the user's actor and waits for the answer.
 func ask[R proto.Message](ctx context.Context, g *Gateway, request userRequest) (response R, err error) {
+	return askUser[R](ctx, g, request.GetUserId(), request)
+}
+
+// askUser is ask for a user whom the request does not name itself.
+func askUser[R proto.Message](ctx context.Context, g *Gateway, user string, request proto.Message) (response R, err error) {
 	app, err := callerOf(ctx).scope("")
 	if err != nil {
 		return response, err
 	}
 	replies := make(chan actors.Reply, 1) // one value: the actor's turn never waits
 	g.Router(&actors.Envelope{
-		App: app, User: request.GetUserId(), Command: request,
+		App: app, User: user, Command: request,
 		Done: func(r actors.Reply) { replies <- r },
 	})
 	select {

@@ -52,6 +52,9 @@ type Options struct {
 	// within 15 s. Their answers and errors hold no secret and no token.
 	ValidateCredential func(context.Context, *rousev1.Credential) (*rousev1.ValidateCredentialResponse, error)
 	TestCredential     func(context.Context, *rousev1.Credential, *rousev1.TestCredentialRequest) (*rousev1.TestCredentialResponse, error)
+	// FindTraces finds whom to ask about the message, or the push, of a request;
+	// it ends with ctx.
+	FindTraces func(ctx context.Context, app string, r *rousev1.TraceRequest, now time.Time) ([]Recipient, error)
 	// CredentialStatus tells how a credential of the app is on this node.
 	CredentialStatus func(*catalog.App, *rousev1.Credential) *rousev1.CredentialStatus
 	// Receipts takes what vendors report, at ReceiptPattern of the HTTP port; nil = nothing.
@@ -78,7 +81,8 @@ func (o *Options) setDefaults() error {
 		"Writable": o.Writable == nil, "CheckToken": o.CheckToken == nil,
 		"BeforePush": o.BeforePush == nil, "CheckWebhooks": o.CheckWebhooks == nil, "WebhooksQueued": o.WebhooksQueued == nil,
 		"ValidateCredential": o.ValidateCredential == nil, "TestCredential": o.TestCredential == nil, "CredentialStatus": o.CredentialStatus == nil,
-		"Ready": o.Ready == nil, "Registry": o.Registry == nil, "Logger": o.Logger == nil,
+		"FindTraces": o.FindTraces == nil,
+		"Ready":      o.Ready == nil, "Registry": o.Registry == nil, "Logger": o.Logger == nil,
 	} {
 		if missing {
 			return fmt.Errorf("gateway: option %s is missing", name)
@@ -104,6 +108,7 @@ type Gateway struct {
 	rates     *rates
 	tests     *rates        // of TestCredential
 	probes    chan struct{} // holds an entry for each call to a vendor under way
+	searches  chan struct{} // holds an entry for each FindTraces under way
 	grpc      *grpc.Server
 	http      *http.Server
 
@@ -121,7 +126,7 @@ func New(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{
-		Options: o, draining: make(chan struct{}), probes: make(chan struct{}, maxProbes),
+		Options: o, draining: make(chan struct{}), probes: make(chan struct{}, maxProbes), searches: make(chan struct{}, maxSearches),
 		rates:    newRates(o.CallsPerSecond, o.Burst, "more than %d calls or batches per second with one API key; send fewer and larger batches"),
 		tests:    newRates(testsPerSecond, testBurst, "more than %d test pushes per second with one API key; wait a few seconds"),
 		diskFull: complaint(rousev1.ErrorCode_ERROR_CODE_DISK_FULL, "the server's disk is nearly full; free space on it and send this again"),

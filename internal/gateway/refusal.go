@@ -106,11 +106,15 @@ var reasons = []struct {
 	{catalog.ErrLimit, rousev1.ErrorCode_ERROR_CODE_LIMIT_EXCEEDED},
 	{catalog.ErrForbidden, rousev1.ErrorCode_ERROR_CODE_PERMISSION_DENIED},
 	{catalog.ErrInvalid, rousev1.ErrorCode_ERROR_CODE_INVALID_ARGUMENT},
+	{ErrFar, rousev1.ErrorCode_ERROR_CODE_LIMIT_EXCEEDED},
 	{lease.ErrStale, rousev1.ErrorCode_ERROR_CODE_INVALID_ARGUMENT},
 	{lease.ErrTooMany, rousev1.ErrorCode_ERROR_CODE_LIMIT_EXCEEDED},
 	{context.DeadlineExceeded, rousev1.ErrorCode_ERROR_CODE_DEADLINE},
 	{context.Canceled, rousev1.ErrorCode_ERROR_CODE_DEADLINE},
 }
+
+// ErrFar is what FindTraces answers when it gives up.
+var ErrFar = errors.New("push_id: the newest pushes of the app do not have it, and there are too many to look at all of them; ask by user_id")
 
 // asRefusal turns any error into one that may be shown. known is false for a
 // fault of the server, whose text stays in the log.

@@ -50,6 +50,8 @@ type world struct {
 	mu    sync.Mutex
 	route actors.Router
 	full  bool
+	// find answers for the search of the store.
+	find func(app string, r *rousev1.TraceRequest) ([]Recipient, error)
 	// hook answers for the hooks of apps that have one.
 	hook func(*rousev1.MessageEvent) (*rousev1.BeforePushAnswer, error)
 }
@@ -117,6 +119,9 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 		},
 		CredentialStatus: func(_ *catalog.App, c *rousev1.Credential) *rousev1.CredentialStatus {
 			return &rousev1.CredentialStatus{Name: c.GetName(), ReceiptPath: "/secret-path"}
+		},
+		FindTraces: func(_ context.Context, app string, r *rousev1.TraceRequest, _ time.Time) ([]Recipient, error) {
+			return w.find(app, r)
 		},
 		Ready: func() error { return nil },
 		BeforePush: func(_ context.Context, _ string, _ *rousev1.Webhooks, m *rousev1.MessageEvent) (*rousev1.BeforePushAnswer, error) {

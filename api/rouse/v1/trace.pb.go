@@ -399,7 +399,8 @@ type DeviceTrace struct {
 	Outcome *Outcome `protobuf:"bytes,1,opt,name=outcome,proto3" json:"outcome,omitempty"`
 	// Steps of this device alone.
 	Steps []*TraceStep `protobuf:"bytes,2,rep,name=steps,proto3" json:"steps,omitempty"`
-	// The reason in words, and what can be done about it.
+	// The reason (that of the receipt, if there is one) in words, and what can be
+	// done about it.
 	ExplanationEn string `protobuf:"bytes,3,opt,name=explanation_en,json=explanationEn,proto3" json:"explanation_en,omitempty"`
 	ExplanationZh string `protobuf:"bytes,4,opt,name=explanation_zh,json=explanationZh,proto3" json:"explanation_zh,omitempty"`
 	AdviceEn      string `protobuf:"bytes,5,opt,name=advice_en,json=adviceEn,proto3" json:"advice_en,omitempty"`
@@ -488,8 +489,10 @@ type TraceRequest struct {
 	//	*TraceRequest_PushId
 	//	*TraceRequest_UserId
 	By isTraceRequest_By `protobuf_oneof:"by"`
-	// 1-1000 (message, user) pairs; 0 = 50.
-	Limit         uint32 `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`
+	// 1-1000 (message, user) pairs; 0 = 50. Over 3 MiB the oldest are left out.
+	Limit uint32 `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`
+	// With message_id: of this recipient alone.
+	Recipient     string `protobuf:"bytes,5,opt,name=recipient,proto3" json:"recipient,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -565,17 +568,26 @@ func (x *TraceRequest) GetLimit() uint32 {
 	return 0
 }
 
+func (x *TraceRequest) GetRecipient() string {
+	if x != nil {
+		return x.Recipient
+	}
+	return ""
+}
+
 type isTraceRequest_By interface {
 	isTraceRequest_By()
 }
 
 type TraceRequest_MessageId struct {
-	// All its recipients.
+	// All its recipients. Those for whom it went well are found if it is of the
+	// sample, or while a push is under way; ask for a recipient otherwise.
 	MessageId string `protobuf:"bytes,1,opt,name=message_id,json=messageId,proto3,oneof"`
 }
 
 type TraceRequest_PushId struct {
-	// One device.
+	// One device. All pushes of the app are looked at, the newest first, and an
+	// app with more than 5 million in 7 days may be told to ask by user_id.
 	PushId string `protobuf:"bytes,2,opt,name=push_id,json=pushId,proto3,oneof"`
 }
 
@@ -642,7 +654,9 @@ type MessageTrace struct {
 	Steps     []*TraceStep           `protobuf:"bytes,4,rep,name=steps,proto3" json:"steps,omitempty"`
 	Devices   []*DeviceTrace         `protobuf:"bytes,5,rep,name=devices,proto3" json:"devices,omitempty"`
 	// False: it went well and was not of the sample, so that steps are missing.
-	Sampled       bool `protobuf:"varint,6,opt,name=sampled,proto3" json:"sampled,omitempty"`
+	Sampled bool `protobuf:"varint,6,opt,name=sampled,proto3" json:"sampled,omitempty"`
+	// There were more steps than are kept of one message.
+	Truncated     bool `protobuf:"varint,7,opt,name=truncated,proto3" json:"truncated,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -719,6 +733,13 @@ func (x *MessageTrace) GetSampled() bool {
 	return false
 }
 
+func (x *MessageTrace) GetTruncated() bool {
+	if x != nil {
+		return x.Truncated
+	}
+	return false
+}
+
 var File_rouse_v1_trace_proto protoreflect.FileDescriptor
 
 const file_rouse_v1_trace_proto_rawDesc = "" +
@@ -747,7 +768,7 @@ const file_rouse_v1_trace_proto_rawDesc = "" +
 	"\x0eexplanation_en\x18\x03 \x01(\tR\rexplanationEn\x12%\n" +
 	"\x0eexplanation_zh\x18\x04 \x01(\tR\rexplanationZh\x12\x1b\n" +
 	"\tadvice_en\x18\x05 \x01(\tR\badviceEn\x12\x1b\n" +
-	"\tadvice_zh\x18\x06 \x01(\tR\badviceZh\"\xb4\x01\n" +
+	"\tadvice_zh\x18\x06 \x01(\tR\badviceZh\"\xdc\x01\n" +
 	"\fTraceRequest\x12+\n" +
 	"\n" +
 	"message_id\x18\x01 \x01(\tB\n" +
@@ -755,10 +776,11 @@ const file_rouse_v1_trace_proto_rawDesc = "" +
 	"\apush_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x98\x01$H\x00R\x06pushId\x12%\n" +
 	"\auser_id\x18\x03 \x01(\tB\n" +
 	"\xbaH\ar\x05 \x01(\x80\x01H\x00R\x06userId\x12\x1e\n" +
-	"\x05limit\x18\x04 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\x05limitB\v\n" +
+	"\x05limit\x18\x04 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\x05limit\x12&\n" +
+	"\trecipient\x18\x05 \x01(\tB\b\xbaH\x05r\x03(\x80\x01R\trecipientB\v\n" +
 	"\x02by\x12\x05\xbaH\x02\b\x01\"?\n" +
 	"\rTraceResponse\x12.\n" +
-	"\x06traces\x18\x01 \x03(\v2\x16.rouse.v1.MessageTraceR\x06traces\"\xf7\x01\n" +
+	"\x06traces\x18\x01 \x03(\v2\x16.rouse.v1.MessageTraceR\x06traces\"\x95\x02\n" +
 	"\fMessageTrace\x12\x1d\n" +
 	"\n" +
 	"message_id\x18\x01 \x01(\tR\tmessageId\x12\x17\n" +
@@ -767,7 +789,8 @@ const file_rouse_v1_trace_proto_rawDesc = "" +
 	"decided_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tdecidedAt\x12)\n" +
 	"\x05steps\x18\x04 \x03(\v2\x13.rouse.v1.TraceStepR\x05steps\x12/\n" +
 	"\adevices\x18\x05 \x03(\v2\x15.rouse.v1.DeviceTraceR\adevices\x12\x18\n" +
-	"\asampled\x18\x06 \x01(\bR\asampled*\x86\x05\n" +
+	"\asampled\x18\x06 \x01(\bR\asampled\x12\x1c\n" +
+	"\ttruncated\x18\a \x01(\bR\ttruncated*\x86\x05\n" +
 	"\fDecisionStep\x12\x1d\n" +
 	"\x19DECISION_STEP_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14DECISION_STEP_REPEAT\x10\x01\x12\x1e\n" +
