@@ -18,6 +18,7 @@ var rules = []struct {
 	{"interfaces", checkInterfaces},
 	{"phrases", checkPhrases},
 	{"doc_paths", checkDocPaths},
+	{"doc_tests", checkDocTests},
 	{"messages", checkMessages},
 }
 

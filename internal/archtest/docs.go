@@ -2,6 +2,7 @@ package archtest
 
 import (
 	"fmt"
+	"go/ast"
 	"io/fs"
 	"maps"
 	"path"
@@ -14,6 +15,7 @@ var (
 	codeSpan = regexp.MustCompile("`([^`\n]+)`")
 	mdLink   = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	fenced   = regexp.MustCompile("(?ms)^```.*?^```")
+	testName = regexp.MustCompile("`(Test[A-Z][A-Za-z0-9_]*)`")
 	dotPath  = regexp.MustCompile(`(?:^|\s)\./([A-Za-z0-9_./-]+)`)
 )
 
@@ -30,6 +32,33 @@ func checkDocPaths(t *tree) (faults []string) {
 		for _, named := range pathsNamed(p, string(t.text[p])) {
 			if !exists(t.fs, named) {
 				faults = append(faults, fmt.Sprintf("%s: names %s, which does not exist: documents tell the truth about the tree", p, named))
+			}
+		}
+	}
+	return faults
+}
+
+// checkDocTests wants every test that a document names to exist: it says what
+// is checked.
+func checkDocTests(t *tree) (faults []string) {
+	tests := map[string]bool{}
+	for _, s := range t.files {
+		if !s.test {
+			continue
+		}
+		for _, d := range s.ast.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok {
+				tests[f.Name.Name] = true
+			}
+		}
+	}
+	for _, p := range slices.Sorted(maps.Keys(t.text)) {
+		if path.Ext(p) != ".md" {
+			continue
+		}
+		for _, m := range testName.FindAllStringSubmatch(string(t.text[p]), -1) {
+			if !tests[m[1]] {
+				faults = append(faults, fmt.Sprintf("%s: names %s, which is no test: documents tell the truth about the tree", p, m[1]))
 			}
 		}
 	}

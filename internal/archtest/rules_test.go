@@ -117,6 +117,11 @@ func TestDocPathRule(t *testing.T) {
 		"names cmd/gone", "names docs/gone.md")
 }
 
+func TestDocTestRule(t *testing.T) {
+	want(t, checkDocTests(fixture(t, "docs/x.md", "`TestHere`, `TestGone`, `Test`", "vendors/x_test.go", "package vendors\n\nfunc TestHere() {}\n")),
+		"names TestGone")
+}
+
 func TestMessageRule(t *testing.T) {
 	code := `package lane
 func (a *Actor) Receive(c actor.Context) {
