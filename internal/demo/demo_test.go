@@ -68,7 +68,7 @@ func TestPartOfTheDay(t *testing.T) {
 	for what, n := range map[string]int{
 		"repeats": report.Repeats, "online": count(report.Suppressed, "device-online"), "no user": count(report.Suppressed, "no-user"),
 		"modes": count(report.Suppressed, "mode-mention"), "quiet windows": count(report.Suppressed, "quiet-window"),
-		"recalls": count(report.Cancelled, "recalled"), "receipts": report.Reported, "taps": report.Clicked,
+		"recalls": r.played.recalled(), "receipts": report.Reported, "taps": report.Clicked,
 		"dead tokens": count(report.Failed, "token-invalid"), "badges": len(report.Badges),
 	} {
 		if n == 0 {
@@ -157,6 +157,18 @@ func TestVerifyNoticesBreaches(t *testing.T) {
 			}
 		})
 	}
+}
+
+// recalled counts the pushes that a recall cancelled or overwrote.
+func (p *played) recalled() (n int) {
+	for _, list := range p.outcomes {
+		for _, o := range list {
+			if o.GetReason() == rousev1.Reason_REASON_RECALLED || strings.Contains(o.GetMessageId(), own+"r") {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 func copyOf(p *played) *played {
