@@ -65,18 +65,21 @@ func (b *batch) arrived() {
 // recipients: nobody may change an event after this.
 func (g *Gateway) submit(b *batch, app string, node actors.Node, events []*rousev1.Event, now time.Time) {
 	b.events = make([]verdict, len(events))
-	total := 0
 	refused := g.refuseAll(now)
 	var hooks []hooked
 	if refused == nil {
+		events = extend(b, events)
 		if hooks = g.askBefore(app, events, now); hooks != nil {
 			events = slices.Clone(events)
 		}
 	}
+	total := 0
 	for i, e := range events {
 		v := &b.events[i]
-		v.refused = refused
-		if hooks != nil {
+		if v.refused == nil {
+			v.refused = refused
+		}
+		if v.refused == nil && hooks != nil {
 			v.refused = hooks[i].refused
 			if hooks[i].event != nil {
 				e = hooks[i].event
@@ -95,6 +98,11 @@ func (g *Gateway) submit(b *batch, app string, node actors.Node, events []*rouse
 	}
 	b.deliveries = make([]delivery, total)
 	b.waiting.Store(int32(total) + 1)
+	g.nameSenders(b, app, events, func() { g.fanOut(b, app, node, events, hooks) })
+}
+
+// fanOut brings the events that were not refused to their users.
+func (g *Gateway) fanOut(b *batch, app string, node actors.Node, events []*rousev1.Event, hooks []hooked) {
 	next := 0
 	for i, e := range events {
 		if b.events[i].refused != nil {

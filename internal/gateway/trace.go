@@ -33,6 +33,14 @@ const (
 
 // Explain decides a message for a user as if it came now.
 func (s *trace) Explain(ctx context.Context, r *rousev1.ExplainRequest) (*rousev1.ExplainResponse, error) {
+	m, wrong := merge(r.GetMessage())
+	if wrong == nil && m != r.GetMessage() {
+		wrong = s.check(m)
+	}
+	if wrong != nil {
+		return nil, &refusal{wrong}
+	}
+	r.Message = m
 	answer, err := ask[*rousev1.ExplainResponse](ctx, s.Gateway, r)
 	word(answer.GetDevices())
 	return answer, err
