@@ -27,51 +27,47 @@ var telling = []rousev1.Reason{
 	rousev1.Reason_REASON_DEVICE_ONLINE,
 }
 
-// maxAsked bounds the candidates of one reason.
-const maxAsked = 20
-
 // explain picks a message that did not wake one of its recipient's devices, and
-// asks why: it would end in the same way if it came now. Nil = there is none.
+// asks why. Nil = there is none.
 func (w *world) explain(ctx context.Context, lines []Line, p *played) (*Why, error) {
-	messages := map[string]*Line{}
+	silent := p.silent()
+	if len(silent) == 0 {
+		return nil, nil
+	}
+	o := silent[0]
+	r, err := w.admin.Trace.Trace(ctx, &rousev1.TraceRequest{
+		By: &rousev1.TraceRequest_MessageId{MessageId: o.GetMessageId()}, Recipient: o.GetUserId(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("asking why %s was not woken by %s: %w", o.GetUserId(), o.GetMessageId(), err)
+	}
+	why := &Why{Outcome: o}
 	for i := range lines {
-		if l := &lines[i]; l.Do == Message {
-			messages[l.ID] = l
+		if l := &lines[i]; l.Do == Message && l.ID == o.GetMessageId() {
+			why.From, why.Group = l.From, l.Group
 		}
 	}
-	asked := map[rousev1.Reason]int{}
-	for _, o := range p.silent() {
-		l := messages[o.GetMessageId()]
-		if asked[o.GetReason()]++; l == nil || asked[o.GetReason()] > maxAsked {
-			continue
-		}
-		m, err := l.message()
-		if err != nil {
-			return nil, err
-		}
-		r, err := w.admin.Trace.Explain(ctx, &rousev1.ExplainRequest{UserId: o.GetUserId(), Message: m})
-		if err != nil {
-			return nil, fmt.Errorf("asking why %s was not woken by %s: %w", o.GetUserId(), o.GetMessageId(), err)
-		}
-		for _, d := range r.GetDevices() {
-			if now := d.GetOutcome(); now.GetDeviceId() == o.GetDeviceId() && now.GetReason() == o.GetReason() {
-				return &Why{Outcome: o, From: l.From, Group: l.Group, Steps: append(r.GetSteps(), d.GetSteps()...)}, nil
+	for _, t := range r.GetTraces() {
+		why.Steps = append(why.Steps, t.GetSteps()...)
+		for _, d := range t.GetDevices() {
+			if d.GetOutcome().GetDeviceId() == o.GetDeviceId() {
+				why.Steps = append(why.Steps, d.GetSteps()...)
 			}
 		}
 	}
-	return nil, nil
+	return why, nil
 }
 
-// silent are the outcomes of devices that were not woken, of users with
-// several, the most telling reason first.
+// silent are the outcomes of devices that were not woken, of users who had
+// several then, the most telling reason first.
 func (p *played) silent() (found []*rousev1.Outcome) {
 	for _, user := range slices.Sorted(maps.Keys(p.outcomes)) {
-		devices := map[string]bool{}
+		devices := map[string]int{} // by message
 		for _, o := range p.outcomes[user] {
-			devices[o.GetDeviceId()] = true
+			devices[o.GetMessageId()]++
 		}
 		for _, o := range p.outcomes[user] {
-			if len(devices) > 1 && o.GetStatus() == rousev1.OutcomeStatus_OUTCOME_STATUS_SUPPRESSED && slices.Contains(telling, o.GetReason()) {
+			if devices[o.GetMessageId()] > 1 && o.GetStatus() == rousev1.OutcomeStatus_OUTCOME_STATUS_SUPPRESSED && slices.Contains(telling, o.GetReason()) {
 				found = append(found, o)
 			}
 		}
