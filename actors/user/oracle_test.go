@@ -52,6 +52,7 @@ func TestAgainstOracle(t *testing.T) {
 		}
 		for range rapid.IntRange(1, 24).Draw(t, "steps") {
 			x.step()
+			x.reload()
 			x.compareCounts()
 		}
 	})
@@ -172,7 +173,7 @@ func (x *twins) pause() {
 
 func (x *twins) step() {
 	x.pause()
-	switch n := rapid.IntRange(0, 29).Draw(x.t, "what"); {
+	switch n := rapid.IntRange(0, 35).Draw(x.t, "what"); {
 	case n < 14:
 		x.decide()
 	case n < 19:
@@ -192,9 +193,22 @@ func (x *twins) step() {
 		x.u.Fetched(id)
 		x.do(&rousev1.FetchedEvent{DeviceId: id})
 	case n == 26:
-		x.end()
+		x.end(false)
+	case n == 27:
+		x.end(true)
+	case n == 28:
+		x.follow(x.do(Due{}))
+	case n == 29:
+		x.base()
+	case n == 30:
+		name := pick(x.t, "lane", "apns", "fcm", "apns2", "voip")
+		x.full[name] = !x.full[name]
+	case n == 31:
+		if rarely(x.t, "erase", 4) {
+			x.erase()
+		}
 	case len(x.ids) == 0:
-	case n < 29:
+	case n < 35:
 		id := pick(x.t, "message", x.ids...)
 		x.u.Read(id)
 		x.follow(x.do(Read{ReadEvent: &rousev1.ReadEvent{MessageIds: []string{id}}, Found: x.found(id)}))
@@ -212,12 +226,32 @@ func (x *twins) must(cmd any) Decision {
 	return d
 }
 
+// reload reads what is kept as after a restart: nothing that decides is
+// anywhere else.
+func (x *twins) reload() {
+	if !x.s.Known {
+		return // there is no record
+	}
+	var s State
+	if err := s.Decode(string(x.s.Encode(nil))); err != nil {
+		x.t.Fatal(err)
+	}
+	s.Pending = x.s.Pending
+	x.s = s
+}
+
 // found are the messages that the shell would read from the store.
 func (x *twins) found(id string) []*Pending {
-	if p := x.all[id]; p != nil && x.s.pending(id) == nil {
-		return []*Pending{p}
+	p := x.all[id]
+	if p == nil || x.s.pending(id) != nil {
+		return nil
 	}
-	return nil
+	stored, _, err := DecodePending(id, string(p.EncodeOutcome(nil)))
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	x.all[id] = stored
+	return []*Pending{stored}
 }
 
 // follow tells the lanes' part: what is withdrawn is cancelled.
@@ -228,7 +262,7 @@ func (x *twins) follow(d Decision) {
 	}
 	for _, p := range d.Touched {
 		for _, v := range p.Verdicts {
-			if v.Status == rousev1.OutcomeStatus_OUTCOME_STATUS_CANCELLED {
+			if v.Status == rousev1.OutcomeStatus_OUTCOME_STATUS_CANCELLED || v.Status == rousev1.OutcomeStatus_OUTCOME_STATUS_EXPIRED {
 				x.u.Ended(x.env.Now, p.Message, v.Device, v.Notifier, false)
 			}
 		}
@@ -428,8 +462,11 @@ func (x *twins) decide() {
 	stopped := rarely(x.t, "hook", 20)
 	cmd := Message{MessageEvent: m, Stopped: stopped}
 	cmd.Seen = x.found(m.GetMessageId()) != nil && x.u.Decided[m.GetMessageId()] != nil
+	d := x.do(cmd)
+	if d.Reply.Err.GetCode() == rousev1.ErrorCode_ERROR_CODE_OVERLOADED && x.anyFull() {
+		return // nothing happened; the sender will repeat it
+	}
 	want, repeat := x.u.Message(x.env.Now, m, stopped)
-	d := x.must(cmd)
 	if got := d.Reply.Status == rousev1.ItemStatus_ITEM_STATUS_DUPLICATE; got != repeat {
 		x.t.Fatalf("%v: repeat %v, want %v", m, got, repeat)
 	}
@@ -463,17 +500,47 @@ func inWords(p *Pending, v *Verdict) oracle.Verdict {
 	return o
 }
 
-// end a push as taken.
-func (x *twins) end() {
-	for _, p := range x.s.Pending {
-		if x.all[p.Message] == p && slices.ContainsFunc(p.Verdicts, func(v Verdict) bool { return v.Stage == StageLane }) {
-			i := slices.IndexFunc(p.Verdicts, func(v Verdict) bool { return v.Stage == StageLane })
-			v := p.Verdicts[i]
-			x.u.Ended(x.env.Now, p.Message, v.Device, v.Notifier, true)
-			x.follow(x.do(Ended{Message: p.Message, Device: v.Device, Notifier: v.Notifier, Status: rousev1.OutcomeStatus_OUTCOME_STATUS_ACCEPTED, Reason: rousev1.Reason_REASON_DELIVERED_TO_VENDOR}))
-			return
+func (x *twins) anyFull() bool {
+	for _, full := range x.full {
+		if full {
+			return true
 		}
 	}
+	return false
+}
+
+// end a push: the vendor took it, or its token is dead.
+func (x *twins) end(dead bool) {
+	for _, p := range x.s.Pending {
+		i := slices.IndexFunc(p.Verdicts, func(v Verdict) bool { return v.Stage == StageLane })
+		if x.all[p.Message] != p || i < 0 {
+			continue
+		}
+		v := p.Verdicts[i]
+		c := Ended{Message: p.Message, Device: v.Device, Notifier: v.Notifier, Status: rousev1.OutcomeStatus_OUTCOME_STATUS_ACCEPTED, Reason: rousev1.Reason_REASON_DELIVERED_TO_VENDOR}
+		if b := x.s.device(v.Device).binding(v.Notifier); dead && b != nil {
+			c.Status, c.Reason, c.TokenInvalid, c.Sum = rousev1.OutcomeStatus_OUTCOME_STATUS_FAILED, rousev1.Reason_REASON_TOKEN_INVALID, true, b.Sum
+			x.u.Unbind(v.Device, v.Notifier)
+		}
+		x.u.Ended(x.env.Now, p.Message, v.Device, v.Notifier, true)
+		x.follow(x.do(c))
+		return
+	}
+}
+
+func (x *twins) base() {
+	id := pick(x.t, "device", testDevices...)
+	if d := x.u.Device(id); d != nil {
+		d.Base = pick(x.t, "base", 0, 3, 9999)
+		x.must(&rousev1.SetBadgeRequest{DeviceId: id, Base: proto.Uint32(uint32(d.Base))})
+	}
+}
+
+func (x *twins) erase() {
+	x.must(&rousev1.EraseUserRequest{})
+	x.u = oracle.NewUser("ann", x.u.App)
+	clear(x.kept)
+	clear(x.all)
 }
 
 func (x *twins) recall() {

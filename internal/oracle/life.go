@@ -14,7 +14,8 @@ func NewUser(id string, app *App) *User {
 	return &User{ID: id, App: app, Conversations: map[Conversation]Wish{}, Decided: map[string]*Message{}}
 }
 
-func (u *User) find(id string) *Device {
+// Device of an id; nil = there is none.
+func (u *User) Device(id string) *Device {
 	for _, d := range u.Devices {
 		if d.ID == id {
 			return d
@@ -24,7 +25,7 @@ func (u *User) find(id string) *Device {
 }
 
 func (u *User) seen(now time.Time, id string, info *rousev1.DeviceInfo) *Device {
-	d := u.find(id)
+	d := u.Device(id)
 	if d == nil {
 		d = &Device{ID: id}
 		u.Devices = append(u.Devices, d)
@@ -43,7 +44,7 @@ func (u *User) seen(now time.Time, id string, info *rousev1.DeviceInfo) *Device 
 // Presence of a device, reported by a run of an IM node; an empty name = none named.
 func (u *User) Presence(now time.Time, e *rousev1.PresenceEvent, node string, incarnation uint64) rousev1.ItemStatus {
 	newSession, before := true, false
-	if d := u.find(e.GetDeviceId()); d != nil {
+	if d := u.Device(e.GetDeviceId()); d != nil {
 		switch {
 		case e.GetSession() == d.Session && e.GetStep() == d.Step:
 			return rousev1.ItemStatus_ITEM_STATUS_DUPLICATE
@@ -52,7 +53,7 @@ func (u *User) Presence(now time.Time, e *rousev1.PresenceEvent, node string, in
 		}
 		newSession, before = e.GetSession() > d.Session, u.online(d)
 	}
-	if u.find(e.GetDeviceId()) == nil && e.GetState() == loggedOut && e.GetUnbind() {
+	if u.Device(e.GetDeviceId()) == nil && e.GetState() == loggedOut && e.GetUnbind() {
 		return rousev1.ItemStatus_ITEM_STATUS_ACCEPTED // nothing is kept of whom nothing is known
 	}
 	d := u.seen(now, e.GetDeviceId(), e.GetDevice())
@@ -100,14 +101,14 @@ func (u *User) Bind(now time.Time, device, notifier, token string, info *rousev1
 
 // Unbind one binding, or all of a device if the notifier is empty.
 func (u *User) Unbind(device, notifier string) {
-	if d := u.find(device); d != nil {
+	if d := u.Device(device); d != nil {
 		d.Bindings = slices.DeleteFunc(d.Bindings, func(x *Binding) bool { return notifier == "" || x.Notifier == notifier })
 	}
 }
 
 // Fetched: the device has all its messages.
 func (u *User) Fetched(device string) {
-	if d := u.find(device); d != nil {
+	if d := u.Device(device); d != nil {
 		d.Unfetched = nil
 	}
 }
@@ -135,7 +136,7 @@ func (u *User) Recall(id string, version uint32, edited bool) {
 // Ended moves what a marketing push took of a device's day to the day on which
 // the vendor took it, or gives it back if it did not.
 func (u *User) Ended(now time.Time, message, device, notifier string, taken bool) {
-	d := u.find(device)
+	d := u.Device(device)
 	if d == nil {
 		return
 	}
@@ -147,13 +148,6 @@ func (u *User) Ended(now time.Time, message, device, notifier string, taken bool
 				b.Marketing[u.date(now, b)]++
 			}
 		}
-	}
-}
-
-// SetBase of a device.
-func (u *User) SetBase(device string, base int) {
-	if d := u.find(device); d != nil {
-		d.Base = base
 	}
 }
 
