@@ -40,9 +40,10 @@ fuzz:
 
 CASES ?= 1000000
 
-.PHONY: decide-nightly # the decision against its second implementation, CASES random users
+.PHONY: decide-nightly # decisions and texts against their second implementation, CASES random users
 decide-nightly:
 	$(GO) test -v -timeout 4h -run '^TestAgainstOracle$$' ./actors/user -rapid.checks=$(CASES)
+	$(GO) test -v -timeout 4h -run '^TestAgainstOracle$$' ./internal/content -rapid.checks=$$(( $(CASES) / 50 ))
 
 .PHONY: fmt
 fmt:

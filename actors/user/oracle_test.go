@@ -311,7 +311,7 @@ func (x *twins) presence(id string, info *rousev1.DeviceInfo) {
 		e.Step = x.steps / 2
 	}
 	if rarely(x.t, "base", 3) {
-		e.BadgeBase = proto.Uint32(pick(x.t, "badge base", uint32(5), 9998))
+		e.BadgeBase = new(pick(x.t, "badge base", uint32(5), 9998))
 	}
 	var node actors.Node
 	if name := pick(x.t, "node", "im1", "im2", ""); name != "" {
@@ -424,7 +424,7 @@ func (x *twins) drawMessage() *rousev1.MessageEvent {
 	if bit(8) && bit(9) {
 		m.Filter = x.drawFilter()
 		if rarely(t, "badge", 2) {
-			m.Badge = proto.Uint32(pick(t, "message badge", uint32(0), 7, 9999))
+			m.Badge = new(pick(t, "message badge", uint32(0), 7, 9999))
 		}
 		x.drawAge(m)
 	}
@@ -532,7 +532,7 @@ func (x *twins) base() {
 	id := pick(x.t, "device", testDevices...)
 	if d := x.u.Device(id); d != nil {
 		d.Base = pick(x.t, "base", 0, 3, 9999)
-		x.must(&rousev1.SetBadgeRequest{DeviceId: id, Base: proto.Uint32(uint32(d.Base))})
+		x.must(&rousev1.SetBadgeRequest{DeviceId: id, Base: new(uint32(d.Base))})
 	}
 }
 

@@ -82,7 +82,7 @@ func (t *Templates) Render(m *rousev1.MessageEvent, v *Viewer) Text {
 	if text, ok := r.fill(t.find(v.Template), nil, nil, RuleReceiver); ok {
 		return text
 	}
-	if c := m.GetContent(); c.GetTitle() != "" || c.GetBody() != "" {
+	if c := m.GetContent(); !blank(c.GetTitle()) || !blank(c.GetBody()) {
 		return Text{c.GetTitle(), c.GetBody(), RuleGiven}
 	}
 	summary := v.Style == rousev1.DisplayStyle_DISPLAY_STYLE_SUMMARY
