@@ -3,15 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"os"
-	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protojson"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
-	"github.com/rouse-im/rouse/internal/reason"
 	"github.com/rouse-im/rouse/internal/rpc"
 )
 
@@ -91,31 +88,5 @@ func (v *explainVerb) message() (*rousev1.MessageEvent, error) {
 
 // explained shows the steps of the message, and then each device with its own.
 func (c *call) explained(r *rousev1.ExplainResponse) error {
-	err := c.steps(r.GetSteps())
-	for _, d := range r.GetDevices() {
-		o := d.GetOutcome()
-		words := reason.In(c.speech.reasons, o.GetReason())
-		head := []string{dash(o.GetDeviceId()), rpc.Word(o.GetStatus()), rpc.Word(o.GetReason())}
-		if o.GetNotifier() != "" {
-			head = append(head, o.GetNotifier())
-		}
-		err = errors.Join(err, c.say("\n%s", strings.Join(head, "  ")), c.say("%s %s", words.What, words.Advice), c.steps(d.GetSteps()))
-	}
-	return err
-}
-
-func (c *call) steps(steps []*rousev1.TraceStep) error {
-	var rows [][]string
-	for _, s := range steps {
-		var in []string
-		for _, name := range slices.Sorted(maps.Keys(s.GetInputs())) {
-			in = append(in, name+"="+s.GetInputs()[name])
-		}
-		why := s.GetRule()
-		if s.GetReason() != 0 {
-			why = strings.Join(slices.DeleteFunc([]string{rpc.Word(s.GetReason()), why}, func(t string) bool { return t == "" }), ", ")
-		}
-		rows = append(rows, []string{c.speech.step(s.GetStep()), c.speech.verdict(s.GetVerdict()), dash(why), strings.Join(in, " ")})
-	}
-	return c.columns(rows)
+	return errors.Join(c.steps(r.GetSteps()), c.devices(r.GetDevices()))
 }

@@ -37,6 +37,7 @@ type verbs struct {
 	Badge    badgeVerb    `cmd:"" help:"Show or set what a device's badge counts from."`
 	Outcomes outcomesVerb `cmd:"" help:"Show why a user's devices were or were not woken."`
 	Explain  explainVerb  `cmd:"" help:"Show, step by step, what would become of a message."`
+	Trace    traceVerb    `cmd:"" help:"Show, step by step, what became of a message, of a push, or of a user's messages."`
 	Settings settingsVerb `cmd:"" help:"Show and change what users wish: modes, quiet times, what notifications show."`
 	Count    countVerb    `cmd:"" help:"Show how many messages a user has not fetched."`
 	Erase    eraseVerb    `cmd:"" help:"Remove all that is kept for a user."`

@@ -8,7 +8,7 @@ import (
 	"github.com/rouse-im/rouse/internal/reason"
 )
 
-// word is a text of the demo.
+// word is a text of the demo and of traces.
 type word int
 
 const (
@@ -38,6 +38,9 @@ const (
 	wordBroken
 	wordMore
 	wordBreach
+	wordUntraced
+	wordUnsampled
+	wordTruncated
 	lastWord
 )
 
@@ -69,6 +72,10 @@ var englishWords = map[word]string{
 	wordBroken:     "PROMISES WERE BROKEN: %d findings",
 	wordMore:       "... and %d more",
 	wordBreach:     "the check has failed with %d findings; please report it, with the lines above",
+
+	wordUntraced:  "Nothing of the last 7 days is known of it. Of a message that went well and is not of the sample, ask for a recipient (--user).",
+	wordUnsampled: "The steps of its decision were not kept: it went well and is not of the sample (trace_sample in the settings of the app).",
+	wordTruncated: "Some steps are missing: there were more than are kept.",
 }
 
 var chineseWords = map[word]string{
@@ -98,6 +105,10 @@ var chineseWords = map[word]string{
 	wordBroken:     "承诺未兑现：%d 处",
 	wordMore:       "……另有 %d 处",
 	wordBreach:     "核对未通过，共 %d 处；请连同以上内容一并反馈",
+
+	wordUntraced:  "最近 7 天内没有它的记录。如果消息一切正常且未被抽样，请指定接收者（--user）查询。",
+	wordUnsampled: "没有保留判定步骤：一切正常，且未被抽样（应用设置 trace_sample）。",
+	wordTruncated: "步骤超过保留上限，缺少一部分。",
 }
 
 // breaches in words, by language.

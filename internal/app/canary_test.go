@@ -107,6 +107,12 @@ func TestCanary(t *testing.T) {
 	call("AdminService/ValidateCredential", map[string]any{"name": "apns"})
 	call("AdminService/GetCredentialStatus", map[string]any{"name": "apns"})
 	call("UserService/ListOutcomes", map[string]any{"userId": "ann"})
+	call("TraceService/Explain", map[string]any{"userId": "ann", "message": map[string]any{"messageId": "x", "recipients": []string{"ann"}, "content": map[string]any{"body": canaryText}}})
+	call("TraceService/Trace", map[string]any{"messageId": "m0"})
+	traces := fmt.Sprint(call("TraceService/Trace", map[string]any{"userId": "ann"}))
+	if !strings.Contains(traces, "DECISION_STEP_VENDOR") || !strings.Contains(traces, "DECISION_STEP_CREDENTIAL") {
+		t.Errorf("traces tell little: %s", traces)
+	}
 	call("DeviceService/ListDevices", map[string]any{"userId": "ann"})
 
 	r, err := http.Get("http://" + n.HTTPAddr() + "/metrics")
