@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"bytes"
 	"context"
 	"maps"
 	"slices"
@@ -15,7 +16,8 @@ import (
 )
 
 // part is how many lines of the day tests play: until tokens have died and their
-// pushes have failed, vendors have throttled and access tokens have expired.
+// pushes have failed, vendors have throttled, access tokens have expired and
+// pushes were opened.
 const part = 3450
 
 type run struct {
@@ -68,7 +70,8 @@ func TestPartOfTheDay(t *testing.T) {
 	for what, n := range map[string]int{
 		"repeats": report.Repeats, "online": count(report.Suppressed, "device-online"), "no user": count(report.Suppressed, "no-user"),
 		"modes": count(report.Suppressed, "mode-mention"), "quiet windows": count(report.Suppressed, "quiet-window"),
-		"recalls": r.played.recalled(), "receipts": report.Reported, "taps": report.Clicked,
+		"recalls": r.played.recalled(), "overwritten notifications": r.played.saying("A message was recalled"), "texts of the template": r.played.saying("is at the front desk."),
+		"receipts": report.Reported, "taps": report.Clicked,
 		"dead tokens": count(report.Failed, "token-invalid"), "badges": len(report.Badges),
 	} {
 		if n == 0 {
@@ -157,6 +160,16 @@ func TestVerifyNoticesBreaches(t *testing.T) {
 			}
 		})
 	}
+}
+
+// saying counts the pushes that a vendor took with these words.
+func (p *played) saying(words string) (n int) {
+	for _, s := range p.seen.pushes {
+		if bytes.Contains(s.Raw, []byte(words)) {
+			n++
+		}
+	}
+	return n
 }
 
 // recalled counts the pushes that a recall cancelled or overwrote.
