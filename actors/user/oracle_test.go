@@ -462,6 +462,10 @@ func (x *twins) decide() {
 	stopped := rarely(x.t, "hook", 20)
 	cmd := Message{MessageEvent: m, Stopped: stopped}
 	cmd.Seen = x.found(m.GetMessageId()) != nil && x.u.Decided[m.GetMessageId()] != nil
+	var explained []*rousev1.DeviceTrace
+	if len(x.ids)%4 == 1 { // it is dear
+		explained = x.explain(cmd).GetDevices()
+	}
 	d := x.do(cmd)
 	if d.Reply.Err.GetCode() == rousev1.ErrorCode_ERROR_CODE_OVERLOADED && x.anyFull() {
 		return // nothing happened; the sender will repeat it
@@ -482,8 +486,14 @@ func (x *twins) decide() {
 	if !slices.Equal(got, want) {
 		x.t.Fatalf("%v\n got %v\nwant %v", m, got, want)
 	}
-	for _, v := range want {
+	for i, v := range want {
 		x.seen[v.Reason]++
+		if explained == nil {
+			continue
+		}
+		if o := explained[i].GetOutcome(); o.GetDeviceId() != v.Device || o.GetNotifier() != v.Notifier || o.GetReason() != v.Reason {
+			x.t.Fatalf("%v\nexplained %v\nwant %v", m, o, v)
+		}
 	}
 	x.follow(d)
 }
