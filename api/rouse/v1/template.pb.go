@@ -28,7 +28,8 @@ type Template struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 1-64 characters of [a-zA-Z0-9].
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Texts by language (BCP 47; "" = for all others), at most 32.
+	// Texts by language (BCP 47; "" = for all others), at most 32. Without "",
+	// all others get the English text, or the first.
 	Texts         map[string]*TemplateText `protobuf:"bytes,2,rep,name=texts,proto3" json:"texts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -78,9 +79,9 @@ func (x *Template) GetTexts() map[string]*TemplateText {
 	return nil
 }
 
-// TemplateText holds patterns: text with the placeholders {0}, {1}, … for
+// TemplateText holds patterns: text with the placeholders {0} to {15} for
 // arguments of the sender, {$fromNickname}, {$msg} and {$dynamicFrom}. Other
-// braces are text.
+// braces are text, but {$…} of another name and {16} to {99} are refused.
 type TemplateText struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// At most 256 bytes.
