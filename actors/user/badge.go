@@ -123,7 +123,7 @@ func isRefresh(message string) bool { return strings.HasPrefix(message, refreshM
 // stays too high makes people look for messages that are not there. Devices
 // without a way for it, and full lanes, are passed over.
 func (s *State) refresh(dec *Decision, e *Env, numbers map[string]int32) {
-	if !e.App.RefreshBadges || e.App.NoBadge || len(s.Pending) >= MaxPending {
+	if !e.App.RefreshBadges || e.App.NoBadge || s.Banned || len(s.Pending) >= MaxPending {
 		return
 	}
 	at := e.Now.UnixMilli()

@@ -141,6 +141,8 @@ func (s *State) Decide(cmd any, e *Env) Decision {
 		return s.decideReceipt(c, e)
 	case Due:
 		return s.decideDue(e)
+	case *rousev1.BanUserRequest:
+		return s.decideBan(c, e)
 	case *rousev1.SetUserPolicyRequest:
 		return s.decidePolicy(c)
 	case *rousev1.SetUserSettingsRequest:
@@ -168,6 +170,19 @@ func (s *State) decidePolicy(c *rousev1.SetUserPolicyRequest) Decision {
 	dec := Decision{Reply: actors.Reply{Status: accepted, Response: &rousev1.SetUserPolicyResponse{}}}
 	if p := policyOf(c.GetPolicy()); p != s.Policy {
 		dec.Events, dec.Changed = []Event{policySet{p}}, true
+	}
+	return dec
+}
+
+// decideBan takes back what waits for a user who is banned.
+func (s *State) decideBan(c *rousev1.BanUserRequest, e *Env) Decision {
+	dec := Decision{Reply: actors.Reply{Status: accepted, Response: &rousev1.BanUserResponse{}}}
+	if c.GetBanned() == s.Banned {
+		return dec
+	}
+	dec.Events, dec.Changed = []Event{banSet{c.GetBanned()}}, true
+	if c.GetBanned() {
+		s.endPushes(&dec, e, rousev1.OutcomeStatus_OUTCOME_STATUS_CANCELLED, rousev1.Reason_REASON_USER_BANNED, func(*Verdict) bool { return true })
 	}
 	return dec
 }

@@ -94,6 +94,29 @@ func TestStep29Order(t *testing.T) {
 	expect(t, got, map[string]string{"phone>": "NO_NOTIFIER"})
 }
 
+// Step 11: a banned user is not woken, and what waited for him is taken back; the
+// messages count all the same.
+func TestStep11BannedUser(t *testing.T) {
+	w := offlinePhone(t)
+	w.env.App.RefreshBadges, w.env.App.RecallOverwrites = true, true
+	id, _ := w.message(nil)
+	p := w.accept(id)
+	w.message(nil)
+	if d := w.do(&rousev1.BanUserRequest{Banned: true}); len(d.Cancel) != 1 || d.Cancel[0].Reason != rousev1.Reason_REASON_USER_BANNED {
+		t.Errorf("taken back: %+v", d.Cancel)
+	}
+	_, got := w.message(nil)
+	expect(t, got, map[string]string{"phone>": "USER_BANNED"})
+	if w.count("phone") != 3 {
+		t.Errorf("count %d, want 3", w.count("phone"))
+	}
+	d := w.do(Recall{RecallEvent: &rousev1.RecallEvent{MessageId: id}, Found: []*Pending{p}})
+	same(t, sends(d), nil)
+	w.do(&rousev1.BanUserRequest{})
+	_, got = w.message(nil)
+	expect(t, got, map[string]string{"phone>apns": "QUEUED"})
+}
+
 // Step 17: taking back a policy that was never set makes no user.
 func TestStep17PolicyOfNobody(t *testing.T) {
 	w := newWorld(t, nil)

@@ -86,6 +86,7 @@ type (
 	}
 	deviceDropped struct{ device string }
 	policySet     struct{ policy Policy }
+	banSet        struct{ banned bool }
 	userErased    struct{}
 	settingsSet   struct{ settings Settings }
 	// conversationsCounted says how many have settings of their own.
@@ -214,6 +215,8 @@ func (e resultKept) apply(s *State) {
 func (e deviceDropped) apply(s *State) {
 	s.Devices = slices.DeleteFunc(s.Devices, func(d Device) bool { return d.ID == e.device })
 }
+
+func (e banSet) apply(s *State) { s.Known, s.Banned = true, e.banned }
 
 func (e policySet) apply(s *State) { s.Known, s.Policy = true, e.policy }
 

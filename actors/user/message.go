@@ -154,11 +154,14 @@ func sizeGate(m *rousev1.MessageEvent, e *Env) rousev1.Reason {
 // unknown user comes before the sender's off switch: nothing can be said of him.
 func (s *State) recipient(m Message, e *Env) rousev1.Reason {
 	var r rousev1.Reason
-	if !s.Known {
+	switch {
+	case !s.Known:
 		r = rousev1.Reason_REASON_NO_USER
+	case s.Banned:
+		r = rousev1.Reason_REASON_USER_BANNED
 	}
 	if e.Trail != nil {
-		e.Trail.look(stepUser, r, "", yes(wordKnown, s.Known), num(wordDevices, len(s.Devices)))
+		e.Trail.look(stepUser, r, "", yes(wordKnown, s.Known), yes(wordBanned, s.Banned), num(wordDevices, len(s.Devices)))
 	}
 	if r != 0 {
 		return r

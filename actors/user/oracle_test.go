@@ -26,7 +26,7 @@ var oracleReasons = []rousev1.Reason{
 	rousev1.Reason_REASON_CHAT_ROOM, rousev1.Reason_REASON_ONLINE_ONLY, rousev1.Reason_REASON_SENDER_DEVICE,
 	rousev1.Reason_REASON_KIND_NOT_PUSHED, rousev1.Reason_REASON_GROUP_TOO_LARGE, rousev1.Reason_REASON_MESSAGE_EXPIRED,
 	rousev1.Reason_REASON_IGNORED_BY_SENDER, rousev1.Reason_REASON_STOPPED_BY_HOOK,
-	rousev1.Reason_REASON_NO_USER, rousev1.Reason_REASON_NO_BINDING, rousev1.Reason_REASON_USER_ONLINE, rousev1.Reason_REASON_DEVICE_ONLINE,
+	rousev1.Reason_REASON_NO_USER, rousev1.Reason_REASON_USER_BANNED, rousev1.Reason_REASON_NO_BINDING, rousev1.Reason_REASON_USER_ONLINE, rousev1.Reason_REASON_DEVICE_ONLINE,
 	rousev1.Reason_REASON_KICKED, rousev1.Reason_REASON_LOGGED_OUT, rousev1.Reason_REASON_STALE_DEVICE,
 	rousev1.Reason_REASON_DEVICE_FILTERED, rousev1.Reason_REASON_NO_NOTIFIER, rousev1.Reason_REASON_INVALID_NOTIFIER,
 	rousev1.Reason_REASON_NOTIFIER_DISABLED, rousev1.Reason_REASON_NOTIFIER_BANNED, rousev1.Reason_REASON_DEVICE_CAP,
@@ -173,7 +173,7 @@ func (x *twins) pause() {
 
 func (x *twins) step() {
 	x.pause()
-	switch n := rapid.IntRange(0, 35).Draw(x.t, "what"); {
+	switch n := rapid.IntRange(0, 36).Draw(x.t, "what"); {
 	case n < 14:
 		x.decide()
 	case n < 19:
@@ -203,6 +203,10 @@ func (x *twins) step() {
 	case n == 30:
 		name := pick(x.t, "lane", "apns", "fcm", "apns2", "voip")
 		x.full[name] = !x.full[name]
+	case n == 35:
+		banned := rarely(x.t, "ban", 3)
+		x.u.Ban(banned)
+		x.follow(x.must(&rousev1.BanUserRequest{UserId: "ann", Banned: banned}))
 	case n == 31:
 		if rarely(x.t, "erase", 4) {
 			x.erase()

@@ -98,7 +98,7 @@ func origin(message string) string {
 // sound. A device that is online shows by itself what became of the message.
 func (s *State) overwrite(dec *Decision, e *Env, p *Pending, v *Verdict, version uint32, edited *rousev1.Content) {
 	d := s.device(v.Device)
-	if !e.App.RecallOverwrites || v.VoIP || d == nil || d.unreachable(e, false) != 0 || d.binding(v.Notifier) == nil || len(s.Pending) >= MaxPending {
+	if !e.App.RecallOverwrites || s.Banned || v.VoIP || d == nil || d.unreachable(e, false) != 0 || d.binding(v.Notifier) == nil || len(s.Pending) >= MaxPending {
 		return
 	}
 	mark := editMark

@@ -10,7 +10,7 @@ import (
 // The user record is a protobuf message, written by hand for speed:
 //
 //	1 version = 1 · 2 device* · 3 policy kind · 4 policy delay ms · 5 days (first<<16 | second) ·
-//	  6 settings · 7 conversations with settings
+//	  6 settings · 7 conversations with settings · 8 banned
 //	device: 1 id · 2 platform · 3 brand · 4 package · 5 app version · 6 locale · 7 zone ·
 //	  8 state · 9 node · 10 incarnation · 11 session · 12 step · 13 last seen s · 14 count · 15 binding* ·
 //	  16 count reset at ms · 17 badge base
@@ -34,7 +34,11 @@ func (s *State) Encode(b []byte) []byte {
 	if set := s.Settings.encode(buf[:0]); len(set) > 0 {
 		b = putBytes(b, 6, set)
 	}
-	return putInt(b, 7, s.Conversations)
+	b = putInt(b, 7, s.Conversations)
+	if s.Banned {
+		b = putInt(b, 8, uint32(1))
+	}
+	return b
 }
 
 func (d *Device) encode(b []byte) []byte {
@@ -103,6 +107,8 @@ func (s *State) Decode(rec string) error {
 			}
 		case 7:
 			s.Conversations = uint32(n)
+		case 8:
+			s.Banned = n != 0
 		}
 	}
 	s.Devices = devices

@@ -33,6 +33,7 @@ type State struct {
 	// Known is false until the first device, policy or setting is stored.
 	Known   bool
 	Devices []Device
+	Banned  bool
 	Policy  Policy // overrides the app's when its Kind is set
 	// Settings are the user's wishes; Conversations is how many conversations
 	// have settings of their own, void ones among them.

@@ -61,6 +61,7 @@ const (
 	wordLanguage
 	wordStyle
 	wordHideContent
+	wordBanned
 )
 
 var vocabulary = [...]string{
@@ -114,6 +115,7 @@ var vocabulary = [...]string{
 	wordLanguage:        "language",
 	wordStyle:           "style",
 	wordHideContent:     "hide_content",
+	wordBanned:          "banned",
 }
 
 // spelled finds a text in the vocabulary.

@@ -40,6 +40,7 @@ type verbs struct {
 	Trace    traceVerb    `cmd:"" help:"Show, step by step, what became of a message, of a push, or of a user's messages."`
 	Settings settingsVerb `cmd:"" help:"Show and change what users wish: modes, quiet times, what notifications show."`
 	Count    countVerb    `cmd:"" help:"Show how many messages a user has not fetched."`
+	Ban      banVerb      `cmd:"" help:"Keep a user from being woken, or lift that."`
 	Erase    eraseVerb    `cmd:"" help:"Remove all that is kept for a user."`
 
 	Version kong.VersionFlag `help:"Print the version."`

@@ -43,6 +43,7 @@ var methods = map[string]access{
 
 	rousev1.UserService_GetOfflineCount_FullMethodName: {roles: everyone},
 	rousev1.UserService_SetBadge_FullMethodName:        {roles: intakes, fills: true},
+	rousev1.UserService_BanUser_FullMethodName:         {roles: intakes, fills: true},
 	rousev1.UserService_SetUserPolicy_FullMethodName:   {roles: intakes, fills: true},
 	rousev1.UserService_ListOutcomes_FullMethodName:    {roles: everyone},
 	rousev1.UserService_EraseUser_FullMethodName:       {roles: admins},

@@ -27,6 +27,11 @@ func (s *user) SetUserPolicy(ctx context.Context, r *rousev1.SetUserPolicyReques
 	return ask[*rousev1.SetUserPolicyResponse](ctx, s.Gateway, r)
 }
 
+// BanUser keeps a user from being woken.
+func (s *user) BanUser(ctx context.Context, r *rousev1.BanUserRequest) (*rousev1.BanUserResponse, error) {
+	return ask[*rousev1.BanUserResponse](ctx, s.Gateway, r)
+}
+
 // ListOutcomes tells what became of a user's messages.
 func (s *user) ListOutcomes(ctx context.Context, r *rousev1.ListOutcomesRequest) (*rousev1.ListOutcomesResponse, error) {
 	return ask[*rousev1.ListOutcomesResponse](ctx, s.Gateway, r)

@@ -162,6 +162,9 @@ func (u *User) SetWish(c Conversation, w Wish) {
 	u.Conversations[c], u.Known = w, u.Known || w != Wish{}
 }
 
+// Ban keeps the user from being woken, or lifts that.
+func (u *User) Ban(banned bool) { u.Banned, u.Known = banned, u.Known || banned }
+
 // SetPolicy overrides the app's.
 func (u *User) SetPolicy(p *rousev1.DevicePolicy) {
 	u.Policy, u.Known = p, u.Known || p.GetPolicy() != 0

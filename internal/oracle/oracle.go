@@ -32,11 +32,11 @@ type Credential struct {
 }
 
 // User and all that is known of him. Known is false until a first device,
-// policy or setting.
+// policy, setting or ban.
 type User struct {
 	ID            string
 	App           *App
-	Known         bool
+	Known, Banned bool
 	Devices       []*Device // in order of appearance
 	Policy        *rousev1.DevicePolicy
 	Settings      *rousev1.UserSettings // nil = none
@@ -133,6 +133,8 @@ func (u *User) Message(now time.Time, m *rousev1.MessageEvent, stopped bool) (ve
 	case gate != pass:
 	case !u.Known:
 		gate = rousev1.Reason_REASON_NO_USER
+	case u.Banned:
+		gate = rousev1.Reason_REASON_USER_BANNED
 	case m.GetIgnorePush():
 		gate = rousev1.Reason_REASON_IGNORED_BY_SENDER
 	case stopped:

@@ -24,7 +24,7 @@ var chinese = map[rousev1.Reason]Text{
 	rousev1.Reason_REASON_KICKED:                {"设备被强制下线，且尚未重新登录。", "请在设备上重新登录。"},
 	rousev1.Reason_REASON_LOGGED_OUT:            {"用户已在该设备退出登录，token 已解绑。", "请在设备上重新登录。"},
 	rousev1.Reason_REASON_STALE_DEVICE:          {"设备超过 stale_after 未连接也未绑定，视为已卸载。", "请在设备上打开应用，或调高应用设置 stale_after。"},
-	rousev1.Reason_REASON_USER_BANNED:           {"用户被封禁。", "请解除封禁。"},
+	rousev1.Reason_REASON_USER_BANNED:           {"用户被封禁。", "请解除封禁：UserService/BanUser，或 rouse ban --lift。"},
 	rousev1.Reason_REASON_DEVICE_FILTERED:       {"消息的过滤条件排除了该设备或其凭证。", "请检查发送方设置的过滤条件。"},
 	rousev1.Reason_REASON_INVALID_VOIP:          {"这是通话消息，但设备的 VoIP 凭证无法使用。", "请确认该凭证是本应用的 VoIP 凭证。"},
 	rousev1.Reason_REASON_OTHER_BINDING:         {"设备已通过另一个绑定推送。", noAction},

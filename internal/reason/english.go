@@ -24,7 +24,7 @@ var english = map[rousev1.Reason]Text{
 	rousev1.Reason_REASON_KICKED:                {"The device was forced off and has not logged in again.", "Log in on the device."},
 	rousev1.Reason_REASON_LOGGED_OUT:            {"The user logged out on the device, and its tokens are gone.", "Log in on the device."},
 	rousev1.Reason_REASON_STALE_DEVICE:          {"The device was not connected and not bound for longer than stale_after: the app is taken to be removed.", "Open the app on the device, or raise stale_after in the app's settings."},
-	rousev1.Reason_REASON_USER_BANNED:           {"The user is banned.", "Lift the ban."},
+	rousev1.Reason_REASON_USER_BANNED:           {"The user is banned.", "Lift the ban: UserService/BanUser, or rouse ban --lift."},
 	rousev1.Reason_REASON_DEVICE_FILTERED:       {"The message's filter leaves the device or its credential out.", "Look at the filter that the sender set."},
 	rousev1.Reason_REASON_INVALID_VOIP:          {"The message is a call, and the device's VoIP credential cannot take it.", "Check that the credential is a VoIP one of this app."},
 	rousev1.Reason_REASON_OTHER_BINDING:         {"The device was pushed through another of its bindings.", nothingToDo},

@@ -445,6 +445,96 @@ func (*SetUserPolicyResponse) Descriptor() ([]byte, []int) {
 	return file_rouse_v1_user_proto_rawDescGZIP(), []int{6}
 }
 
+type BanUserRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1-128 bytes, no control characters.
+	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// False lifts the ban.
+	Banned        bool `protobuf:"varint,2,opt,name=banned,proto3" json:"banned,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BanUserRequest) Reset() {
+	*x = BanUserRequest{}
+	mi := &file_rouse_v1_user_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BanUserRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BanUserRequest) ProtoMessage() {}
+
+func (x *BanUserRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_user_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BanUserRequest.ProtoReflect.Descriptor instead.
+func (*BanUserRequest) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_user_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *BanUserRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *BanUserRequest) GetBanned() bool {
+	if x != nil {
+		return x.Banned
+	}
+	return false
+}
+
+type BanUserResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BanUserResponse) Reset() {
+	*x = BanUserResponse{}
+	mi := &file_rouse_v1_user_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BanUserResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BanUserResponse) ProtoMessage() {}
+
+func (x *BanUserResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_user_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BanUserResponse.ProtoReflect.Descriptor instead.
+func (*BanUserResponse) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_user_proto_rawDescGZIP(), []int{8}
+}
+
 type ListOutcomesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 1-128 bytes.
@@ -459,7 +549,7 @@ type ListOutcomesRequest struct {
 
 func (x *ListOutcomesRequest) Reset() {
 	*x = ListOutcomesRequest{}
-	mi := &file_rouse_v1_user_proto_msgTypes[7]
+	mi := &file_rouse_v1_user_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -471,7 +561,7 @@ func (x *ListOutcomesRequest) String() string {
 func (*ListOutcomesRequest) ProtoMessage() {}
 
 func (x *ListOutcomesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_user_proto_msgTypes[7]
+	mi := &file_rouse_v1_user_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -484,7 +574,7 @@ func (x *ListOutcomesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOutcomesRequest.ProtoReflect.Descriptor instead.
 func (*ListOutcomesRequest) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_user_proto_rawDescGZIP(), []int{7}
+	return file_rouse_v1_user_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListOutcomesRequest) GetUserId() string {
@@ -518,7 +608,7 @@ type ListOutcomesResponse struct {
 
 func (x *ListOutcomesResponse) Reset() {
 	*x = ListOutcomesResponse{}
-	mi := &file_rouse_v1_user_proto_msgTypes[8]
+	mi := &file_rouse_v1_user_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -530,7 +620,7 @@ func (x *ListOutcomesResponse) String() string {
 func (*ListOutcomesResponse) ProtoMessage() {}
 
 func (x *ListOutcomesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_user_proto_msgTypes[8]
+	mi := &file_rouse_v1_user_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -543,7 +633,7 @@ func (x *ListOutcomesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOutcomesResponse.ProtoReflect.Descriptor instead.
 func (*ListOutcomesResponse) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_user_proto_rawDescGZIP(), []int{8}
+	return file_rouse_v1_user_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListOutcomesResponse) GetOutcomes() []*Outcome {
@@ -563,7 +653,7 @@ type EraseUserRequest struct {
 
 func (x *EraseUserRequest) Reset() {
 	*x = EraseUserRequest{}
-	mi := &file_rouse_v1_user_proto_msgTypes[9]
+	mi := &file_rouse_v1_user_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -575,7 +665,7 @@ func (x *EraseUserRequest) String() string {
 func (*EraseUserRequest) ProtoMessage() {}
 
 func (x *EraseUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_user_proto_msgTypes[9]
+	mi := &file_rouse_v1_user_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -588,7 +678,7 @@ func (x *EraseUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseUserRequest.ProtoReflect.Descriptor instead.
 func (*EraseUserRequest) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_user_proto_rawDescGZIP(), []int{9}
+	return file_rouse_v1_user_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *EraseUserRequest) GetUserId() string {
@@ -606,7 +696,7 @@ type EraseUserResponse struct {
 
 func (x *EraseUserResponse) Reset() {
 	*x = EraseUserResponse{}
-	mi := &file_rouse_v1_user_proto_msgTypes[10]
+	mi := &file_rouse_v1_user_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -618,7 +708,7 @@ func (x *EraseUserResponse) String() string {
 func (*EraseUserResponse) ProtoMessage() {}
 
 func (x *EraseUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_v1_user_proto_msgTypes[10]
+	mi := &file_rouse_v1_user_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -631,7 +721,7 @@ func (x *EraseUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseUserResponse.ProtoReflect.Descriptor instead.
 func (*EraseUserResponse) Descriptor() ([]byte, []int) {
-	return file_rouse_v1_user_proto_rawDescGZIP(), []int{10}
+	return file_rouse_v1_user_proto_rawDescGZIP(), []int{12}
 }
 
 var File_rouse_v1_user_proto protoreflect.FileDescriptor
@@ -667,7 +757,11 @@ const file_rouse_v1_user_proto_rawDesc = "" +
 	"\auser_id\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05 \x01(\x80\x01R\x06userId\x12.\n" +
 	"\x06policy\x18\x02 \x01(\v2\x16.rouse.v1.DevicePolicyR\x06policy\"\x17\n" +
-	"\x15SetUserPolicyResponse\"\x83\x01\n" +
+	"\x15SetUserPolicyResponse\"b\n" +
+	"\x0eBanUserRequest\x128\n" +
+	"\auser_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a \x01(\x80\x012\x13^[^\\x00-\\x1f\\x7f]*$R\x06userId\x12\x16\n" +
+	"\x06banned\x18\x02 \x01(\bR\x06banned\"\x11\n" +
+	"\x0fBanUserResponse\"\x83\x01\n" +
 	"\x13ListOutcomesRequest\x12#\n" +
 	"\auser_id\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05 \x01(\x80\x01R\x06userId\x12'\n" +
@@ -685,11 +779,12 @@ const file_rouse_v1_user_proto_rawDesc = "" +
 	"\x1fMULTI_DEVICE_POLICY_ALL_OFFLINE\x10\x01\x12#\n" +
 	"\x1fMULTI_DEVICE_POLICY_ANY_OFFLINE\x10\x02\x12&\n" +
 	"\"MULTI_DEVICE_POLICY_MOBILE_OFFLINE\x10\x03\x12\"\n" +
-	"\x1eMULTI_DEVICE_POLICY_AWAY_DELAY\x10\x042\x99\x03\n" +
+	"\x1eMULTI_DEVICE_POLICY_AWAY_DELAY\x10\x042\xd9\x03\n" +
 	"\vUserService\x12[\n" +
 	"\x0fGetOfflineCount\x12 .rouse.v1.GetOfflineCountRequest\x1a!.rouse.v1.GetOfflineCountResponse\"\x03\x90\x02\x01\x12A\n" +
 	"\bSetBadge\x12\x19.rouse.v1.SetBadgeRequest\x1a\x1a.rouse.v1.SetBadgeResponse\x12P\n" +
-	"\rSetUserPolicy\x12\x1e.rouse.v1.SetUserPolicyRequest\x1a\x1f.rouse.v1.SetUserPolicyResponse\x12R\n" +
+	"\rSetUserPolicy\x12\x1e.rouse.v1.SetUserPolicyRequest\x1a\x1f.rouse.v1.SetUserPolicyResponse\x12>\n" +
+	"\aBanUser\x12\x18.rouse.v1.BanUserRequest\x1a\x19.rouse.v1.BanUserResponse\x12R\n" +
 	"\fListOutcomes\x12\x1d.rouse.v1.ListOutcomesRequest\x1a\x1e.rouse.v1.ListOutcomesResponse\"\x03\x90\x02\x01\x12D\n" +
 	"\tEraseUser\x12\x1a.rouse.v1.EraseUserRequest\x1a\x1b.rouse.v1.EraseUserResponseB0Z.github.com/rouse-im/rouse/api/rouse/v1;rousev1b\x06proto3"
 
@@ -706,7 +801,7 @@ func file_rouse_v1_user_proto_rawDescGZIP() []byte {
 }
 
 var file_rouse_v1_user_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_rouse_v1_user_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_rouse_v1_user_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_rouse_v1_user_proto_goTypes = []any{
 	(MultiDevicePolicy)(0),          // 0: rouse.v1.MultiDevicePolicy
 	(*DevicePolicy)(nil),            // 1: rouse.v1.DevicePolicy
@@ -716,32 +811,36 @@ var file_rouse_v1_user_proto_goTypes = []any{
 	(*SetBadgeResponse)(nil),        // 5: rouse.v1.SetBadgeResponse
 	(*SetUserPolicyRequest)(nil),    // 6: rouse.v1.SetUserPolicyRequest
 	(*SetUserPolicyResponse)(nil),   // 7: rouse.v1.SetUserPolicyResponse
-	(*ListOutcomesRequest)(nil),     // 8: rouse.v1.ListOutcomesRequest
-	(*ListOutcomesResponse)(nil),    // 9: rouse.v1.ListOutcomesResponse
-	(*EraseUserRequest)(nil),        // 10: rouse.v1.EraseUserRequest
-	(*EraseUserResponse)(nil),       // 11: rouse.v1.EraseUserResponse
-	nil,                             // 12: rouse.v1.GetOfflineCountResponse.ByDeviceEntry
-	(*durationpb.Duration)(nil),     // 13: google.protobuf.Duration
-	(*Outcome)(nil),                 // 14: rouse.v1.Outcome
+	(*BanUserRequest)(nil),          // 8: rouse.v1.BanUserRequest
+	(*BanUserResponse)(nil),         // 9: rouse.v1.BanUserResponse
+	(*ListOutcomesRequest)(nil),     // 10: rouse.v1.ListOutcomesRequest
+	(*ListOutcomesResponse)(nil),    // 11: rouse.v1.ListOutcomesResponse
+	(*EraseUserRequest)(nil),        // 12: rouse.v1.EraseUserRequest
+	(*EraseUserResponse)(nil),       // 13: rouse.v1.EraseUserResponse
+	nil,                             // 14: rouse.v1.GetOfflineCountResponse.ByDeviceEntry
+	(*durationpb.Duration)(nil),     // 15: google.protobuf.Duration
+	(*Outcome)(nil),                 // 16: rouse.v1.Outcome
 }
 var file_rouse_v1_user_proto_depIdxs = []int32{
 	0,  // 0: rouse.v1.DevicePolicy.policy:type_name -> rouse.v1.MultiDevicePolicy
-	13, // 1: rouse.v1.DevicePolicy.away_delay:type_name -> google.protobuf.Duration
-	12, // 2: rouse.v1.GetOfflineCountResponse.by_device:type_name -> rouse.v1.GetOfflineCountResponse.ByDeviceEntry
+	15, // 1: rouse.v1.DevicePolicy.away_delay:type_name -> google.protobuf.Duration
+	14, // 2: rouse.v1.GetOfflineCountResponse.by_device:type_name -> rouse.v1.GetOfflineCountResponse.ByDeviceEntry
 	1,  // 3: rouse.v1.SetUserPolicyRequest.policy:type_name -> rouse.v1.DevicePolicy
-	14, // 4: rouse.v1.ListOutcomesResponse.outcomes:type_name -> rouse.v1.Outcome
+	16, // 4: rouse.v1.ListOutcomesResponse.outcomes:type_name -> rouse.v1.Outcome
 	2,  // 5: rouse.v1.UserService.GetOfflineCount:input_type -> rouse.v1.GetOfflineCountRequest
 	4,  // 6: rouse.v1.UserService.SetBadge:input_type -> rouse.v1.SetBadgeRequest
 	6,  // 7: rouse.v1.UserService.SetUserPolicy:input_type -> rouse.v1.SetUserPolicyRequest
-	8,  // 8: rouse.v1.UserService.ListOutcomes:input_type -> rouse.v1.ListOutcomesRequest
-	10, // 9: rouse.v1.UserService.EraseUser:input_type -> rouse.v1.EraseUserRequest
-	3,  // 10: rouse.v1.UserService.GetOfflineCount:output_type -> rouse.v1.GetOfflineCountResponse
-	5,  // 11: rouse.v1.UserService.SetBadge:output_type -> rouse.v1.SetBadgeResponse
-	7,  // 12: rouse.v1.UserService.SetUserPolicy:output_type -> rouse.v1.SetUserPolicyResponse
-	9,  // 13: rouse.v1.UserService.ListOutcomes:output_type -> rouse.v1.ListOutcomesResponse
-	11, // 14: rouse.v1.UserService.EraseUser:output_type -> rouse.v1.EraseUserResponse
-	10, // [10:15] is the sub-list for method output_type
-	5,  // [5:10] is the sub-list for method input_type
+	8,  // 8: rouse.v1.UserService.BanUser:input_type -> rouse.v1.BanUserRequest
+	10, // 9: rouse.v1.UserService.ListOutcomes:input_type -> rouse.v1.ListOutcomesRequest
+	12, // 10: rouse.v1.UserService.EraseUser:input_type -> rouse.v1.EraseUserRequest
+	3,  // 11: rouse.v1.UserService.GetOfflineCount:output_type -> rouse.v1.GetOfflineCountResponse
+	5,  // 12: rouse.v1.UserService.SetBadge:output_type -> rouse.v1.SetBadgeResponse
+	7,  // 13: rouse.v1.UserService.SetUserPolicy:output_type -> rouse.v1.SetUserPolicyResponse
+	9,  // 14: rouse.v1.UserService.BanUser:output_type -> rouse.v1.BanUserResponse
+	11, // 15: rouse.v1.UserService.ListOutcomes:output_type -> rouse.v1.ListOutcomesResponse
+	13, // 16: rouse.v1.UserService.EraseUser:output_type -> rouse.v1.EraseUserResponse
+	11, // [11:17] is the sub-list for method output_type
+	5,  // [5:11] is the sub-list for method input_type
 	5,  // [5:5] is the sub-list for extension type_name
 	5,  // [5:5] is the sub-list for extension extendee
 	0,  // [0:5] is the sub-list for field type_name
@@ -760,7 +859,7 @@ func file_rouse_v1_user_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rouse_v1_user_proto_rawDesc), len(file_rouse_v1_user_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   12,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,6 +22,7 @@ const (
 	UserService_GetOfflineCount_FullMethodName = "/rouse.v1.UserService/GetOfflineCount"
 	UserService_SetBadge_FullMethodName        = "/rouse.v1.UserService/SetBadge"
 	UserService_SetUserPolicy_FullMethodName   = "/rouse.v1.UserService/SetUserPolicy"
+	UserService_BanUser_FullMethodName         = "/rouse.v1.UserService/BanUser"
 	UserService_ListOutcomes_FullMethodName    = "/rouse.v1.UserService/ListOutcomes"
 	UserService_EraseUser_FullMethodName       = "/rouse.v1.UserService/EraseUser"
 )
@@ -39,6 +40,9 @@ type UserServiceClient interface {
 	SetBadge(ctx context.Context, in *SetBadgeRequest, opts ...grpc.CallOption) (*SetBadgeResponse, error)
 	// SetUserPolicy overrides the app's multi-device policy for one user.
 	SetUserPolicy(ctx context.Context, in *SetUserPolicyRequest, opts ...grpc.CallOption) (*SetUserPolicyResponse, error)
+	// BanUser keeps a user from being woken until the ban is lifted. Messages for
+	// him are counted as offline ones; his queued pushes are cancelled.
+	BanUser(ctx context.Context, in *BanUserRequest, opts ...grpc.CallOption) (*BanUserResponse, error)
 	// ListOutcomes tells what became of a user's messages, newest first.
 	ListOutcomes(ctx context.Context, in *ListOutcomesRequest, opts ...grpc.CallOption) (*ListOutcomesResponse, error)
 	// EraseUser removes all that is kept for a user and cancels his queued pushes.
@@ -83,6 +87,16 @@ func (c *userServiceClient) SetUserPolicy(ctx context.Context, in *SetUserPolicy
 	return out, nil
 }
 
+func (c *userServiceClient) BanUser(ctx context.Context, in *BanUserRequest, opts ...grpc.CallOption) (*BanUserResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BanUserResponse)
+	err := c.cc.Invoke(ctx, UserService_BanUser_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *userServiceClient) ListOutcomes(ctx context.Context, in *ListOutcomesRequest, opts ...grpc.CallOption) (*ListOutcomesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListOutcomesResponse)
@@ -116,6 +130,9 @@ type UserServiceServer interface {
 	SetBadge(context.Context, *SetBadgeRequest) (*SetBadgeResponse, error)
 	// SetUserPolicy overrides the app's multi-device policy for one user.
 	SetUserPolicy(context.Context, *SetUserPolicyRequest) (*SetUserPolicyResponse, error)
+	// BanUser keeps a user from being woken until the ban is lifted. Messages for
+	// him are counted as offline ones; his queued pushes are cancelled.
+	BanUser(context.Context, *BanUserRequest) (*BanUserResponse, error)
 	// ListOutcomes tells what became of a user's messages, newest first.
 	ListOutcomes(context.Context, *ListOutcomesRequest) (*ListOutcomesResponse, error)
 	// EraseUser removes all that is kept for a user and cancels his queued pushes.
@@ -138,6 +155,9 @@ func (UnimplementedUserServiceServer) SetBadge(context.Context, *SetBadgeRequest
 }
 func (UnimplementedUserServiceServer) SetUserPolicy(context.Context, *SetUserPolicyRequest) (*SetUserPolicyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetUserPolicy not implemented")
+}
+func (UnimplementedUserServiceServer) BanUser(context.Context, *BanUserRequest) (*BanUserResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BanUser not implemented")
 }
 func (UnimplementedUserServiceServer) ListOutcomes(context.Context, *ListOutcomesRequest) (*ListOutcomesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListOutcomes not implemented")
@@ -220,6 +240,24 @@ func _UserService_SetUserPolicy_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _UserService_BanUser_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BanUserRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).BanUser(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_BanUser_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).BanUser(ctx, req.(*BanUserRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _UserService_ListOutcomes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListOutcomesRequest)
 	if err := dec(in); err != nil {
@@ -274,6 +312,10 @@ var UserService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SetUserPolicy",
 			Handler:    _UserService_SetUserPolicy_Handler,
+		},
+		{
+			MethodName: "BanUser",
+			Handler:    _UserService_BanUser_Handler,
 		},
 		{
 			MethodName: "ListOutcomes",

@@ -41,6 +41,8 @@ const (
 	// UserServiceSetUserPolicyProcedure is the fully-qualified name of the UserService's SetUserPolicy
 	// RPC.
 	UserServiceSetUserPolicyProcedure = "/rouse.v1.UserService/SetUserPolicy"
+	// UserServiceBanUserProcedure is the fully-qualified name of the UserService's BanUser RPC.
+	UserServiceBanUserProcedure = "/rouse.v1.UserService/BanUser"
 	// UserServiceListOutcomesProcedure is the fully-qualified name of the UserService's ListOutcomes
 	// RPC.
 	UserServiceListOutcomesProcedure = "/rouse.v1.UserService/ListOutcomes"
@@ -56,6 +58,9 @@ type UserServiceClient interface {
 	SetBadge(context.Context, *v1.SetBadgeRequest) (*v1.SetBadgeResponse, error)
 	// SetUserPolicy overrides the app's multi-device policy for one user.
 	SetUserPolicy(context.Context, *v1.SetUserPolicyRequest) (*v1.SetUserPolicyResponse, error)
+	// BanUser keeps a user from being woken until the ban is lifted. Messages for
+	// him are counted as offline ones; his queued pushes are cancelled.
+	BanUser(context.Context, *v1.BanUserRequest) (*v1.BanUserResponse, error)
 	// ListOutcomes tells what became of a user's messages, newest first.
 	ListOutcomes(context.Context, *v1.ListOutcomesRequest) (*v1.ListOutcomesResponse, error)
 	// EraseUser removes all that is kept for a user and cancels his queued pushes.
@@ -92,6 +97,12 @@ func NewUserServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			connect.WithSchema(userServiceMethods.ByName("SetUserPolicy")),
 			connect.WithClientOptions(opts...),
 		),
+		banUser: connect.NewClient[v1.BanUserRequest, v1.BanUserResponse](
+			httpClient,
+			baseURL+UserServiceBanUserProcedure,
+			connect.WithSchema(userServiceMethods.ByName("BanUser")),
+			connect.WithClientOptions(opts...),
+		),
 		listOutcomes: connect.NewClient[v1.ListOutcomesRequest, v1.ListOutcomesResponse](
 			httpClient,
 			baseURL+UserServiceListOutcomesProcedure,
@@ -113,6 +124,7 @@ type userServiceClient struct {
 	getOfflineCount *connect.Client[v1.GetOfflineCountRequest, v1.GetOfflineCountResponse]
 	setBadge        *connect.Client[v1.SetBadgeRequest, v1.SetBadgeResponse]
 	setUserPolicy   *connect.Client[v1.SetUserPolicyRequest, v1.SetUserPolicyResponse]
+	banUser         *connect.Client[v1.BanUserRequest, v1.BanUserResponse]
 	listOutcomes    *connect.Client[v1.ListOutcomesRequest, v1.ListOutcomesResponse]
 	eraseUser       *connect.Client[v1.EraseUserRequest, v1.EraseUserResponse]
 }
@@ -138,6 +150,15 @@ func (c *userServiceClient) SetBadge(ctx context.Context, req *v1.SetBadgeReques
 // SetUserPolicy calls rouse.v1.UserService.SetUserPolicy.
 func (c *userServiceClient) SetUserPolicy(ctx context.Context, req *v1.SetUserPolicyRequest) (*v1.SetUserPolicyResponse, error) {
 	response, err := c.setUserPolicy.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// BanUser calls rouse.v1.UserService.BanUser.
+func (c *userServiceClient) BanUser(ctx context.Context, req *v1.BanUserRequest) (*v1.BanUserResponse, error) {
+	response, err := c.banUser.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -170,6 +191,9 @@ type UserServiceHandler interface {
 	SetBadge(context.Context, *v1.SetBadgeRequest) (*v1.SetBadgeResponse, error)
 	// SetUserPolicy overrides the app's multi-device policy for one user.
 	SetUserPolicy(context.Context, *v1.SetUserPolicyRequest) (*v1.SetUserPolicyResponse, error)
+	// BanUser keeps a user from being woken until the ban is lifted. Messages for
+	// him are counted as offline ones; his queued pushes are cancelled.
+	BanUser(context.Context, *v1.BanUserRequest) (*v1.BanUserResponse, error)
 	// ListOutcomes tells what became of a user's messages, newest first.
 	ListOutcomes(context.Context, *v1.ListOutcomesRequest) (*v1.ListOutcomesResponse, error)
 	// EraseUser removes all that is kept for a user and cancels his queued pushes.
@@ -202,6 +226,12 @@ func NewUserServiceHandler(svc UserServiceHandler, opts ...connect.HandlerOption
 		connect.WithSchema(userServiceMethods.ByName("SetUserPolicy")),
 		connect.WithHandlerOptions(opts...),
 	)
+	userServiceBanUserHandler := connect.NewUnaryHandlerSimple(
+		UserServiceBanUserProcedure,
+		svc.BanUser,
+		connect.WithSchema(userServiceMethods.ByName("BanUser")),
+		connect.WithHandlerOptions(opts...),
+	)
 	userServiceListOutcomesHandler := connect.NewUnaryHandlerSimple(
 		UserServiceListOutcomesProcedure,
 		svc.ListOutcomes,
@@ -223,6 +253,8 @@ func NewUserServiceHandler(svc UserServiceHandler, opts ...connect.HandlerOption
 			userServiceSetBadgeHandler.ServeHTTP(w, r)
 		case UserServiceSetUserPolicyProcedure:
 			userServiceSetUserPolicyHandler.ServeHTTP(w, r)
+		case UserServiceBanUserProcedure:
+			userServiceBanUserHandler.ServeHTTP(w, r)
 		case UserServiceListOutcomesProcedure:
 			userServiceListOutcomesHandler.ServeHTTP(w, r)
 		case UserServiceEraseUserProcedure:
@@ -246,6 +278,10 @@ func (UnimplementedUserServiceHandler) SetBadge(context.Context, *v1.SetBadgeReq
 
 func (UnimplementedUserServiceHandler) SetUserPolicy(context.Context, *v1.SetUserPolicyRequest) (*v1.SetUserPolicyResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rouse.v1.UserService.SetUserPolicy is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) BanUser(context.Context, *v1.BanUserRequest) (*v1.BanUserResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rouse.v1.UserService.BanUser is not implemented"))
 }
 
 func (UnimplementedUserServiceHandler) ListOutcomes(context.Context, *v1.ListOutcomesRequest) (*v1.ListOutcomesResponse, error) {
