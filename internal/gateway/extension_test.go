@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rouse-im/rouse/actors"
@@ -13,8 +14,13 @@ import (
 func TestExtensions(t *testing.T) {
 	w := newWorld(t)
 	w.ok(w.Catalog.PutWebhooks("a", &rousev1.Webhooks{BeforePushUrl: "https://im.example/", Secret: canary}))
-	var hooked []string
+	var (
+		mu     sync.Mutex // messages of a batch are asked about side by side
+		hooked []string
+	)
 	w.hook = func(m *rousev1.MessageEvent) (*rousev1.BeforePushAnswer, error) {
+		mu.Lock()
+		defer mu.Unlock()
 		hooked = append(hooked, m.GetContent().GetTitle())
 		return &rousev1.BeforePushAnswer{}, nil
 	}
