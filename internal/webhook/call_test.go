@@ -104,6 +104,7 @@ func TestValidate(t *testing.T) {
 		{"http://im.example/hook", true, secret, "https"},
 		{"http://127.0.0.1:1/hook", false, secret, "https"},
 		{"http://127.0.0.1:1/hook", true, secret, ""},
+		{"http://127.im.example/hook", true, secret, "https"},
 		{"ftp://im.example/", true, secret, "https"},
 		{"https://user:canary@im.example/", false, secret, "user name"},
 		{"/hook", false, secret, "no address"},

@@ -94,7 +94,9 @@ func (t *Teller) Wake(app string) {
 
 // Close ends the calls under way; what was not taken is told after the next start.
 func (t *Teller) Close() {
+	t.mu.Lock() // a Wake that saw no end has begun its round
 	t.end()
+	t.mu.Unlock()
 	t.rounds.Wait()
 	t.Caller.Close()
 }
@@ -102,11 +104,10 @@ func (t *Teller) Close() {
 func (t *Teller) serve(app string, r *round) {
 	pause := time.Duration(0)
 	refused := map[string]int{} // by event, of those that went alone; bounded by a page
+	first := uint16(1)
 	for {
-		page, err := t.page(app)
-		if err == nil && len(page) > 0 {
-			err = t.tellPage(app, page, refused)
-		}
+		n, err := t.look(app, first, refused)
+		first = first%t.Store.Shards() + 1
 		switch {
 		case t.life.Err() != nil:
 			return
@@ -117,7 +118,7 @@ func (t *Teller) serve(app string, r *round) {
 				return
 			}
 			continue
-		case len(page) > 0:
+		case n > 0:
 			pause = 0
 			continue
 		}
@@ -130,6 +131,22 @@ func (t *Teller) serve(app string, r *round) {
 		r.again = false
 		t.mu.Unlock()
 	}
+}
+
+// look tells one page, and how many events it had. Of all apps only those with a
+// slot have a page in memory.
+func (t *Teller) look(app string, first uint16, refused map[string]int) (n int, err error) {
+	select {
+	case t.slots <- struct{}{}:
+	case <-t.life.Done():
+		return 0, nil
+	}
+	defer func() { <-t.slots }()
+	page, err := t.page(app, first)
+	if err != nil || len(page) == 0 {
+		return 0, err
+	}
+	return len(page), t.tellPage(app, page, refused)
 }
 
 func (t *Teller) sleep(d time.Duration) bool {
@@ -151,11 +168,16 @@ type waiting struct {
 	at    time.Time
 }
 
-// page reads the oldest events of each shard, up to a bound for each, so that
-// no shard starves.
-func (t *Teller) page(app string) (all []waiting, err error) {
-	share := max(1, pageEvents/int(t.Store.Shards()))
-	for shard := uint16(1); shard <= t.Store.Shards() && len(all) < pageEvents; shard++ {
+// page reads the oldest events of each shard from the first on, up to a bound
+// for each, so that no shard starves.
+func (t *Teller) page(app string, first uint16) (all []waiting, err error) {
+	shards := t.Store.Shards()
+	share := max(1, pageEvents/int(shards))
+	for i := range shards {
+		if len(all) >= pageEvents {
+			break
+		}
+		shard := (first-1+i)%shards + 1
 		n := 0
 		err := t.Store.Scan(storage.TellingRange(shard, app), func(key, value []byte) bool {
 			w := waiting{shard: shard, key: append([]byte(nil), key...), event: &rousev1.WebhookEvent{}}
@@ -193,6 +215,9 @@ func (t *Teller) tellPage(app string, page []waiting, refused map[string]int) er
 			left = append(left, e)
 		}
 	}
+	for _, e := range gone {
+		delete(refused, string(e.key))
+	}
 	taken, err := t.call(app, w, left, refused)
 	return errors.Join(t.remove(append(gone, taken...)), err)
 }
@@ -200,8 +225,6 @@ func (t *Teller) tellPage(app string, page []waiting, refused map[string]int) er
 // call makes the calls for a page, a few at a time, and returns the events that
 // are done with.
 func (t *Teller) call(app string, w *rousev1.Webhooks, page []waiting, refused map[string]int) (done []waiting, err error) {
-	t.slots <- struct{}{}
-	defer func() { <-t.slots }()
 	size := batchEvents
 	if w.GetEasemobForm() || len(refused) > 0 {
 		size = 1

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -273,6 +274,77 @@ func TestClosingKeepsWhatIsLeft(t *testing.T) {
 		pass(time.Minute)
 		synctest.Wait()
 		w.check("a", 1)
+	})
+}
+
+// An app without a slot has no page in memory, and does not hold up the end.
+func TestAppsWithoutASlotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "a")
+		w.start()
+		synctest.Wait()
+		for range appsAtOnce {
+			w.teller.slots <- struct{}{}
+		}
+		var looks atomic.Int32
+		w.teller.Hooks = func(app string) *rousev1.Webhooks {
+			looks.Add(1)
+			return w.hooks[app]
+		}
+		w.put("a", "1")
+		w.teller.Wake("a")
+		pass(time.Minute)
+		w.teller.Close()
+		if n := looks.Load(); n != 0 || w.left("a") != 1 {
+			t.Errorf("%d pages were read, %d events are left; want none and 1", n, w.left("a"))
+		}
+	})
+}
+
+// With more shards than a page has events, the next page begins elsewhere.
+func TestNoShardStarves(t *testing.T) {
+	store, err := storage.Open("db", storage.Options{FS: vfs.NewMem(), Shards: pageEvents + 1, Logger: slog.New(slog.DiscardHandler), MinFreeBytes: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close() //nolint:errcheck // a test's
+	answers := make(chan error, pageEvents+1)
+	for shard := range store.Shards() {
+		key := storage.AppendTellingKey(nil, storage.TellingKey{Shard: shard + 1, App: "a", AtMilli: 1, Stage: 1, User: "ann", Message: "m", Device: "phone"})
+		store.Propose(shard+1, []storage.Mutation{{Op: storage.Set, Key: key}}, func(err error) { answers <- err })
+	}
+	for range store.Shards() {
+		if err := <-answers; err != nil {
+			t.Fatal(err)
+		}
+	}
+	teller := &Teller{Options: Options{Store: store}}
+	seen := map[uint16]bool{}
+	for first := range uint16(2) {
+		page, err := teller.page("a", first+1)
+		if err != nil || len(page) > pageEvents {
+			t.Fatal(len(page), err)
+		}
+		for _, e := range page {
+			seen[e.shard] = true
+		}
+	}
+	if len(seen) != pageEvents+1 {
+		t.Errorf("%d shards were looked at, want %d", len(seen), pageEvents+1)
+	}
+}
+
+// An event that was refused and grew old keeps no others going alone.
+func TestOldEventsAreNotRefusedAnyMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "a")
+		w.start()
+		synctest.Wait()
+		key := storage.AppendTellingKey(nil, storage.TellingKey{Shard: 1, App: "a", User: "ann", Message: "m"})
+		refused := map[string]int{string(key): 1}
+		if err := w.teller.tellPage("a", []waiting{{shard: 1, key: key}}, refused); err != nil || len(refused) != 0 {
+			t.Errorf("%v, %v", refused, err)
+		}
 	})
 }
 

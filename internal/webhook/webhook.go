@@ -14,8 +14,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
-	"strings"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 )
@@ -75,7 +75,8 @@ func validateAddress(address string, private bool) error {
 }
 
 func loopback(host string) bool {
-	return host == "localhost" || strings.HasPrefix(host, "127.") || host == "::1"
+	at, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && at.IsLoopback()
 }
 
 // Hooks finds the webhooks of an app; nil when there is no such app.
