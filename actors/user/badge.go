@@ -1,6 +1,7 @@
 package user
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -91,6 +92,13 @@ func (s *State) uncount(dec *Decision, e *Env, p *Pending, numbers map[string]in
 		dec.Changed = true
 		dec.touch(p)
 	}
+}
+
+// counts tells that the device's count holds the message. Of several pushes to a
+// device, only one verdict is marked.
+func (p *Pending) counts(d *Device) bool {
+	return p.DecidedAt > d.ResetAt && d.Count > 0 &&
+		slices.ContainsFunc(p.Verdicts, func(v Verdict) bool { return v.Device == d.ID && v.Counted })
 }
 
 // markCounted notes on the verdicts which devices the message was counted for.

@@ -145,19 +145,22 @@ func TestRefreshGoesWhereItCan(t *testing.T) {
 	}
 }
 
+// recallWorld has a phone, a pad and a message on its way to both.
+func recallWorld(t *testing.T) (*world, *Pending, string) {
+	w := newWorld(t, &rousev1.AppSettings{RecallOverwrites: true, RefreshBadges: true})
+	w.bind("phone", "apns", "a")
+	w.bind("pad", "fcm", "b")
+	id, _ := w.message(nil)
+	return w, w.s.pending(id), id
+}
+
+func recall(w *world, p *Pending, version uint32, edited *rousev1.Content) Decision {
+	return w.do(Recall{RecallEvent: &rousev1.RecallEvent{MessageId: p.Message, Version: version, Edited: edited}, Found: []*Pending{p}})
+}
+
 func TestRecall(t *testing.T) {
-	setup := func(t *testing.T) (*world, *Pending, string) {
-		w := newWorld(t, &rousev1.AppSettings{RecallOverwrites: true, RefreshBadges: true})
-		w.bind("phone", "apns", "a")
-		w.bind("pad", "fcm", "b")
-		id, _ := w.message(nil)
-		return w, w.s.pending(id), id
-	}
-	recall := func(w *world, p *Pending, version uint32, edited *rousev1.Content) Decision {
-		return w.do(Recall{RecallEvent: &rousev1.RecallEvent{MessageId: p.Message, Version: version, Edited: edited}, Found: []*Pending{p}})
-	}
 	t.Run("shown", func(t *testing.T) {
-		w, p, id := setup(t)
+		w, p, id := recallWorld(t)
 		w.accept(id)
 		d := recall(w, p, 0, nil)
 		same(t, sends(d), map[string]int32{"recall phone": 0, "recall pad": 0})
@@ -171,7 +174,7 @@ func TestRecall(t *testing.T) {
 		}
 	})
 	t.Run("in the lane", func(t *testing.T) {
-		w, p, id := setup(t)
+		w, p, id := recallWorld(t)
 		d := recall(w, p, 0, nil)
 		if len(d.Cancel) != 2 {
 			t.Errorf("%d pushes are withdrawn, want 2", len(d.Cancel))
@@ -185,7 +188,7 @@ func TestRecall(t *testing.T) {
 		same(t, sends(d), nil)
 	})
 	t.Run("edited", func(t *testing.T) {
-		w, p, id := setup(t)
+		w, p, id := recallWorld(t)
 		d := recall(w, p, 1, &rousev1.Content{Body: "new"})
 		same(t, sends(d), map[string]int32{"edit phone": 1, "edit pad": 1})
 		w.accept(id)
@@ -200,13 +203,13 @@ func TestRecall(t *testing.T) {
 		}
 	})
 	t.Run("online devices show it themselves", func(t *testing.T) {
-		w, p, id := setup(t)
+		w, p, id := recallWorld(t)
 		w.accept(id)
 		w.session("phone", connected)
 		same(t, sends(recall(w, p, 1, nil)), map[string]int32{"recall pad": 0})
 	})
 	t.Run("not wanted", func(t *testing.T) {
-		w, p, id := setup(t)
+		w, p, id := recallWorld(t)
 		w.env.App.RecallOverwrites, w.env.App.RefreshBadges = false, false
 		w.accept(id)
 		same(t, sends(recall(w, p, 1, nil)), nil)
@@ -215,13 +218,64 @@ func TestRecall(t *testing.T) {
 		}
 	})
 	t.Run("unknown", func(t *testing.T) {
-		w, _, _ := setup(t)
+		w, _, _ := recallWorld(t)
 		if d := recall(w, &Pending{Message: "other"}, 1, nil); len(d.Events) == 0 {
 			t.Error("a message that was found is not unknown")
 		}
 		if d := w.do(Recall{RecallEvent: &rousev1.RecallEvent{MessageId: "never"}}); d.Reply.Status != rousev1.ItemStatus_ITEM_STATUS_DUPLICATE {
 			t.Errorf("%+v", d.Reply)
 		}
+	})
+}
+
+// Each binding was shown the message, and an edit shows it too.
+func TestRecallReachesAllThatShows(t *testing.T) {
+	t.Run("all bindings of a device", func(t *testing.T) {
+		w, _, _ := recallWorld(t)
+		w.env.App.AllBindings = true
+		w.bind("pad", "apns", "c")
+		id, _ := w.message(nil)
+		p := w.s.pending(id)
+		w.accept(id)
+		d := recall(w, p, 1, nil)
+		ids := map[string]bool{}
+		for _, push := range d.Send {
+			v := &push.Pending.Verdicts[push.Verdict]
+			ids[push.Pending.Message] = true
+			if v.Badge != 1 {
+				t.Errorf("%s of %s shows %d, want 1: that of the first message", v.Notifier, v.Device, v.Badge)
+			}
+		}
+		if len(d.Send) != 3 || len(ids) != 3 {
+			t.Errorf("%d pushes of %d messages, want 3 of 3", len(d.Send), len(ids))
+		}
+	})
+	t.Run("edited and then recalled in the lane", func(t *testing.T) {
+		w, p, _ := recallWorld(t)
+		edits := recall(w, p, 1, &rousev1.Content{Body: "new"}).Send
+		d := recall(w, p, 2, nil)
+		if len(d.Cancel) != 4 {
+			t.Errorf("%d pushes are withdrawn, want the message's 2 and the 2 that change it", len(d.Cancel))
+		}
+		// The vendor of the phone had the new words already.
+		e := edits[0].Pending
+		d = w.do(Ended{Message: e.Message, Device: "phone", Notifier: "apns", Status: rousev1.OutcomeStatus_OUTCOME_STATUS_ACCEPTED, Sum: w.s.device("phone").binding("apns").Sum})
+		same(t, sends(d), map[string]int32{"recall phone": 0})
+		if o := d.Send[0].Pending; o.Payload.GetCollapseId() != p.collapse() || o.Payload.GetMessageId() != p.Message {
+			t.Errorf("it does not take the place of what was shown: %v", o.Payload)
+		}
+	})
+	t.Run("an edit in the lane recalled", func(t *testing.T) {
+		w, p, id := recallWorld(t)
+		w.accept(id)
+		edits := recall(w, p, 1, &rousev1.Content{Body: "new"}).Send
+		d := recall(w, p, 2, nil)
+		if len(d.Cancel) != 2 {
+			t.Errorf("%d pushes are withdrawn, want the 2 that change it", len(d.Cancel))
+		}
+		same(t, sends(d), map[string]int32{"recall phone": 0, "recall pad": 0})
+		d = w.do(Ended{Message: edits[0].Pending.Message, Device: "phone", Notifier: "apns", Status: rousev1.OutcomeStatus_OUTCOME_STATUS_ACCEPTED, Sum: w.s.device("phone").binding("apns").Sum})
+		same(t, sends(d), nil) // the recall follows it already
 	})
 }
 

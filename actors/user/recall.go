@@ -58,6 +58,7 @@ func (s *State) decideRecall(c Recall, e *Env) Decision {
 	if gone {
 		s.endOf(&dec, e, p, rousev1.OutcomeStatus_OUTCOME_STATUS_CANCELLED, rousev1.Reason_REASON_RECALLED, func(*Verdict) bool { return true })
 		s.uncount(&dec, e, p, numbers)
+		s.recallEdits(&dec, e, p, version)
 	} else if !p.done() {
 		dec.Events = append(dec.Events, contentEdited{p: p, content: c.GetEdited()})
 	}
@@ -74,7 +75,20 @@ func (s *State) decideRecall(c Recall, e *Env) Decision {
 	return dec
 }
 
-// Marks of pushes that overwrite: message, mark, version, inner, device.
+// recallEdits withdraws what overwrites p with words that are recalled too. What
+// a vendor has already is overwritten once that is known.
+func (s *State) recallEdits(dec *Decision, e *Env, p *Pending, version uint32) {
+	for _, q := range s.Pending {
+		if strings.Contains(q.Message, editMark) && origin(q.Message) == p.Message {
+			dec.Events = append(dec.Events, recalled{p: q, version: version, gone: true})
+			dec.touch(q)
+			s.endOf(dec, e, q, rousev1.OutcomeStatus_OUTCOME_STATUS_CANCELLED, rousev1.Reason_REASON_RECALLED, func(*Verdict) bool { return true })
+		}
+	}
+}
+
+// Marks of pushes that overwrite: message, mark, version, inner, device, inner,
+// notifier: each binding of a device was shown the message, and has its own.
 const (
 	recallMark = inner + "r"
 	editMark   = inner + "e"
@@ -108,17 +122,20 @@ func (s *State) overwrite(dec *Decision, e *Env, p *Pending, v *Verdict, version
 	number := int32(-1)
 	if !e.App.NoBadge {
 		number = d.number(e)
-		if v.Counted && edited == nil && p.DecidedAt > d.ResetAt && d.Count > 0 {
+		if edited == nil && p.counts(d) {
 			number-- // uncount takes it out in the same decision
 		}
 	}
 	o := &Pending{
-		Message: p.Message + mark + strconv.FormatUint(uint64(version), 10) + inner + v.Device, DecidedAt: e.Now.UnixMilli(),
-		Expires: e.Now.Add(e.App.TTL).UnixMilli(),
-		Payload: &rousev1.MessageEvent{MessageId: p.Message, CollapseId: p.collapse(), Content: silenced(edited)},
+		Message: origin(p.Message) + mark + strconv.FormatUint(uint64(version), 10) + inner + v.Device + inner + v.Notifier, DecidedAt: e.Now.UnixMilli(),
+		Expires: e.Now.Add(e.App.TTL).UnixMilli(), Collapse: p.collapse(),
+		Payload: &rousev1.MessageEvent{MessageId: origin(p.Message), CollapseId: p.collapse(), Content: silenced(edited)},
 		Verdicts: []Verdict{{
 			Device: d.ID, Notifier: v.Notifier, Status: isPending, Reason: rousev1.Reason_REASON_QUEUED, Stage: StageLane, Badge: number,
 		}},
+	}
+	if s.pending(o.Message) != nil {
+		return // it follows what it overwrites in the lane
 	}
 	if e.Room(v.Notifier) {
 		dec.Send = append(dec.Send, Push{Pending: o, Verdict: 0})
