@@ -59,10 +59,10 @@ func TestEasemobSender(t *testing.T) {
 		return got
 	}
 	call("AdminService/CreateApp", map[string]any{"appId": "chat", "settings": map[string]any{"senderNicknames": true}})
-	key = call("AdminService/CreateApiKey", map[string]any{"appId": "chat", "role": "ROLE_ADMIN"})["secret"].(string)
-	call("AdminService/PutCredential", map[string]any{"credential": map[string]any{"name": "apns", "apns": map[string]any{
+	call("AdminService/PutCredential", map[string]any{"appId": "chat", "credential": map[string]any{"name": "apns", "apns": map[string]any{
 		"bundleId": "im.rouse.chat", "keyId": "KEY", "teamId": "TEAM", "authKeyPem": p8, "endpoint": vendor.url, "caPem": ca,
 	}}})
+	key = call("AdminService/CreateApiKey", map[string]any{"appId": "chat", "role": "ROLE_ADMIN"})["secret"].(string)
 	call("AdminService/PutTemplate", map[string]any{"template": map[string]any{"name": "chat", "texts": map[string]any{
 		"":        map[string]any{"titlePattern": "{0}", "contentPattern": "{$dynamicFrom} ({$fromNickname}): {$msg}"},
 		"zh-Hans": map[string]any{"titlePattern": "{0}", "contentPattern": "{$dynamicFrom}（{$fromNickname}）：{$msg}"},

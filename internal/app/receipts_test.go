@@ -112,11 +112,11 @@ func newReported(t testing.TB, edit func(*fake.XiaomiOptions)) *reported {
 	}
 	r.key = strings.TrimSpace(string(operator))
 	r.must("AdminService/CreateApp", map[string]any{"appId": "chat"})
-	r.key = r.must("AdminService/CreateApiKey", map[string]any{"appId": "chat", "role": "ROLE_ADMIN"})["secret"].(string)
-	r.must("AdminService/PutCredential", map[string]any{"credential": map[string]any{
+	r.must("AdminService/PutCredential", map[string]any{"appId": "chat", "credential": map[string]any{
 		"name": "mi", "receipts": map[string]any{"enabled": true},
 		"xiaomi": map[string]any{"packageName": "im.rouse.chat", "appSecret": "mi-secret", "endpoint": fake.URL(l), "caPem": string(ca.PEM())},
 	}})
+	r.key = r.must("AdminService/CreateApiKey", map[string]any{"appId": "chat", "role": "ROLE_ADMIN"})["secret"].(string)
 	return r
 }
 

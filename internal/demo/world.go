@@ -63,7 +63,7 @@ func openWorld(ctx context.Context, dir string, node *app.Node, fakes *Vendors) 
 		return nil, err
 	}
 	for _, c := range fakes.Credentials() {
-		if _, err := w.admin.Admin.PutCredential(ctx, &rousev1.PutCredentialRequest{Credential: c}); err != nil {
+		if _, err := operator.Admin.PutCredential(ctx, &rousev1.PutCredentialRequest{AppId: appID, Credential: c}); err != nil {
 			w.close()
 			return nil, fmt.Errorf("adding the credential %s: %w", c.GetName(), err)
 		}

@@ -25,6 +25,9 @@ func (s *admin) PutCredential(ctx context.Context, r *rousev1.PutCredentialReque
 		return nil, err
 	}
 	c := r.GetCredential()
+	if err := s.mayRoute(who, id, c); err != nil {
+		return nil, err
+	}
 	if r.GetValidate() {
 		if err := s.validated(ctx, c); err != nil {
 			return nil, err
@@ -75,7 +78,12 @@ func (g *Gateway) beginProbe() (done func(), err error) {
 // ValidateCredential asks the vendor whether it takes a credential.
 func (s *admin) ValidateCredential(ctx context.Context, r *rousev1.ValidateCredentialRequest) (*rousev1.ValidateCredentialResponse, error) {
 	if r.GetCredential() != nil {
-		if _, err := callerOf(ctx).scope(r.GetAppId()); err != nil {
+		who := callerOf(ctx)
+		app, err := who.scope(r.GetAppId())
+		if err != nil {
+			return nil, err
+		}
+		if err := s.mayRoute(who, app, r.GetCredential()); err != nil {
 			return nil, err
 		}
 		return s.probe(ctx, r.GetCredential())
