@@ -50,8 +50,8 @@ func newMask(hidden []string) mask {
 func spellings(v string) []string {
 	all := []string{
 		v, strings.ToLower(v), strings.ToUpper(v), url.QueryEscape(v), url.PathEscape(v), strings.ReplaceAll(v, "/", `\/`),
-		base64.StdEncoding.EncodeToString([]byte(v)), base64.RawURLEncoding.EncodeToString([]byte(v)),
 	}
+	all = append(all, encoded(v)...)
 	quoted := v
 	for range 2 { // JSON, and a text of JSON within it
 		raw, err := json.Marshal(quoted)
@@ -63,6 +63,26 @@ func spellings(v string) []string {
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
+}
+
+// minEncoded is the shortest base64 that is masked; less shows by chance.
+const minEncoded = 6
+
+// encoded are the characters of base64 that v makes wherever it begins in what
+// was encoded, as "user:v" does, without those that its neighbours have part in.
+func encoded(v string) (all []string) {
+	for before := range 3 {
+		raw := append(make([]byte, before), v...)
+		first, last := (before*8+5)/6, len(raw)*8/6
+		if last-first < minEncoded {
+			continue
+		}
+		for _, e := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+			s := e.EncodeToString(raw)[first:last]
+			all = append(all, s, strings.ReplaceAll(s, "/", `\/`))
+		}
+	}
+	return all
 }
 
 // text masks s. cut says that s goes on: what may be the begin of a value at

@@ -53,6 +53,25 @@ func TestSecretsAreMasked(t *testing.T) {
 	}
 }
 
+// In base64 a secret looks different after each number of bytes.
+func TestSecretsWithinBase64AreMasked(t *testing.T) {
+	const secret = "c?n>ry-s?cret>valu?"
+	for _, e := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding, base64.RawStdEncoding, base64.RawURLEncoding} {
+		for _, before := range []string{"", "u", "us", "use", "user:"} {
+			in, err := json.Marshal(e.EncodeToString([]byte(before + secret + ":more")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, body := range []string{string(in), strings.ReplaceAll(string(in), "/", `\/`)} {
+				// Three characters of a neighbour may be left on each side.
+				if r := one(t, secret, "/", body); !strings.Contains(r.Body, masked) || len(r.Body) > len(`""`)+len(masked)+2*8 {
+					t.Errorf("%q after %q became %q", body, before, r.Body)
+				}
+			}
+		}
+	}
+}
+
 // What no one has hidden is masked by its name or form.
 func TestUnknownSecretsAreMasked(t *testing.T) {
 	for _, body := range []string{
