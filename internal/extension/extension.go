@@ -72,8 +72,10 @@ func yield(x, own *rousev1.MessageEvent) {
 			mine *[]string
 			own  []string
 		}{
-			{&f.AcceptDeviceIds, of.GetAcceptDeviceIds()}, {&f.IgnoreDeviceIds, of.GetIgnoreDeviceIds()},
-			{&f.AcceptNotifiers, of.GetAcceptNotifiers()}, {&f.IgnoreNotifiers, of.GetIgnoreNotifiers()},
+			{&f.AcceptDeviceIds, of.GetAcceptDeviceIds()},
+			{&f.IgnoreDeviceIds, of.GetIgnoreDeviceIds()},
+			{&f.AcceptNotifiers, of.GetAcceptNotifiers()},
+			{&f.IgnoreNotifiers, of.GetIgnoreNotifiers()},
 		} {
 			if len(list.own) > 0 {
 				*list.mine = nil

@@ -95,15 +95,16 @@ func TestFields(t *testing.T) {
 
 		`{}`: ``, `{"own":{"deep":[[[1]]]},"em_unknown":[]}`: ``, ` {"em_force_notification" : true } `: `force_push: true`,
 	} {
-		want := "message_id: 'm' " + want
-		m := &rousev1.MessageEvent{}
-		if err := prototext.Unmarshal([]byte(want), m); err != nil {
-			t.Fatalf("%s: %v", want, err)
-		}
-		got := merged(t, &rousev1.MessageEvent{MessageId: "m", Extension: ext})
-		if diff := cmp.Diff(m, got, protocmp.Transform()); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", ext, diff)
-		}
+		t.Run(ext, func(t *testing.T) {
+			m := &rousev1.MessageEvent{}
+			if err := prototext.Unmarshal([]byte("message_id: 'm' "+want), m); err != nil {
+				t.Fatalf("%s: %v", want, err)
+			}
+			got := merged(t, &rousev1.MessageEvent{MessageId: "m", Extension: ext})
+			if diff := cmp.Diff(m, got, protocmp.Transform()); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 

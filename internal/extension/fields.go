@@ -11,20 +11,20 @@ import (
 
 // Bounds of the contract (intake.proto, template.proto).
 const (
-	maxTitle, maxBody          = 1024, 4096
-	maxUser, maxMentions       = 128, 256
-	maxFilter                  = 32
-	maxTemplate                = 64
-	maxArgs, maxArg            = 16, 512
-	maxTargets                 = 256
-	maxName                    = 100
-	maxWord                    = 64 // categories, channels, sounds, ids
-	maxClick                   = 512
-	maxImportance              = 16
-	maxLabel                   = 50
-	maxBadge            uint32 = 9999
-	maxNotifyID         uint32 = 1<<31 - 1
-	maxCustom                  = 1024
+	maxTitle, maxBody           = 1024, 4096
+	maxUser, maxMentions        = 128, 256
+	maxFilter                   = 32
+	maxTemplate                 = 64
+	maxArgs, maxArg             = 16, 512
+	maxTargets                  = 256
+	maxName                     = 100
+	maxWord                     = 64 // categories, channels, sounds, ids
+	maxClick                    = 512
+	maxImportance               = 16
+	maxLabel                    = 50
+	maxBadge             uint32 = 9999
+	maxNotifyID          uint32 = 1<<31 - 1
+	maxCustom                   = 1024
 )
 
 // customKey is where the app finds what the sender added.
@@ -42,7 +42,7 @@ func (r *reader) message(ext object) *rousev1.MessageEvent {
 		Content:             content(push, apns),
 	}
 	if badge, ok := apns.number("em_push_badge", maxBadge); ok {
-		m.Badge = proto.Uint32(badge)
+		m.Badge = new(badge)
 	}
 	if strings.EqualFold(push.text("type", maxWord), "call") {
 		m.Class = rousev1.MessageClass_MESSAGE_CLASS_CALL
