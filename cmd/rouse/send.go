@@ -18,8 +18,11 @@ import (
 type sendVerb struct {
 	remote
 	Users    []string          `arg:"" help:"Recipients, at most 1024."`
-	Body     string            `help:"Text of the notification." required:""`
+	Body     string            `help:"Text of the notification, as it is to be shown." placeholder:"TEXT"`
 	Title    string            `help:"Its title; without it the sender." placeholder:"TEXT"`
+	Text     string            `help:"What the message says, for templates and styles to show; instead of --body." placeholder:"TEXT"`
+	Template string            `help:"Template of the app to show it with." placeholder:"NAME"`
+	Ext      string            `help:"Message extension of Easemob: a file with its JSON." placeholder:"FILE"`
 	From     string            `help:"User id of the sender." placeholder:"USER"`
 	ID       string            `help:"Message id; the same id again is answered duplicate. Without it a new one." placeholder:"ID"`
 	Group    string            `help:"Id of the group that the message was sent to." placeholder:"ID"`
@@ -41,7 +44,9 @@ Examples:
 
     rouse send --app chat ann --from bob --body "Are you there?" --wait
     rouse send --app chat ann ben cid --group team --from bob --body "Lunch?" --ttl 30m
-    rouse send --app chat ann --from bob --call --body "Incoming call"`
+    rouse send --app chat ann --from bob --call --body "Incoming call"
+    rouse send --app chat ann --from bob --text "Are you there?" --template detail
+    rouse send --app chat ann --from bob --text "Are you there?" --ext ext.json`
 }
 
 // Run sends the event and, if asked, waits for its outcomes.
@@ -74,16 +79,28 @@ func (v *sendVerb) message() (*rousev1.MessageEvent, error) {
 	if v.Badge > 9999 {
 		return nil, errors.New("--badge: at most 9999")
 	}
+	if v.Body == "" && v.Text == "" && v.Ext == "" {
+		return nil, errors.New("nothing to show: give --body, or --text, or --ext")
+	}
 	m := &rousev1.MessageEvent{
-		MessageId: v.ID, Recipients: v.Users, Sender: v.From, CollapseId: v.Collapse,
+		MessageId: v.ID, Recipients: v.Users, Sender: v.From, CollapseId: v.Collapse, Text: v.Text,
 		ConversationType: rousev1.ConversationType_CONVERSATION_TYPE_DIRECT, ConversationId: v.From,
 		Content: &rousev1.Content{Title: v.Title, Body: v.Body, Sound: v.Sound, Data: v.Data},
 	}
 	if v.ID == "" {
 		m.MessageId = "cli-" + strings.ToLower(rand.Text())
 	}
-	if v.Title == "" {
+	if v.Title == "" && v.Body != "" {
 		m.Content.Title = v.From
+	}
+	if v.Template != "" {
+		m.Template = &rousev1.TemplateUse{Name: v.Template}
+	}
+	if v.Ext != "" && v.Sound == "default" {
+		m.Content.Sound = "" // the extension may name one
+	}
+	if err := readInto(&m.Extension, v.Ext); err != nil {
+		return nil, fmt.Errorf("--ext: %w", err)
 	}
 	if v.Group != "" {
 		m.ConversationType, m.ConversationId = rousev1.ConversationType_CONVERSATION_TYPE_GROUP, v.Group
