@@ -54,6 +54,13 @@ func TestReadAndRecallOfOldMessages(t *testing.T) {
 		if c := e.must("ann", &rousev1.GetOfflineCountRequest{}).Response.(*rousev1.GetOfflineCountResponse).GetCount(); c != 1 {
 			t.Errorf("count %d, want 1", c)
 		}
+		// Withdrawn before it came, by a process that is gone: it is not pushed.
+		e.must("ann", &rousev1.RecallEvent{MessageId: "early", Recipients: []string{"ann"}})
+		e.stop()
+		e = startEngine(t, fs, own)
+		if r := e.must("ann", event("early")); r.Status != rousev1.ItemStatus_ITEM_STATUS_DUPLICATE {
+			t.Errorf("a message that was recalled before it came: %v", r.Status)
+		}
 		// Again after another restart: both are known to be done.
 		e.stop()
 		e = startEngine(t, fs, own)

@@ -217,13 +217,32 @@ func TestRecall(t *testing.T) {
 			t.Errorf("count %d, want 0", w.count("phone"))
 		}
 	})
-	t.Run("unknown", func(t *testing.T) {
+	t.Run("before the message", func(t *testing.T) {
 		w, _, _ := recallWorld(t)
-		if d := recall(w, &Pending{Message: "other"}, 1, nil); len(d.Events) == 0 {
-			t.Error("a message that was found is not unknown")
+		d := w.do(Recall{RecallEvent: &rousev1.RecallEvent{MessageId: "early"}})
+		if len(d.Touched) != 1 || len(d.Send) != 0 || d.Touched[0].Verdicts[0].Reason != rousev1.Reason_REASON_RECALLED || !d.Touched[0].done() {
+			t.Errorf("%+v", d)
 		}
-		if d := w.do(Recall{RecallEvent: &rousev1.RecallEvent{MessageId: "never"}}); d.Reply.Status != rousev1.ItemStatus_ITEM_STATUS_DUPLICATE {
-			t.Errorf("%+v", d.Reply)
+		edit := Recall{RecallEvent: &rousev1.RecallEvent{MessageId: "never", Edited: &rousev1.Content{Body: "new"}}}
+		if d := w.do(edit); d.Reply.Status != rousev1.ItemStatus_ITEM_STATUS_DUPLICATE || len(d.Events) > 0 {
+			t.Errorf("edit of an unknown message: %+v", d)
+		}
+	})
+	t.Run("withdrawn stays withdrawn", func(t *testing.T) {
+		w, p, id := recallWorld(t)
+		w.accept(id)
+		recall(w, p, 1, nil)
+		if d := recall(w, p, 2, &rousev1.Content{Body: "back again"}); len(d.Send) > 0 || !p.Gone {
+			t.Errorf("an edit showed what was withdrawn: %+v", d)
+		}
+	})
+	t.Run("read before the edit was sent", func(t *testing.T) {
+		w, p, id := recallWorld(t)
+		w.accept(id)
+		recall(w, p, 1, &rousev1.Content{Body: "new"})
+		d := w.do(Read{ReadEvent: &rousev1.ReadEvent{MessageIds: []string{id}}, Found: []*Pending{p}})
+		if len(d.Cancel) != 2 {
+			t.Errorf("%d edits are withdrawn, want 2", len(d.Cancel))
 		}
 	})
 }

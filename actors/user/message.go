@@ -43,14 +43,20 @@ func (s *State) decideMessage(c Message, e *Env) Decision {
 		}
 	}
 	s.forget(&dec, c, e)
-	ev := messageDecided{p: p, raise: raise}
-	if day := unixDay(e.Now); s.Known && s.Days[0] != day {
-		ev.day, dec.Changed = day, true
-	}
-	dec.Changed = dec.Changed || len(raise) > 0
-	dec.Events = append(dec.Events, ev)
+	dec.decided(s, e, p, raise)
 	dec.countMarketing(p, e)
 	return dec
+}
+
+// decided adds the event of a message's decision. The record names the days with
+// decisions, so that a repeat can be found.
+func (d *Decision) decided(s *State, e *Env, p *Pending, raise []int) {
+	ev := messageDecided{p: p, raise: raise}
+	if day := unixDay(e.Now); s.Known && s.Days[0] != day {
+		ev.day, d.Changed = day, true
+	}
+	d.Changed = d.Changed || len(raise) > 0
+	d.Events = append(d.Events, ev)
 }
 
 func (s *State) repeats(c Message) bool { return c.Seen || s.pending(c.GetMessageId()) != nil }

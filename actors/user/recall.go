@@ -19,6 +19,9 @@ func (s *State) decideRead(c Read, e *Env) Decision {
 			s.endOf(&dec, e, p, rousev1.OutcomeStatus_OUTCOME_STATUS_CANCELLED, rousev1.Reason_REASON_READ, func(*Verdict) bool { return true })
 		}
 		s.uncount(&dec, e, p, numbers)
+		for _, q := range s.edits(p) {
+			s.endOf(&dec, e, q, rousev1.OutcomeStatus_OUTCOME_STATUS_CANCELLED, rousev1.Reason_REASON_READ, func(*Verdict) bool { return true })
+		}
 	}
 	if len(numbers) > 0 {
 		dec.Reply = answer(accepted)
@@ -44,14 +47,18 @@ func (s *State) named(ids []string, found []*Pending) (all []*Pending) {
 }
 
 // decideRecall withdraws or changes a message: what waits is cancelled or
-// changed, what was shown is overwritten if the app wants that.
+// changed, what was shown is overwritten if the app wants that. A message that
+// was withdrawn stays so.
 func (s *State) decideRecall(c Recall, e *Env) Decision {
 	all := s.named([]string{c.GetMessageId()}, c.Found)
-	version := max(c.GetVersion(), 1)
-	if len(all) == 0 || version <= all[0].Version {
+	version, gone := max(c.GetVersion(), 1), c.GetEdited() == nil
+	switch {
+	case len(all) == 0 && gone:
+		return s.recallUnseen(c.GetMessageId(), version, e)
+	case len(all) == 0, all[0].Gone, version <= all[0].Version:
 		return Decision{Reply: answer(rousev1.ItemStatus_ITEM_STATUS_DUPLICATE)}
 	}
-	p, gone := all[0], c.GetEdited() == nil
+	p := all[0]
 	dec := Decision{Reply: answer(accepted), Events: []Event{recalled{p: p, version: version, gone: gone}}}
 	dec.touch(p)
 	numbers := map[string]int32{}
@@ -78,13 +85,34 @@ func (s *State) decideRecall(c Recall, e *Env) Decision {
 // recallEdits withdraws what overwrites p with words that are recalled too. What
 // a vendor has already is overwritten once that is known.
 func (s *State) recallEdits(dec *Decision, e *Env, p *Pending, version uint32) {
+	for _, q := range s.edits(p) {
+		dec.Events = append(dec.Events, recalled{p: q, version: version, gone: true})
+		dec.touch(q)
+		s.endOf(dec, e, q, rousev1.OutcomeStatus_OUTCOME_STATUS_CANCELLED, rousev1.Reason_REASON_RECALLED, func(*Verdict) bool { return true })
+	}
+}
+
+// edits are the pushes that overwrite p with other words and have not ended.
+func (s *State) edits(p *Pending) (all []*Pending) {
 	for _, q := range s.Pending {
 		if strings.Contains(q.Message, editMark) && origin(q.Message) == p.Message {
-			dec.Events = append(dec.Events, recalled{p: q, version: version, gone: true})
-			dec.touch(q)
-			s.endOf(dec, e, q, rousev1.OutcomeStatus_OUTCOME_STATUS_CANCELLED, rousev1.Reason_REASON_RECALLED, func(*Verdict) bool { return true })
+			all = append(all, q)
 		}
 	}
+	return all
+}
+
+// recallUnseen decides a message that was withdrawn before it came: when it
+// comes it is a repeat.
+func (s *State) recallUnseen(message string, version uint32, e *Env) Decision {
+	p := &Pending{Message: message, DecidedAt: e.Now.UnixMilli(), Expires: e.Now.UnixMilli(), Version: version, Gone: true}
+	s.suppressAll(p, rousev1.Reason_REASON_RECALLED)
+	for i := range p.Verdicts {
+		p.Verdicts[i].EndedAt = p.DecidedAt
+	}
+	dec := Decision{Reply: answer(accepted), Touched: []*Pending{p}}
+	dec.decided(s, e, p, nil)
+	return dec
 }
 
 // Marks of pushes that overwrite: message, mark, version, inner, device, inner,

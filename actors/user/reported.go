@@ -78,6 +78,9 @@ func (a *Actor) pushOf(r *Receipt, device string, now time.Time) (*Pending, erro
 	}
 	a.settle()
 	for _, d := range slices.Backward(a.undurable) {
+		if d.erased {
+			return nil, nil
+		}
 		if d.p != nil && r.names(d.p, a.app, a.user, device) >= 0 {
 			return d.p, nil
 		}
