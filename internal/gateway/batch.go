@@ -98,7 +98,8 @@ func (g *Gateway) submit(b *batch, app string, node actors.Node, events []*rouse
 	}
 	b.deliveries = make([]delivery, total)
 	b.waiting.Store(int32(total) + 1)
-	g.nameSenders(b, app, events, func() { g.fanOut(b, app, node, events, hooks) })
+	g.nameSenders(b, app, events)
+	g.fanOut(b, app, node, events, hooks)
 }
 
 // fanOut brings the events that were not refused to their users.

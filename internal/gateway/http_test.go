@@ -180,8 +180,14 @@ func TestBindRefusesAnotherPackage(t *testing.T) {
 		notifier, pkg string
 		ok            bool
 	}{
-		{"ios", "im.chat", true}, {"ios", "", true}, {"ios", "im.chat.test", false}, {"mi", "im.other", false}, {"mi", "im.chat", true},
-		{"oppo", "im.other", false}, {"oppo", "im.chat", true}, {"fcm-a", "im.whatever", true},
+		{"ios", "im.chat", true},
+		{"ios", "", true},
+		{"ios", "im.chat.test", false},
+		{"mi", "im.other", false},
+		{"mi", "im.chat", true},
+		{"oppo", "im.other", false},
+		{"oppo", "im.chat", true},
+		{"fcm-a", "im.whatever", true},
 	} {
 		body, err := protojson.Marshal(&rousev1.BindTokenRequest{
 			UserId: "u", DeviceId: "d", Notifier: c.notifier, Token: canary, Device: &rousev1.DeviceInfo{AppPackage: c.pkg},

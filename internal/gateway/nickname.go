@@ -9,33 +9,36 @@ import (
 )
 
 // nicknameTime bounds how long the messages of a batch wait for the nicknames of
-// their senders. Later batches may overtake them meanwhile.
+// their senders.
 const nicknameTime = 200 * time.Millisecond
 
 // nameSenders asks, if the app wants it, the senders of messages that name none
-// for their nicknames, each of them once, and calls then when all have answered
-// or the time is over. Who does not answer is shown by his id. It does not wait.
-func (g *Gateway) nameSenders(b *batch, app string, events []*rousev1.Event, then func()) {
+// for their nicknames, each of them once. Who does not answer in time is shown by
+// his id. It waits, so that events keep their order: a recall must not overtake
+// its message.
+func (g *Gateway) nameSenders(b *batch, app string, events []*rousev1.Event) {
 	senders := g.nameless(b, app, events)
 	if len(senders) == 0 {
-		then()
 		return
 	}
-	r := &roll{names: make(map[string]string, len(senders)), waiting: len(senders)}
-	r.called = sync.OnceFunc(func() {
-		for i, e := range events {
-			if m := e.GetMessage(); m != nil && b.events[i].refused == nil && m.GetSenderNickname() == "" {
-				m.SenderNickname = r.names[m.GetSender()]
-			}
-		}
-		go then() // the last answer comes in an actor's turn, which has no time for a fan-out
-	})
-	r.timer = time.AfterFunc(nicknameTime, r.close)
+	r := &roll{names: make(map[string]string, len(senders)), waiting: len(senders), called: make(chan struct{})}
 	for sender := range senders {
 		g.Router(&actors.Envelope{
 			App: app, User: sender, Command: &rousev1.GetUserSettingsRequest{UserId: sender},
 			Done: func(reply actors.Reply) { r.answer(sender, reply) },
 		})
+	}
+	timer := time.NewTimer(nicknameTime)
+	defer timer.Stop()
+	select {
+	case <-r.called:
+	case <-timer.C:
+	}
+	names := r.close()
+	for i, e := range events {
+		if m := e.GetMessage(); m != nil && b.events[i].refused == nil && m.GetSenderNickname() == "" {
+			m.SenderNickname = names[m.GetSender()]
+		}
 	}
 }
 
@@ -60,8 +63,7 @@ func (g *Gateway) nameless(b *batch, app string, events []*rousev1.Event) map[st
 
 // roll gathers nicknames until it is closed.
 type roll struct {
-	called func()      // once
-	timer  *time.Timer // closes it
+	called chan struct{} // closed by the last answer
 
 	mu      sync.Mutex
 	names   map[string]string
@@ -70,25 +72,22 @@ type roll struct {
 
 func (r *roll) answer(sender string, reply actors.Reply) {
 	r.mu.Lock()
-	last := false
-	if r.waiting > 0 {
-		if settings, ok := reply.Response.(*rousev1.GetUserSettingsResponse); ok && reply.Err == nil {
-			r.names[sender] = settings.GetSettings().GetNickname()
-		}
-		r.waiting--
-		last = r.waiting == 0
+	defer r.mu.Unlock()
+	if r.waiting <= 0 {
+		return
 	}
-	r.mu.Unlock()
-	if last {
-		r.timer.Stop()
-		r.close()
+	if settings, ok := reply.Response.(*rousev1.GetUserSettingsResponse); ok && reply.Err == nil {
+		r.names[sender] = settings.GetSettings().GetNickname()
+	}
+	if r.waiting--; r.waiting == 0 {
+		close(r.called)
 	}
 }
 
-// close takes no more answers and calls the roll.
-func (r *roll) close() {
+// close takes no more answers and returns those that came.
+func (r *roll) close() map[string]string {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.waiting = -1
-	r.mu.Unlock()
-	r.called()
+	return r.names
 }

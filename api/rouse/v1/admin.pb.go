@@ -301,7 +301,7 @@ type AppSettings struct {
 	SkipSilentCount bool `protobuf:"varint,16,opt,name=skip_silent_count,json=skipSilentCount,proto3" json:"skip_silent_count,omitempty"`
 	// Messages without sender_nickname show the nickname that the sender's own
 	// settings hold: one question to the sender's actor for each batch, for which
-	// the batch waits 200 ms at most. Later batches may overtake it meanwhile.
+	// the batch, and those behind it in its stream, wait 200 ms at most.
 	SenderNicknames bool `protobuf:"varint,17,opt,name=sender_nicknames,json=senderNicknames,proto3" json:"sender_nicknames,omitempty"`
 	// A recalled or edited message replaces what was shown of it.
 	RecallOverwrites bool `protobuf:"varint,18,opt,name=recall_overwrites,json=recallOverwrites,proto3" json:"recall_overwrites,omitempty"`
