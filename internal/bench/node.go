@@ -105,7 +105,7 @@ func (n *node) bind(ctx context.Context, users int, credentials ...string) error
 				to := credentials[i%len(credentials)]
 				_, err := devices.BindToken(ctx, &rousev1.BindTokenRequest{
 					UserId: userID(i), DeviceId: deviceID(i, 0), Notifier: to, Token: tokenOf(to, i),
-					Device: &rousev1.DeviceInfo{Platform: rousev1.Platform_PLATFORM_IOS, AppPackage: bundle, Locale: "en"},
+					Device: &rousev1.DeviceInfo{Platform: rousev1.Platform_PLATFORM_IOS, Locale: "en"},
 				})
 				if err != nil {
 					cancel(err)
