@@ -148,8 +148,8 @@ func TestBatchTeachesOnce(t *testing.T) {
 	r.group("a", 50)
 	r.advance(linger)
 	r.answer(0, throttled(vendors.ScopeCredential, 0))
-	if got := r.s.pace.bucket.Limit(); got != 49.5 || r.s.pace.throttles != 1 {
-		t.Errorf("throttled %d times to %v/s, want once to half of 99/s", r.s.pace.throttles, got)
+	if got := r.s.pace.bucket.Limit(); got != 48.9 || r.s.pace.throttles != 1 {
+		t.Errorf("throttled %d times to %v/s, want once to half of 97.8/s", r.s.pace.throttles, got)
 	}
 }
 

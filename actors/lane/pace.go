@@ -54,7 +54,7 @@ const (
 	// than was configured.
 	dentShare = 0.95
 	dentAgain = time.Minute
-	dentPause = 250 * time.Millisecond
+	dentPause = 100 * time.Millisecond
 	// A rate at its ceiling for probeAfter is raised by growShare, and each probeEvery
 	// by twice as much as before, if pushes waited for it. So a limit that was no
 	// limit, but a bad hour of the vendor, is forgotten in some minutes.
@@ -62,13 +62,17 @@ const (
 	probeEvery = time.Minute
 	// burstShare of a rate may go at once.
 	burstShare = 1.0 / 50
+	// steadyShare of a configured rate is used: the rest is for pushes that come
+	// closer together than they left, up to 22 ms of a second.
+	steadyShare = 0.978
 )
 
 func newPace(o Options) pace {
 	p := pace{nominal: rate.Inf, burst: o.Burst}
 	if o.PerSecond > 0 {
 		// Within a second the burst comes on top of the rate.
-		p.nominal = rate.Limit(max(o.PerSecond-float64(o.Burst-1), o.PerSecond/2))
+		steady := min(o.PerSecond-float64(o.Burst-1), o.PerSecond*steadyShare)
+		p.nominal = rate.Limit(max(steady, o.PerSecond/2))
 	}
 	p.bucket = rate.NewLimiter(p.nominal, p.burst)
 	return p

@@ -118,8 +118,8 @@ func TestThrottleNeverBelowTheFloor(t *testing.T) {
 			r.advance(r.due.Sub(r.now))
 		}
 	}
-	if limit := r.s.pace.bucket.Limit(); limit < 9.875 || limit > 12 {
-		t.Errorf("limit %v after 20 throttles, want the floor of 10 and what grew since", limit)
+	if limit := r.s.pace.bucket.Limit(); limit < 9.77 || limit > 12 {
+		t.Errorf("limit %v after 20 throttles, want the floor of 9.8 and what grew since", limit)
 	}
 }
 
