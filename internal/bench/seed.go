@@ -31,7 +31,7 @@ func tokenOf(credential string, n int) string {
 	if credential == demo.OPPO {
 		return fmt.Sprintf("%032x", n)
 	}
-	return deviceToken(n)
+	return deviceToken(n + 1) // one of zeros alone belongs to no device
 }
 
 // record is a user with three devices as the engine stores one: a phone with a
