@@ -83,6 +83,7 @@ func TestWideEventsShareNoBatchBeyondTheBound(t *testing.T) {
 			if n > maxBatchDeliveries {
 				t.Errorf("a batch for %d recipients", n)
 			}
+			<-time.After(time.Second) // all events are there before the next batch is made
 			return answerWith(s, b, e.apply(b))
 		}
 		c := dial(t, serve(t, e))
