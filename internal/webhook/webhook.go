@@ -82,11 +82,6 @@ func loopback(host string) bool {
 // Hooks finds the webhooks of an app; nil when there is no such app.
 type Hooks func(app string) *rousev1.Webhooks
 
-// Wants tells whether an outcome of this status is to be told.
-func Wants(w *rousev1.Webhooks, s rousev1.OutcomeStatus) bool {
-	return w.GetOutcomeUrl() != "" && (s != rousev1.OutcomeStatus_OUTCOME_STATUS_ACCEPTED || w.GetAccepted())
-}
-
 // errStatus is an answer that does not take the events.
 type errStatus int
 
