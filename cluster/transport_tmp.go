@@ -1,0 +1,6 @@
+package cluster
+
+import (
+	_ "github.com/asynkron/protoactor-go/cluster"
+	_ "github.com/asynkron/protoactor-go/remote"
+)
