@@ -20,6 +20,16 @@ var (
 	ErrBadMutation = errors.New("storage: malformed mutation")
 	// ErrTooLarge refuses an entry above MaxEntryBytes; split it.
 	ErrTooLarge = errors.New("storage: entry is too large")
+	// ErrNotLeader refuses an entry because this node does not lead the shard,
+	// or not under the term that the proposal named; nothing was written.
+	ErrNotLeader = errors.New("storage: this node does not lead the shard")
+	// ErrDropped ends an entry that the replicated log gave up before it could
+	// commit: nothing was written and it never will be.
+	ErrDropped = errors.New("storage: entry was dropped before it was committed; propose again later")
+	// ErrUnknown ends an entry whose fate cannot be told here: leadership was
+	// lost while it was under way, so it may be committed now, later, or never.
+	// Only a replica that leads again knows what became of it.
+	ErrUnknown = errors.New("storage: leadership was lost while the entry was under way; it may be committed or not")
 	// ErrBadKey answers a parser that met a key of another form.
 	ErrBadKey = errors.New("storage: malformed key")
 	// ErrDiskLow is matched by a DiskLowError.
