@@ -1694,8 +1694,10 @@ type Member struct {
 	// Its leaderships are to go elsewhere.
 	Draining bool `protobuf:"varint,7,opt,name=draining,proto3" json:"draining,omitempty"`
 	// Its replicas are to go elsewhere, and then it is forgotten.
-	Leaving       bool  `protobuf:"varint,8,opt,name=leaving,proto3" json:"leaving,omitempty"`
-	AdmittedAtMs  int64 `protobuf:"varint,9,opt,name=admitted_at_ms,json=admittedAtMs,proto3" json:"admitted_at_ms,omitempty"`
+	Leaving      bool  `protobuf:"varint,8,opt,name=leaving,proto3" json:"leaving,omitempty"`
+	AdmittedAtMs int64 `protobuf:"varint,9,opt,name=admitted_at_ms,json=admittedAtMs,proto3" json:"admitted_at_ms,omitempty"`
+	// It was removed, and may not come back; 0 = it is a member.
+	RemovedAtMs   int64 `protobuf:"varint,10,opt,name=removed_at_ms,json=removedAtMs,proto3" json:"removed_at_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1793,12 +1795,24 @@ func (x *Member) GetAdmittedAtMs() int64 {
 	return 0
 }
 
+func (x *Member) GetRemovedAtMs() int64 {
+	if x != nil {
+		return x.RemovedAtMs
+	}
+	return 0
+}
+
 // Placement is the record of a group in the meta group: the nodes that shall
 // hold a replica with a vote, and those without one.
 type Placement struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Voters        []uint64               `protobuf:"varint,1,rep,packed,name=voters,proto3" json:"voters,omitempty"`
-	Learners      []uint64               `protobuf:"varint,2,rep,packed,name=learners,proto3" json:"learners,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Voters   []uint64               `protobuf:"varint,1,rep,packed,name=voters,proto3" json:"voters,omitempty"`
+	Learners []uint64               `protobuf:"varint,2,rep,packed,name=learners,proto3" json:"learners,omitempty"`
+	// The voter that shall lead; 0 = any.
+	Leader uint64 `protobuf:"varint,3,opt,name=leader,proto3" json:"leader,omitempty"`
+	// The replicas are these and no others: a node that is not named may drop what
+	// it holds of the group. False from each change until it was carried out.
+	Settled       bool `protobuf:"varint,4,opt,name=settled,proto3" json:"settled,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1845,6 +1859,20 @@ func (x *Placement) GetLearners() []uint64 {
 		return x.Learners
 	}
 	return nil
+}
+
+func (x *Placement) GetLeader() uint64 {
+	if x != nil {
+		return x.Leader
+	}
+	return 0
+}
+
+func (x *Placement) GetSettled() bool {
+	if x != nil {
+		return x.Settled
+	}
+	return false
 }
 
 var File_rouse_actor_v1_meta_proto protoreflect.FileDescriptor
@@ -1969,7 +1997,7 @@ const file_rouse_actor_v1_meta_proto_rawDesc = "" +
 	"\x0eTraceRecipient\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\"\x13\n" +
-	"\x11NodeReportRequest\"\x8d\x02\n" +
+	"\x11NodeReportRequest\"\xb1\x02\n" +
 	"\x06Member\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\x04R\x04node\x12\x14\n" +
 	"\x05store\x18\x02 \x01(\tR\x05store\x12\x12\n" +
@@ -1979,10 +2007,14 @@ const file_rouse_actor_v1_meta_proto_rawDesc = "" +
 	"\x04zone\x18\x06 \x01(\tR\x04zone\x12\x1a\n" +
 	"\bdraining\x18\a \x01(\bR\bdraining\x12\x18\n" +
 	"\aleaving\x18\b \x01(\bR\aleaving\x12$\n" +
-	"\x0eadmitted_at_ms\x18\t \x01(\x03R\fadmittedAtMs\"?\n" +
+	"\x0eadmitted_at_ms\x18\t \x01(\x03R\fadmittedAtMs\x12\"\n" +
+	"\rremoved_at_ms\x18\n" +
+	" \x01(\x03R\vremovedAtMs\"q\n" +
 	"\tPlacement\x12\x16\n" +
 	"\x06voters\x18\x01 \x03(\x04R\x06voters\x12\x1a\n" +
-	"\blearners\x18\x02 \x03(\x04R\blearnersB6Z4github.com/rouse-im/rouse/api/rouse/actor/v1;actorv1b\x06proto3"
+	"\blearners\x18\x02 \x03(\x04R\blearners\x12\x16\n" +
+	"\x06leader\x18\x03 \x01(\x04R\x06leader\x12\x18\n" +
+	"\asettled\x18\x04 \x01(\bR\asettledB6Z4github.com/rouse-im/rouse/api/rouse/actor/v1;actorv1b\x06proto3"
 
 var (
 	file_rouse_actor_v1_meta_proto_rawDescOnce sync.Once
