@@ -17,6 +17,11 @@ import (
 
 type flags struct {
 	Config      string           `help:"Configuration file (YAML). Without one the defaults hold." placeholder:"FILE"`
+	Data        string           `help:"Directory of the store; data.dir of the configuration." placeholder:"DIR"`
+	Port        int              `help:"First of five ports on the hosts of the configuration: HTTP, gRPC, and the cluster's peers, actors and gossip." placeholder:"7700"`
+	Cluster     string           `help:"Directory with the cluster's certificates and keys; the first node makes it. cluster.dir of the configuration." placeholder:"DIR"`
+	Join        []string         `help:"Gossip port of a member of the cluster to join, host:port; may be given several times. cluster.join of the configuration." placeholder:"HOST:PORT"`
+	Name        string           `help:"Name of this node in the cluster. cluster.name of the configuration." placeholder:"NAME"`
 	PrintConfig bool             `help:"Print a configuration file with every key, its default and what it means."`
 	NewSealKey  bool             `help:"Add a sealing key to the key file and seal with it from the next start on; older keys still open what they sealed."`
 	Version     kong.VersionFlag `help:"Print the version."`
@@ -24,7 +29,13 @@ type flags struct {
 
 const description = `The server of Rouse, an offline-push engine for IM back ends.
 
-Without a configuration it listens on 127.0.0.1 (HTTP 7700, gRPC 7701) and keeps its facts in ./rouse-data. A variable ROUSE_<SECTION>_<KEY>, like ROUSE_HTTP_LISTEN, beats the file. SIGTERM and SIGINT end it in order; a second one ends it at once.`
+Without a configuration it listens on 127.0.0.1 (HTTP 7700, gRPC 7701) and keeps its facts in ./rouse-data. A variable ROUSE_<SECTION>_<KEY>, like ROUSE_HTTP_LISTEN, beats the file. Flags beat both. SIGTERM and SIGINT end it in order; a second one ends it at once.
+
+Three nodes on one machine that hold each other's facts:
+
+  roused --data n1 --port 7700 --cluster secrets
+  roused --data n2 --port 7710 --cluster secrets --join 127.0.0.1:7704
+  roused --data n3 --port 7720 --cluster secrets --join 127.0.0.1:7704`
 
 func main() {
 	signals := make(chan os.Signal, 2) // the order to end, and the one to end at once

@@ -119,7 +119,9 @@ func TestCommandLine(t *testing.T) {
 		{"help", []string{"-h"}, 0, "a second one ends it at once", ""},
 		{"version", []string{"--version"}, 0, "roused ", ""},
 		{"example", []string{"--print-config"}, 0, "# Time for calls and pushes under way to end", ""},
-		{"unknown flag", []string{"--port", "1"}, 2, "", "see roused -h"},
+		{"port without room", []string{"--port", "65535"}, 1, "", "must leave room for five ports"},
+		{"join without secrets", []string{"--join", "127.0.0.1:7704"}, 1, "", "cluster.join needs cluster.dir"},
+		{"unknown flag", []string{"--prot", "1"}, 2, "", "see roused -h"},
 		{"misspelt key", []string{"--config", bad}, 1, "", bad + `:3: unknown key of lease "tll"; did you mean "ttl"?`},
 		{"no file", []string{"--config", bad + "x"}, 1, "", "no such file"},
 	} {

@@ -25,9 +25,16 @@ func serve(ctx context.Context, f flags, env []string, signals <-chan os.Signal,
 		_, err := io.WriteString(out, config.Example())
 		return err
 	}
-	c, err := config.Load(f.Config, env)
+	flagged, err := f.overrides()
 	if err != nil {
 		return err
+	}
+	c, err := config.Load(f.Config, append(env[:len(env):len(env)], flagged...))
+	if err != nil {
+		return err
+	}
+	if f.Port != 0 {
+		portsFrom(&c, f.Port)
 	}
 	if f.NewSealKey {
 		path, id, err := app.RotateSealKey(c)

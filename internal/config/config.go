@@ -19,6 +19,7 @@ type Config struct {
 	Seal     Seal     `key:"seal" doc:"Keys that seal push tokens and credentials on disk."`
 	Users    Users    `key:"users" doc:"Actors of users."`
 	Lease    Lease    `key:"lease" doc:"Leases of IM nodes."`
+	Cluster  Cluster  `key:"cluster" doc:"Several nodes that hold replicas of each other's facts."`
 	Receipts Receipts `key:"receipts" doc:"What vendors report of pushes after they took them."`
 	Limits   Limits   `key:"limits" doc:"Bounds on what callers may ask."`
 	Log      Log      `key:"log" doc:"Messages of the server, on standard error."`
@@ -69,6 +70,21 @@ type Lease struct {
 	TTL time.Duration `key:"ttl" doc:"How long the sessions of a silent IM node stay online, 3s-10m."`
 }
 
+// Cluster configures what a node and others are to each other.
+type Cluster struct {
+	Dir           string        `key:"dir" doc:"Directory with the certificates and keys of the cluster, made by the first node when it is missing. Empty: this node is alone and opens no port to others."`
+	Label         string        `key:"label" doc:"Name of the cluster; nodes of another one are not listened to. 1-64 bytes."`
+	Name          string        `key:"name" doc:"Name of this node, which stays the same over restarts, 1-64 of A-Z a-z 0-9 . _ -. Empty: host name and HTTP port."`
+	Join          string        `key:"join" doc:"host:port of the gossip port of members, with commas between; names are looked up. Empty: this node founds a cluster if it holds none yet."`
+	Peers         string        `key:"peers" doc:"host:port for replicas. Port 0 takes a free one."`
+	Actors        string        `key:"actors" doc:"host:port for messages between actors. Port 0 takes a free one."`
+	Gossip        string        `key:"gossip" doc:"host:port for gossip, TCP and UDP. Port 0 takes a free one."`
+	Advertise     string        `key:"advertise" doc:"Host at which other nodes and clients reach this one. Empty: the hosts of the ports above; needed when they are 0.0.0.0."`
+	Zone          string        `key:"zone" doc:"Failure domain of this node, at most 64 bytes; replicas go to different ones. Empty: none."`
+	ReplaceAfter  time.Duration `key:"replace_after" doc:"A node away for this long is replaced by others, if there are enough, 30s-168h."`
+	TransferSpeed Size          `key:"transfer_speed" doc:"Bytes per second that a node gives to replicas that catch up, 1MiB-10GiB."`
+}
+
 // Receipts configures what vendors report.
 type Receipts struct {
 	PublicURL string `key:"public_url" doc:"https://host[/path] under which vendors reach the HTTP port, at most 96 bytes. Empty: they are not asked to report."`
@@ -102,10 +118,14 @@ func Default() Config {
 			Dir:        "rouse-data",
 			BlockCache: 128 * MiB, Memtable: 32 * MiB, MinFreeDisk: 1 * GiB,
 		},
-		GRPC:     GRPC{Listen: "127.0.0.1:7701"},
-		HTTP:     HTTP{Listen: "127.0.0.1:7700"},
-		Users:    Users{PassivateAfter: 10 * time.Minute, Mailbox: 1024, ShardMailbox: 65536},
-		Lease:    Lease{TTL: 15 * time.Second},
+		GRPC:  GRPC{Listen: "127.0.0.1:7701"},
+		HTTP:  HTTP{Listen: "127.0.0.1:7700"},
+		Users: Users{PassivateAfter: 10 * time.Minute, Mailbox: 1024, ShardMailbox: 65536},
+		Lease: Lease{TTL: 15 * time.Second},
+		Cluster: Cluster{
+			Label: "rouse", Peers: "127.0.0.1:7702", Actors: "127.0.0.1:7703", Gossip: "127.0.0.1:7704",
+			ReplaceAfter: 10 * time.Minute, TransferSpeed: 64 * MiB,
+		},
 		Receipts: Receipts{PerSecond: 5000},
 		Limits:   Limits{RequestSize: 4 * MiB, CallsPerSecond: 5000, Burst: 10000, Streams: 1024},
 		Log:      Log{Level: "info", Format: "text"},

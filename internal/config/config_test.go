@@ -125,6 +125,32 @@ func TestTLSOpensThePorts(t *testing.T) {
 	}
 }
 
+func TestCluster(t *testing.T) {
+	base := []string{"ROUSE_CLUSTER_DIR=secrets"}
+	for name, c := range map[string]struct{ env, want string }{
+		"alone":       {"ROUSE_CLUSTER_DIR=", ""},
+		"seeds":       {"ROUSE_CLUSTER_JOIN=a.example:7704, 10.0.0.2:7704", ""},
+		"no dir":      {"ROUSE_CLUSTER_DIR=\x00ROUSE_CLUSTER_JOIN=a.example:7704", "cluster.join needs cluster.dir"},
+		"seed":        {"ROUSE_CLUSTER_JOIN=a.example", "cluster.join is no address"},
+		"port":        {"ROUSE_CLUSTER_ACTORS=127.0.0.1:70000", "cluster.actors has no port"},
+		"name":        {"ROUSE_CLUSTER_NAME=a b", "cluster.name"},
+		"label":       {"ROUSE_CLUSTER_LABEL=", "cluster.label"},
+		"replace":     {"ROUSE_CLUSTER_REPLACE_AFTER=1s", "cluster.replace_after"},
+		"unspecified": {"ROUSE_CLUSTER_GOSSIP=0.0.0.0:7704", "cluster.advertise"},
+		"advertised":  {"ROUSE_CLUSTER_GOSSIP=0.0.0.0:7704\x00ROUSE_CLUSTER_ADVERTISE=node1", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := Load("", append(base, strings.Split(c.env, "\x00")...))
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Fatalf("error %v, want one with %q", err, c.want)
+			}
+			if name == "seeds" && !cmp.Equal(got.Cluster.Seeds(), []string{"a.example:7704", "10.0.0.2:7704"}) {
+				t.Fatalf("seeds %q", got.Cluster.Seeds())
+			}
+		})
+	}
+}
+
 func TestMissingFile(t *testing.T) {
 	if _, err := Load(filepath.Join(t.TempDir(), "none.yaml"), nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
