@@ -18,6 +18,8 @@
 //	                                            event that a webhook is to be told
 //	x shard kind(u8) sum(16 bytes)              intent towards another shard, until acknowledged
 //	c 0 kind(u8) part 0 part 0 ...              catalogue: apps, credentials, API keys, leases, quotas
+//	l group index(u64)                          record of a replicated log; the group is named by its shard
+//	g group kind(u8)                            state of a group's replica on this node, see StateKind
 //
 // Names hold no control characters, so app, user and msg stand in the key as
 // they are. To stay injective for any input the builders write byte 0 as 1 1
@@ -27,7 +29,10 @@
 //
 // Propose is the only way to write a key of a shard. Its entries carry
 // evaluated mutations and never operations to run again, so they can be
-// replicated as they are. The m family is written while opening only.
+// replicated as they are. By itself the store commits them at once; after
+// Replicate it hands them to the replicated log of their shard, whose replica
+// brings them back in a Batch. The m family is written while opening only; l
+// and g are written by the replica and belong to this node alone.
 //
 // # Failure
 //

@@ -10,8 +10,9 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// currentFormat is the version of the key layout and of the m family.
-const currentFormat uint32 = 1
+// currentFormat is the version of the key layout and of the m family. Format 2
+// added replicated logs, which an older release would neither write nor apply.
+const currentFormat uint32 = 2
 
 // migration rewrites a store of one format as the next one. A crash may
 // interrupt run at any point and start it again: it must be idempotent. The
@@ -28,7 +29,9 @@ type formats struct {
 	migrations []migration
 }
 
-var released = formats{current: currentFormat}
+var released = formats{current: currentFormat, migrations: []migration{
+	{from: 1, to: 2, run: func(*pebble.DB) error { return nil }}, // families l and g begin empty
+}}
 
 var (
 	formatKey = []byte("mformat")

@@ -35,9 +35,9 @@ func (p *planted) formats() formats {
 			return nil
 		}
 	}
-	return formats{current: 3, migrations: []migration{
-		{from: 2, to: 3, run: step("b")},
-		{from: 1, to: 2, run: step("a")},
+	return formats{current: 4, migrations: []migration{
+		{from: 3, to: 4, run: step("b")},
+		{from: 2, to: 3, run: step("a")},
 	}}
 }
 
@@ -48,7 +48,7 @@ func TestUpgradeRunsInOrderAndResumes(t *testing.T) {
 	}
 	release := &planted{cut: "b"}
 	for range 2 {
-		if _, err := open("data/store", quiet(fs), release.formats()); !errors.Is(err, errCut) || !strings.Contains(err.Error(), "from format 2 to 3") {
+		if _, err := open("data/store", quiet(fs), release.formats()); !errors.Is(err, errCut) || !strings.Contains(err.Error(), "from format 3 to 4") {
 			t.Fatalf("got %v", err)
 		}
 	}
@@ -63,14 +63,14 @@ func TestUpgradeRunsInOrderAndResumes(t *testing.T) {
 			t.Errorf("migrations left %q, %v", trail, err)
 		}
 		version, err := s.Get(formatKey)
-		if err != nil || binary.BigEndian.Uint32(version) != 3 {
+		if err != nil || binary.BigEndian.Uint32(version) != 4 {
 			t.Errorf("version %x, %v", version, err)
 		}
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := Open("data/store", quiet(fs)); !errors.Is(err, ErrNewerFormat) || !strings.Contains(err.Error(), "has format 3") {
+	if _, err := Open("data/store", quiet(fs)); !errors.Is(err, ErrNewerFormat) || !strings.Contains(err.Error(), "has format 4") {
 		t.Errorf("an old release opened a newer store: %v", err)
 	}
 }
@@ -106,5 +106,30 @@ func TestReleasedChain(t *testing.T) {
 		if _, ok := released.from(v); !ok {
 			t.Errorf("no migration from format %d", v)
 		}
+	}
+}
+
+// TestUpgradeFromFormat1: a store without logs opens, keeps its data, and is
+// closed to older releases from then on.
+func TestUpgradeFromFormat1(t *testing.T) {
+	fs := vfs.NewMem()
+	first := formats{current: 1}
+	s, err := open("data/store", quiet(fs), first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := AppendUserKey(nil, 1, "a", "u")
+	if err := errors.Join(put(s, 1, set(key, "v")), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s = openTest(t, fs)
+	if v, err := s.Get(key); err != nil || string(v) != "v" {
+		t.Errorf("got %q, %v", v, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open("data/store", quiet(fs), first); !errors.Is(err, ErrNewerFormat) {
+		t.Errorf("a release of format 1 opened it again: %v", err)
 	}
 }

@@ -17,12 +17,18 @@ const (
 	familyIntent    = 'x'
 	familyTelling   = 'w'
 	familyCatalogue = 'c'
+	familyLog       = 'l'
+	familyReplica   = 'g'
 )
 
 // shardFamilies are the families that a user shard owns, in key order.
 const shardFamilies = "eorstuwx"
 
-const headBytes = 3 // family letter and shard
+const (
+	headBytes     = 3 // family letter and shard
+	logKeyBytes   = headBytes + 8
+	stateKeyBytes = headBytes + 1
+)
 
 var separator = []byte{0}
 
@@ -80,6 +86,16 @@ func AppendIntentKey(dst []byte, shard uint16, kind byte, sum Sum) []byte {
 // the parts belong to the caller; a kind always has the same number of parts.
 func AppendCatalogueKey(dst []byte, kind byte, parts ...string) []byte {
 	return appendNames(append(appendHead(dst, familyCatalogue, MetaShard), kind), parts...)
+}
+
+// appendLogKey appends the key of a record of a group's replicated log.
+func appendLogKey(dst []byte, group uint16, index uint64) []byte {
+	return binary.BigEndian.AppendUint64(appendHead(dst, familyLog, group), index)
+}
+
+// appendStateKey appends the key of a part of a replica's state.
+func appendStateKey(dst []byte, group uint16, kind StateKind) []byte {
+	return append(appendHead(dst, familyReplica, group), byte(kind))
 }
 
 func appendHead(dst []byte, family byte, shard uint16) []byte {

@@ -36,6 +36,8 @@ func TestGoldenKeys(t *testing.T) {
 	show("intent", AppendIntentKey(nil, 0x0102, 'c', ascending))
 	show("catalogue", AppendCatalogueKey(nil, 'k', "app", "credential"))
 	show("catalogue without parts", AppendCatalogueKey(nil, 'k'))
+	show("log", appendLogKey(nil, 0x0102, 0x030405))
+	show("state", appendStateKey(nil, 0x0102, AppliedState))
 	between("UserRange", UserRange(255))
 	between("OutboxRange", OutboxRange(1))
 	between("TokenRange", TokenRange(1))
@@ -53,12 +55,18 @@ func TestGoldenKeys(t *testing.T) {
 		between(fmt.Sprintf("ShardRanges %d", i), r)
 	}
 	between("ShardRanges meta", ShardRanges(MetaShard)[0])
+	between("LogRange", LogRange(7))
+	between("StateRange", StateRange(MetaShard))
 	for _, user := range []string{"ann", "bob", ""} {
 		fmt.Fprintf(&got, "%-28s %d %d %d\n", "ShardOf app "+user,
 			ShardOf("app", user, 1), ShardOf("app", user, 64), ShardOf("app", user, 1024))
 	}
 	fmt.Fprintf(&got, "%-28s %d %d\n", "ShardOfToken", ShardOfToken(ascending, 64), ShardOfToken(ascending, 1000))
 	fmt.Fprintf(&got, "%-28s %d\n", "Day", Day(day0))
+
+	show("entry", AppendEntry(nil, []Mutation{
+		{Set, []byte("key"), []byte("value")}, {Delete, []byte("gone"), []byte("ignored")}, {DeleteRange, []byte("from"), []byte("to")},
+	}))
 
 	const golden = "testdata/keys.golden"
 	if os.Getenv("REWRITE") != "" {

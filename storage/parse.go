@@ -53,6 +53,15 @@ type SettingKey struct {
 	Conversation string
 }
 
+// parseLogKey undoes appendLogKey.
+func parseLogKey(key []byte) (index uint64, err error) {
+	_, rest, ok := cutHead(key, familyLog)
+	if !ok || len(rest) != 8 {
+		return 0, badKey("log", key)
+	}
+	return binary.BigEndian.Uint64(rest), nil
+}
+
 // ParseUserKey undoes AppendUserKey; any other key is ErrBadKey.
 func ParseUserKey(key []byte) (shard uint16, app, user string, err error) {
 	shard, rest, ok := cutHead(key, familyUser)

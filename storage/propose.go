@@ -30,10 +30,17 @@ const (
 // reused as soon as it returns. A refused entry (ErrWrongShard,
 // ErrBadMutation, ErrTooLarge, ErrBusy, ErrClosed, or the commit failure that
 // ended the store) wrote nothing; its done runs before Propose returns.
+//
+// After Replicate the entry is on disk when enough replicas have it, done runs
+// on the replica, and ErrNotLeader, ErrDropped and ErrUnknown are answers, too.
 func (s *Store) Propose(shard uint16, ms []Mutation, done func(error)) {
 	size, err := checkEntry(shard, s.shards, ms)
+	if err == nil && s.propose != nil {
+		s.propose(shard, ms, done)
+		return
+	}
 	if err == nil {
-		err = s.writer.enqueue(ms, size, done)
+		err = s.writer.enqueue(shard, ms, size, done)
 	}
 	if err != nil {
 		s.metrics.refused.Inc()
@@ -41,11 +48,26 @@ func (s *Store) Propose(shard uint16, ms []Mutation, done func(error)) {
 	}
 }
 
+// Check returns the error with which Propose would refuse the entry for what it
+// says: ErrWrongShard, ErrBadMutation or ErrTooLarge.
+func (s *Store) Check(shard uint16, ms []Mutation) error {
+	_, err := checkEntry(shard, s.shards, ms)
+	return err
+}
+
+// Replicate makes Propose hand each entry, once checked, to propose, which owes
+// what Propose owes its caller and writes with NewBatch. It must be called
+// before the first Propose.
+func (s *Store) Replicate(propose func(shard uint16, ms []Mutation, done func(error))) {
+	s.propose = propose
+}
+
 // writer commits in groups. While one page syncs, proposers build the next one
 // in place, so the queue is itself the batch and nothing is copied twice.
 type writer struct {
 	db      *pebble.DB
 	metrics *metrics
+	watch   *watch
 	ended   chan struct{} // closed when run has returned
 
 	mu   sync.Mutex
@@ -59,10 +81,11 @@ type page struct {
 	batch *pebble.Batch
 	bytes int // entries' size as checkEntry counts it
 	dones []func(error)
+	meta  sightings
 }
 
-func newWriter(db *pebble.DB, m *metrics) *writer {
-	w := &writer{db: db, metrics: m, ended: make(chan struct{}), open: newPage(db)}
+func newWriter(db *pebble.DB, m *metrics, watched *watch) *writer {
+	w := &writer{db: db, metrics: m, watch: watched, ended: make(chan struct{}), open: newPage(db)}
 	w.wake.L = &w.mu
 	go w.run()
 	return w
@@ -72,7 +95,7 @@ func newPage(db *pebble.DB) *page {
 	return &page{batch: db.NewBatch(pebble.WithMaxRetainedSizeBytes(retainedBatchBytes))}
 }
 
-func (w *writer) enqueue(ms []Mutation, size int, done func(error)) error {
+func (w *writer) enqueue(shard uint16, ms []Mutation, size int, done func(error)) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.err != nil {
@@ -86,6 +109,9 @@ func (w *writer) enqueue(ms []Mutation, size int, done func(error)) error {
 		w.wake.Signal()
 	}
 	p.append(ms)
+	if shard == MetaShard && w.watch.watched() {
+		p.meta.add(ms)
+	}
 	p.bytes += size
 	p.dones = append(p.dones, done)
 	return nil
@@ -94,14 +120,18 @@ func (w *writer) enqueue(ms []Mutation, size int, done func(error)) error {
 // append ignores the batch's errors: writing to a batch in memory has none.
 func (p *page) append(ms []Mutation) {
 	for i := range ms {
-		switch m := &ms[i]; m.Op {
-		case Set:
-			_ = p.batch.Set(m.Key, m.Value, nil)
-		case Delete:
-			_ = p.batch.Delete(m.Key, nil)
-		case DeleteRange:
-			_ = p.batch.DeleteRange(m.Key, m.Value, nil)
-		}
+		write(p.batch, &ms[i])
+	}
+}
+
+func write(b *pebble.Batch, m *Mutation) {
+	switch m.Op {
+	case Set:
+		_ = b.Set(m.Key, m.Value, nil)
+	case Delete:
+		_ = b.Delete(m.Key, nil)
+	case DeleteRange:
+		_ = b.DeleteRange(m.Key, m.Value, nil)
 	}
 }
 
@@ -130,6 +160,9 @@ func (w *writer) run() {
 		if failed == nil {
 			failed = w.commit(full)
 		}
+		if failed == nil {
+			w.watch.tell(&full.meta)
+		}
 		for _, done := range full.dones {
 			done(failed)
 		}
@@ -152,9 +185,7 @@ func (w *writer) letOthersJoin() {
 func (w *writer) commit(p *page) error {
 	start := time.Now()
 	if err := w.db.Apply(p.batch, pebble.Sync); err != nil {
-		err = fmt.Errorf("storage: commit failed, nothing more is accepted; restart the process: %w", err)
-		w.stop(err)
-		return err
+		return w.fail(err)
 	}
 	w.metrics.observeCommit(len(p.dones), p.batch.Len(), time.Since(start))
 	return nil
@@ -163,8 +194,24 @@ func (w *writer) commit(p *page) error {
 func (p *page) reset() {
 	p.batch.Reset()
 	p.bytes = 0
+	p.meta.reset()
 	clear(p.dones)
 	p.dones = p.dones[:0]
+}
+
+// fail ends the store: what a failed commit left on disk is known to a new
+// process only.
+func (w *writer) fail(err error) error {
+	err = fmt.Errorf("storage: commit failed, nothing more is accepted; restart the process: %w", err)
+	w.stop(err)
+	return err
+}
+
+// stopped returns why nothing more is accepted, or nil.
+func (w *writer) stopped() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
 }
 
 // stop refuses all further entries with err, unless another reason came first.

@@ -186,24 +186,32 @@ func TestCloseCommitsWhatIsQueued(t *testing.T) {
 	}
 }
 
-func TestFailedCommitEndsTheStore(t *testing.T) {
-	fs := vfs.NewMem()
-	if err := openTest(t, fs).Close(); err != nil {
-		t.Fatal(err)
-	}
+// openReadOnly opens a store of which every commit fails.
+func openReadOnly(t *testing.T, fs vfs.FS) *Store {
+	t.Helper()
 	o := quiet(fs)
 	if err := o.setDefaults(); err != nil {
 		t.Fatal(err)
 	}
 	m := newMetrics()
 	p := pebbleOptions(fs, o, m)
-	p.ReadOnly = true // every commit fails
+	p.ReadOnly = true
 	db, err := pebble.Open("data/store", p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Store{identity: identity{shards: 4}, db: db, metrics: m, writer: newWriter(db, m)}
+	s := &Store{identity: identity{shards: 4}, db: db, metrics: m}
+	s.writer = newWriter(db, m, &s.watch)
 	s.release = append(s.release, db.Close)
+	return s
+}
+
+func TestFailedCommitEndsTheStore(t *testing.T) {
+	fs := vfs.NewMem()
+	if err := openTest(t, fs).Close(); err != nil {
+		t.Fatal(err)
+	}
+	s := openReadOnly(t, fs)
 	for i := range 3 {
 		if err := put(s, 1, set(AppendUserKey(nil, 1, "a", "u"), "v")); !errors.Is(err, pebble.ErrReadOnly) {
 			t.Errorf("entry %d: got %v", i, err)

@@ -84,7 +84,14 @@ func CatalogueRange(kind byte, parts ...string) Range {
 	return Range{Lo: lo, Hi: successor(lo)}
 }
 
-// ShardRanges is all keys of a shard, in key order.
+// LogRange is the replicated log of a group, in the order of its records.
+func LogRange(group uint16) Range { return family(familyLog, group) }
+
+// StateRange is the state of a group's replica.
+func StateRange(group uint16) Range { return family(familyReplica, group) }
+
+// ShardRanges is all keys of a shard that its entries write, in key order: not
+// its log, and not the state of its replica.
 func ShardRanges(shard uint16) []Range {
 	if shard == MetaShard {
 		return []Range{family(familyCatalogue, shard)}

@@ -43,7 +43,11 @@ func (s *Store) iterate(r Range, fn func(key, value []byte) bool, first, next fu
 		return err
 	}
 	defer s.users.leave()
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: r.Lo, UpperBound: r.Hi})
+	return iterate(s.db, r, fn, first, next)
+}
+
+func iterate(from pebble.Reader, r Range, fn func(key, value []byte) bool, first, next func(*pebble.Iterator) bool) error {
+	it, err := from.NewIter(&pebble.IterOptions{LowerBound: r.Lo, UpperBound: r.Hi})
 	if err != nil {
 		return fmt.Errorf("storage: scan: %w", err)
 	}

@@ -68,6 +68,9 @@ type Store struct {
 	users   gate
 	disk    watermark
 	metrics *metrics
+	watch   watch
+	// propose takes entries instead of writer when the store is replicated.
+	propose func(shard uint16, ms []Mutation, done func(error))
 	// release undoes, in reverse order, what opening did around the database.
 	release []func() error
 }
@@ -106,7 +109,7 @@ func open(dir string, o Options, f formats) (_ *Store, err error) {
 	if err := s.register(o.Metrics); err != nil {
 		return nil, err
 	}
-	s.writer = newWriter(s.db, s.metrics)
+	s.writer = newWriter(s.db, s.metrics, &s.watch)
 	return s, nil
 }
 
