@@ -1,0 +1,215 @@
+package memnet
+
+import (
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+)
+
+// window bounds the bytes of one direction of a connection that were written
+// and not read yet; a writer waits beyond it.
+const window = 256 << 10
+
+// end is one side of a connection. Guarded by Net.mu.
+type end struct {
+	host          *Host
+	local, remote *net.TCPAddr
+	peer          *end // nil until accepted
+	out           *flow
+
+	changed chan struct{} // closed at each change that somebody may wait for
+	in      []byte
+	eof     bool
+	reset   bool
+	closed  bool
+	owed    int // bytes written that the peer has not told to have read
+	read    int // bytes read that the peer was not told of
+	rd, wr  time.Time
+}
+
+func (h *Host) end(out *flow, local, remote *net.TCPAddr) *end {
+	e := &end{host: h, local: local, remote: remote, out: out, changed: make(chan struct{})}
+	h.ends[e] = struct{}{}
+	return e
+}
+
+func (e *end) tell() {
+	close(e.changed)
+	e.changed = make(chan struct{})
+}
+
+// wait lets go of the lock until something changes or the deadline is there.
+func (e *end) wait(deadline time.Time) {
+	changed := e.changed
+	n := e.host.n
+	n.mu.Unlock()
+	defer n.mu.Lock()
+	if deadline.IsZero() {
+		<-changed
+		return
+	}
+	t := time.NewTimer(time.Until(deadline))
+	defer t.Stop()
+	select {
+	case <-changed:
+	case <-t.C:
+	}
+}
+
+func (e *end) fault(op string, err error) error {
+	return &net.OpError{Op: op, Net: "tcp", Source: e.local, Addr: e.remote, Err: err}
+}
+
+func past(deadline time.Time) bool { return !deadline.IsZero() && !time.Now().Before(deadline) }
+
+func (e *end) Read(p []byte) (int, error) {
+	e.host.n.mu.Lock()
+	defer e.host.n.mu.Unlock()
+	for {
+		switch {
+		case e.closed:
+			return 0, e.fault("read", net.ErrClosed)
+		case past(e.rd):
+			return 0, e.fault("read", os.ErrDeadlineExceeded)
+		case e.reset:
+			return 0, e.fault("read", syscall.ECONNRESET)
+		case len(p) == 0:
+			return 0, nil
+		case len(e.in) > 0:
+			n := copy(p, e.in)
+			e.in = e.in[n:]
+			if len(e.in) == 0 {
+				e.in = nil
+			}
+			e.took(n)
+			return n, nil
+		case e.eof:
+			return 0, io.EOF
+		}
+		e.wait(e.rd)
+	}
+}
+
+// took opens the window of the peer again, a quarter at a time.
+func (e *end) took(n int) {
+	if e.read += n; e.read < window/4 {
+		return
+	}
+	peer, told := e.peer, e.read
+	e.read = 0
+	e.out.push(0, func() {
+		peer.host.n.mu.Lock()
+		defer peer.host.n.mu.Unlock()
+		peer.owed -= told
+		peer.tell()
+	})
+}
+
+func (e *end) Write(p []byte) (written int, err error) {
+	e.host.n.mu.Lock()
+	defer e.host.n.mu.Unlock()
+	for {
+		room := min(window-e.owed, len(p)-written)
+		switch {
+		case e.closed:
+			return written, e.fault("write", net.ErrClosed)
+		case past(e.wr):
+			return written, e.fault("write", os.ErrDeadlineExceeded)
+		case e.reset:
+			return written, e.fault("write", syscall.ECONNRESET)
+		case written == len(p):
+			return written, nil
+		case room > 0:
+			b := append([]byte(nil), p[written:written+room]...)
+			e.owed += room
+			written += room
+			peer := e.peer
+			e.out.push(room, func() { peer.receive(b) })
+			continue
+		}
+		e.wait(e.wr)
+	}
+}
+
+func (e *end) receive(b []byte) {
+	e.host.n.mu.Lock()
+	defer e.host.n.mu.Unlock()
+	if e.closed {
+		e.refuse()
+		return
+	}
+	e.in = append(e.in, b...)
+	e.tell()
+}
+
+// refuse resets the other end.
+func (e *end) refuse() {
+	peer := e.peer
+	e.out.push(0, func() {
+		peer.host.n.mu.Lock()
+		defer peer.host.n.mu.Unlock()
+		peer.reset, peer.in = true, nil
+		delete(peer.host.ends, peer)
+		peer.tell()
+	})
+}
+
+// Close ends the connection for both sides: the other one reads what was
+// written, then the end.
+func (e *end) Close() error {
+	e.host.n.mu.Lock()
+	defer e.host.n.mu.Unlock()
+	if e.closed {
+		return e.fault("close", net.ErrClosed)
+	}
+	e.closed, e.in = true, nil
+	delete(e.host.ends, e)
+	e.tell()
+	if peer := e.peer; peer != nil && !e.reset {
+		e.out.push(0, func() {
+			peer.host.n.mu.Lock()
+			defer peer.host.n.mu.Unlock()
+			peer.eof = true
+			peer.tell()
+		})
+	}
+	return nil
+}
+
+// die is the end of the process that held it: no more bytes, then a reset.
+func (e *end) die() {
+	if e.closed {
+		return
+	}
+	e.closed, e.in = true, nil
+	e.tell()
+	if e.peer != nil {
+		e.refuse()
+	}
+}
+
+func (e *end) LocalAddr() net.Addr  { return e.local }
+func (e *end) RemoteAddr() net.Addr { return e.remote }
+
+func (e *end) SetDeadline(t time.Time) error { return e.deadline(t, &e.rd, &e.wr) }
+
+func (e *end) SetReadDeadline(t time.Time) error { return e.deadline(t, &e.rd) }
+
+func (e *end) SetWriteDeadline(t time.Time) error { return e.deadline(t, &e.wr) }
+
+func (e *end) deadline(t time.Time, of ...*time.Time) error {
+	e.host.n.mu.Lock()
+	defer e.host.n.mu.Unlock()
+	if e.closed {
+		return e.fault("set", net.ErrClosed)
+	}
+	for _, d := range of {
+		*d = t
+	}
+	e.tell()
+	return nil
+}
+
+var _ net.Conn = (*end)(nil)
