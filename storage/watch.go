@@ -31,19 +31,19 @@ func (w *watch) tell(seen *sightings) {
 	if fns == nil || len(seen.ends) == 0 {
 		return
 	}
-	var ms []Mutation
+	ms := make([]Mutation, 0, 8) // a barrier has none, and is not nil
 	from := 0
 	for _, end := range seen.ends {
 		ms = ms[:0]
-		if end.replaced {
-			ms = nil
-		} else {
-			// Only AppendEntry and entries already applied get here.
-			_ = ReadEntry(seen.entries[from:end.at], func(m Mutation) error { ms = append(ms, m); return nil })
-		}
+		// Only AppendEntry and entries already applied get here.
+		_ = ReadEntry(seen.entries[from:end.at], func(m Mutation) error { ms = append(ms, m); return nil })
 		from = end.at
+		told := ms
+		if end.replaced {
+			told = nil
+		}
 		for _, fn := range *fns {
-			fn(ms)
+			fn(told)
 		}
 	}
 }

@@ -83,3 +83,16 @@ func TestWatchKeepsNothingAfterReset(t *testing.T) {
 		t.Fatal(err, fmt.Sprint(told, " told of a batch that was given up"))
 	}
 }
+
+// An entry without mutations must not look like a replaced catalogue.
+func TestBarrierReplacesNothing(t *testing.T) {
+	s := openTest(t, vfs.NewMem())
+	var told [][]Mutation
+	s.Watch(func(ms []Mutation) { told = append(told, ms) })
+	if err := put(s, 0); err != nil {
+		t.Fatal(err)
+	}
+	if len(told) != 1 || told[0] == nil || len(told[0]) != 0 {
+		t.Errorf("told %v", told)
+	}
+}
