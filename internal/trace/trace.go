@@ -28,9 +28,12 @@ const (
 // search looks at, and that there are more.
 var ErrFar = errors.New("trace: not among the newest outcomes")
 
-// Finder searches one node's store.
+// Finder searches the shards that one node leads.
 type Finder struct {
 	Store *storage.Store
+	// Leads tells whether this node leads a shard; the others are left to the
+	// nodes that do. nil = it leads all.
+	Leads func(shard uint16) bool
 	// Outcomes is how many are looked at; 0 = MaxOutcomes.
 	Outcomes int
 }
@@ -134,10 +137,13 @@ func (f *Finder) pending(ctx context.Context, fn func(*storage.OutboxKey, []byte
 	return nil
 }
 
-// shards are the numbers of the shards, until ctx ends.
+// shards are the numbers of the shards led here, until ctx ends.
 func (f *Finder) shards(ctx context.Context) func(func(uint16) bool) {
 	return func(yield func(uint16) bool) {
 		for shard := uint16(1); shard <= f.Store.Shards() && ctx.Err() == nil; shard++ {
+			if f.Leads != nil && !f.Leads(shard) {
+				continue
+			}
 			if !yield(shard) {
 				return
 			}

@@ -145,6 +145,34 @@ func TestPushIDs(t *testing.T) {
 	}
 }
 
+// A node searches what it leads: the answers of all nodes together are complete.
+func TestNodesSearchWhatTheyLead(t *testing.T) {
+	w := newWorld(t)
+	for i := range 40 {
+		w.steps(0, fmt.Sprint("u", i), "m")
+		w.outcome(0, fmt.Sprint("u", i), "m", "phone")
+	}
+	var users []string
+	found := 0
+	for node := range uint16(3) {
+		w.Leads = func(shard uint16) bool { return shard%3 == node }
+		some, err := w.Message(t.Context(), "app", "m", 100, now)
+		if err != nil || len(some) == 0 || len(some) == 40 {
+			t.Errorf("node %d finds %d recipients, %v", node, len(some), err)
+		}
+		users = append(users, some...)
+		if _, ok, err := w.Push(t.Context(), "app", user.PushID("app", "u7", "phone", "m"), now); err != nil {
+			t.Error(err)
+		} else if ok {
+			found++
+		}
+	}
+	slices.Sort(users)
+	if len(slices.Compact(users)) != 40 || found != 1 {
+		t.Errorf("three nodes find %d recipients, and the push %d times", len(users), found)
+	}
+}
+
 // BenchmarkPush is what one outcome record costs a search that finds nothing.
 func BenchmarkPush(b *testing.B) {
 	const records = 50_000

@@ -28,13 +28,16 @@ const (
 	refusals = 5
 )
 
-// Options of a Teller; all must be given.
+// Options of a Teller; what is not marked as optional must be given.
 type Options struct {
 	Store  *storage.Store
 	Caller *Caller
 	Hooks  Hooks
 	// Apps are the ids of all apps, for the look at the start.
 	Apps func() []string
+	// Leads tells whether this node leads a shard: only then are its events told
+	// here. nil = it leads all.
+	Leads func(shard uint16) bool
 	// Channel is the vendor of a credential in Easemob's words; empty = not known.
 	Channel func(app, notifier string) string
 	Logger  *slog.Logger
@@ -70,10 +73,19 @@ func NewTeller(o Options) (*Teller, error) {
 		return nil, err
 	}
 	t.life, t.end = context.WithCancel(context.Background())
-	for _, app := range o.Apps() {
+	if o.Leads == nil {
+		t.Leads = func(uint16) bool { return true }
+	}
+	t.WakeAll()
+	return t, nil
+}
+
+// WakeAll says that this node leads a shard from now on, whose events other
+// nodes left. It does not block.
+func (t *Teller) WakeAll() {
+	for _, app := range t.Apps() {
 		t.Wake(app)
 	}
-	return t, nil
 }
 
 // Wake says that events of an app are on disk. It does not block.
@@ -168,7 +180,7 @@ type waiting struct {
 	at    time.Time
 }
 
-// page reads the oldest events of each shard from the first on, up to a bound
+// page reads the oldest events of each shard led here, from the first on, up to a bound
 // for each, so that no shard starves.
 func (t *Teller) page(app string, first uint16) (all []waiting, err error) {
 	shards := t.Store.Shards()
@@ -178,6 +190,9 @@ func (t *Teller) page(app string, first uint16) (all []waiting, err error) {
 			break
 		}
 		shard := (first-1+i)%shards + 1
+		if !t.Leads(shard) {
+			continue
+		}
 		n := 0
 		err := t.Store.Scan(storage.TellingRange(shard, app), func(key, value []byte) bool {
 			w := waiting{shard: shard, key: append([]byte(nil), key...), event: &rousev1.WebhookEvent{}}
@@ -312,8 +327,8 @@ func (t *Teller) post(app string, w *rousev1.Webhooks, batch []waiting) error {
 // maxQueued is where Queued stops counting.
 const maxQueued = 100_000
 
-// Queued is how many events of an app wait, counted up to 100,000. It reads the
-// store.
+// Queued is how many events of an app wait in the shards that this node holds,
+// counted up to 100,000. It reads the store.
 func (t *Teller) Queued(app string) (n uint64, err error) {
 	for shard := uint16(1); shard <= t.Store.Shards() && n < maxQueued; shard++ {
 		err = errors.Join(err, t.Store.Scan(storage.TellingRange(shard, app), func(_, _ []byte) bool {
@@ -325,7 +340,8 @@ func (t *Teller) Queued(app string) (n uint64, err error) {
 }
 
 // remove deletes events and waits until that is on disk, so that the next look
-// does not find them.
+// does not find them. Those of a shard that another node leads by now are left
+// to it: it tells them once more.
 func (t *Teller) remove(all []waiting) error {
 	byShard := map[uint16][]storage.Mutation{}
 	for _, e := range all {
@@ -333,7 +349,12 @@ func (t *Teller) remove(all []waiting) error {
 	}
 	answers := make(chan error, len(byShard))
 	for shard, ms := range byShard {
-		t.Store.Propose(shard, ms, func(err error) { answers <- err })
+		t.Store.Propose(shard, ms, func(err error) {
+			if err != nil && !t.Leads(shard) {
+				err = nil
+			}
+			answers <- err
+		})
 	}
 	var err error
 	for range byShard {

@@ -70,6 +70,8 @@ type world struct {
 	receivers map[string]*receiver // by host
 	hooks     map[string]*rousev1.Webhooks
 	teller    *Teller
+	// leads is a bit for each shard that the Teller's node leads; -1 = all.
+	leads atomic.Int64
 }
 
 func newWorld(t *testing.T, apps ...string) *world {
@@ -78,6 +80,7 @@ func newWorld(t *testing.T, apps ...string) *world {
 		t.Fatal(err)
 	}
 	w := &world{t: t, store: store, receivers: map[string]*receiver{}, hooks: map[string]*rousev1.Webhooks{}}
+	w.leads.Store(-1)
 	for _, app := range apps {
 		w.receivers[app] = &receiver{told: map[string]int{}}
 		w.hooks[app] = &rousev1.Webhooks{OutcomeUrl: "http://" + app + ".test/hook", Secret: secret}
@@ -104,6 +107,7 @@ func (w *world) start() {
 			}
 			return all
 		},
+		Leads:   func(shard uint16) bool { return w.leads.Load()>>shard&1 == 1 },
 		Channel: func(_, notifier string) string { return strings.ToUpper(notifier) },
 		Logger:  slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 	})
@@ -187,6 +191,52 @@ func TestEventsAreTold(t *testing.T) {
 			t.Errorf("%d calls for 950 events", calls)
 		}
 	})
+}
+
+// Events of a shard are told by the node that leads it; whoever gains it is woken.
+func TestOnlyTheLeaderTells(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "a")
+		w.leads.Store(1<<1 | 1<<3)
+		w.start()
+		shards := map[uint16]int{}
+		for i := range 100 {
+			w.put("a", fmt.Sprint(i))
+			shards[w.store.ShardOf("a", fmt.Sprint(i))]++
+			w.teller.Wake("a")
+		}
+		pass(time.Second)
+		synctest.Wait()
+		if left, told := w.left("a"), len(w.receivers["a"].told); left != shards[2]+shards[4] || told != shards[1]+shards[3] {
+			t.Errorf("%d told and %d left of %v, leading 1 and 3", told, left, shards)
+		}
+		w.leads.Store(-1)
+		w.teller.WakeAll()
+		pass(time.Second)
+		synctest.Wait()
+		w.check("a", 100)
+	})
+}
+
+// A deletion that fails because the shard went to another node is left to that
+// one: no pause, no complaint.
+func TestShardLostWhileTelling(t *testing.T) {
+	w := newWorld(t, "a")
+	w.leads.Store(0)
+	w.start()
+	w.put("a", "1")
+	shard := w.store.ShardOf("a", "1")
+	key := storage.AppendTellingKey(nil, storage.TellingKey{Shard: shard, App: "a", Stage: 1})
+	if err := w.store.Close(); err != nil { // every proposal fails
+		t.Fatal(err)
+	}
+	if err := w.teller.remove([]waiting{{shard: shard, key: key}}); err != nil {
+		t.Errorf("of a shard that is led elsewhere: %v", err)
+	}
+	w.leads.Store(-1)
+	if err := w.teller.remove([]waiting{{shard: shard, key: key}}); err == nil {
+		t.Error("a failure at the leader was not told")
+	}
 }
 
 // An outage loses nothing, is asked about less and less often, and concerns
@@ -318,7 +368,7 @@ func TestNoShardStarves(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	teller := &Teller{Options: Options{Store: store}}
+	teller := &Teller{Options: Options{Store: store, Leads: func(uint16) bool { return true }}}
 	seen := map[uint16]bool{}
 	for first := range uint16(2) {
 		page, err := teller.page("a", first+1)
