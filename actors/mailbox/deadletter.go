@@ -19,7 +19,9 @@ func RejectDeadLetters(sys *actor.ActorSystem) {
 	sys.Extensions.Register(watch{})
 	sys.EventStream.Subscribe(func(event any) {
 		if dead, ok := event.(*actor.DeadLetterEvent); ok {
-			reject(dead.Message, true)
+			if r, ok := dead.Message.(Rejecter); ok {
+				r.Reject()
+			}
 		}
 	})
 }

@@ -165,7 +165,7 @@ func (n *Node) startActors() (err error) {
 	if n.quotas, err = quota.Open(n.store, time.Now()); err != nil {
 		return err
 	}
-	leases, err := lease.Open(n.store, n.o.Config.Lease.TTL, time.Now())
+	leases, err := lease.Open(lease.Options{Store: n.store, TTL: n.o.Config.Lease.TTL, Logger: n.log})
 	if err != nil {
 		return err
 	}
@@ -191,10 +191,7 @@ func (n *Node) startActors() (err error) {
 			Store: n.store, Ring: n.ring, Lanes: n.lanes, App: n.apps.get, Live: leases.Live, Told: teller.Wake, Logger: n.log,
 			Mailbox: n.o.Config.Users.Mailbox, Zones: &quiet.Zones{},
 		},
-		Propose: func(shard uint16, _ uint64, ms []storage.Mutation, done func(error)) {
-			n.store.Propose(shard, ms, done)
-		},
-		IdleAfter: n.o.Config.Users.PassivateAfter, Mailbox: n.o.Config.Users.ShardMailbox,
+		Propose: n.store.Propose, IdleAfter: n.o.Config.Users.PassivateAfter, Mailbox: n.o.Config.Users.ShardMailbox,
 		Logger: n.log, Metrics: shard.NewMetrics(n.registry),
 	})
 	if err != nil {
@@ -207,9 +204,6 @@ func (n *Node) startActors() (err error) {
 		n.shards.Stop()
 		return err
 	})
-	if err := n.shards.LeadAll(); err != nil {
-		return err
-	}
 	receipts, err := n.openReceipts()
 	if err != nil {
 		return err

@@ -63,41 +63,37 @@ func (c *Catalog) Apps() []*App {
 
 // CreateApp makes a new app; settings may be nil.
 func (c *Catalog) CreateApp(id, displayName string, settings *rousev1.AppSettings, now time.Time) (*App, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.turn.Lock()
+	defer c.turn.Unlock()
 	if id == "" {
 		return nil, fmt.Errorf("an empty app id is %w", ErrInvalid)
 	}
 	if _, ok := c.App(id); ok {
 		return nil, fmt.Errorf("app %q is %w", id, ErrExists)
 	}
-	if c.appCount >= MaxApps {
+	if c.countApps() >= MaxApps {
 		return nil, fmt.Errorf("%w apps; at most %d can be kept", ErrLimit, MaxApps)
 	}
-	app, err := c.putApp(&rousev1.App{
+	return c.putApp(&rousev1.App{
 		AppId: id, DisplayName: displayName, Settings: settings, CreatedAt: timestamppb.New(now),
-	}, &App{webhooks: &rousev1.Webhooks{}})
-	if err == nil {
-		c.appCount++
-	}
-	return app, err
+	})
 }
 
 // UpdateApp replaces the name for people and the settings of an app.
 func (c *Catalog) UpdateApp(id, displayName string, settings *rousev1.AppSettings) (*App, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.turn.Lock()
+	defer c.turn.Unlock()
 	old, err := c.known(id)
 	if err != nil {
 		return nil, err
 	}
 	return c.putApp(&rousev1.App{
 		AppId: id, DisplayName: displayName, Settings: settings, CreatedAt: old.info.GetCreatedAt(),
-	}, old)
+	})
 }
 
-// putApp stores info; the rest of the app is that of old.
-func (c *Catalog) putApp(info *rousev1.App, old *App) (*App, error) {
+// putApp stores info; the rest of the app stays.
+func (c *Catalog) putApp(info *rousev1.App) (*App, error) {
 	if zone := info.GetSettings().GetTimeZone(); zone != "" {
 		if _, err := time.LoadLocation(zone); err != nil {
 			return nil, fmt.Errorf("settings.time_zone: %q is no IANA zone such as Asia/Shanghai: %w", zone, ErrInvalid)
@@ -114,20 +110,27 @@ func (c *Catalog) putApp(info *rousev1.App, old *App) (*App, error) {
 	if err := c.write(m); err != nil {
 		return nil, err
 	}
-	app := &App{}
-	*app = *old
-	app.info = info
-	c.apps.Store(info.GetAppId(), app)
-	return app, nil
+	return c.known(info.GetAppId())
 }
 
-func (c *Catalog) loadApp(key, value []byte) error {
-	info, id := &rousev1.App{}, make([]string, 1)
-	if err := parse(key, value, id, info); err != nil {
+func (c *Catalog) countApps() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.appCount
+}
+
+// setApp takes a stored app in.
+func (e *edit) setApp(names []string, value []byte) error {
+	info := &rousev1.App{}
+	if err := proto.Unmarshal(value, info); err != nil {
 		return err
 	}
-	c.apps.Store(id[0], &App{info: info, webhooks: &rousev1.Webhooks{}})
-	c.appCount++
+	app, err := e.app(names[0])
+	if err != nil {
+		app = newApp()
+		e.apps[names[0]] = app
+	}
+	app.info = info
 	return nil
 }
 

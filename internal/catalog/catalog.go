@@ -1,6 +1,6 @@
 // Package catalog keeps apps, their vendor credentials and their API keys. All
-// of it is in memory and read without a lock; a change is on disk before it can
-// be seen, and changes take turns.
+// of it is in memory and read without a lock; a change is committed to the meta
+// group before it can be seen, and changes take turns.
 //
 // Credentials are sealed on disk, bound to their app and name. Of an API key
 // only a keyed hash of its secret is stored.
@@ -58,51 +58,48 @@ type Options struct {
 	Store *storage.Store
 	Ring  *seal.Ring
 	// Check is asked before a credential is stored; nil takes all.
-	Check  Check
+	Check Check
+	// Leads tells whether this node leads the meta group, and so may change it
+	// unasked; nil = it always does.
+	Leads  func() bool
 	Logger *slog.Logger
 }
 
 // Catalog is the set of all apps. Its methods may be called concurrently.
+//
+// What it shows are the committed entries of the meta group, whoever proposed
+// them: a writer on this node proposes and waits until its entry has come back.
 type Catalog struct {
 	Options
 	apps sync.Map // app id -> *App
 	keys sync.Map // key id -> *key
 
-	mu sync.Mutex // held by writers until what they wrote can be seen
+	turn sync.Mutex // held by a writer from its look at the state until what it wrote can be seen
+
+	mu sync.Mutex // held while committed entries are taken in; never while waiting for the disk
 	// keysOf lists key ids by app; "" holds the operator keys.
 	keysOf   map[string]map[string]*key
 	appCount int
+	telling  telling
+
+	tellMu   sync.Mutex // held while watchers are told
 	watchers []func(Change)
 }
 
-// Open reads the catalogue. It fails when a credential cannot be unsealed.
+// Open reads the catalogue and follows it from then on. It fails when a
+// credential cannot be unsealed.
 func Open(o Options) (*Catalog, error) {
 	c := &Catalog{Options: o, keysOf: make(map[string]map[string]*key)}
-	for _, load := range []struct {
-		what string
-		kind byte
-		add  func(key, value []byte) error
-	}{
-		{"app", kindApp, c.loadApp},
-		{"credential", kindCredential, c.loadCredential},
-		{"replaced credential", kindPrevious, c.loadPrevious},
-		{"template", kindTemplate, c.loadTemplate},
-		{"webhook", kindWebhooks, c.loadWebhooks},
-		{"API key", kindKey, c.loadKey},
-	} {
-		var bad error
-		err := o.Store.Scan(storage.CatalogueRange(load.kind), func(key, value []byte) bool {
-			bad = load.add(key, value)
-			return bad == nil
-		})
-		if err := errors.Join(err, bad); err != nil {
-			return nil, fmt.Errorf("catalog: reading a stored %s: %w", load.what, err)
-		}
+	c.telling.done.L = &c.mu
+	// What is committed while it is read is taken in after it.
+	o.Store.Watch(c.apply)
+	if err := c.load(true); err != nil {
+		return nil, err
 	}
 	return c, nil
 }
 
-// write commits ms and waits until they are on disk. The caller holds mu.
+// write commits ms and waits until they can be seen. The caller holds turn.
 func (c *Catalog) write(ms ...storage.Mutation) error {
 	stored := make(chan error, 1)
 	c.Store.Propose(storage.MetaShard, ms, func(err error) { stored <- err })
@@ -110,14 +107,6 @@ func (c *Catalog) write(ms ...storage.Mutation) error {
 		return fmt.Errorf("catalog: %w", err)
 	}
 	return nil
-}
-
-// parse reads a record; parts receives the names in its key.
-func parse(key, value []byte, parts []string, m proto.Message) error {
-	if _, err := storage.ParseCatalogueKey(key, parts); err != nil {
-		return err
-	}
-	return proto.Unmarshal(value, m)
 }
 
 // set is the mutation that stores a record: head, then m.

@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"fmt"
-	"maps"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -12,29 +11,6 @@ import (
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/storage"
 )
-
-// Change tells that a credential is new or different, or gone.
-type Change struct {
-	App, Name string
-	// Credential with its secrets; nil when it was deleted. It must not be changed.
-	Credential *rousev1.Credential
-	// Previous is what it replaced and still helps out; nil for none.
-	Previous *Previous
-}
-
-// Watch calls fn for every credential there is, and from then on for each
-// change after it can be seen. Calls come one after the other, in the order of
-// the changes; fn must not change the catalogue.
-func (c *Catalog) Watch(fn func(Change)) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.watchers = append(c.watchers, fn)
-	for _, app := range c.Apps() {
-		for _, name := range app.CredentialNames() {
-			fn(Change{App: app.ID(), Name: name, Credential: app.credentials[name], Previous: app.previous[name]})
-		}
-	}
-}
 
 // Put says how PutCredential replaces one.
 type Put struct {
@@ -57,8 +33,9 @@ func (c *Catalog) PutCredential(app string, credential *rousev1.Credential, put 
 			return fmt.Errorf("%q: %w: %w", name, ErrInvalidCredential, err)
 		}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.settle()
+	c.turn.Lock()
+	defer c.turn.Unlock()
 	old, err := c.known(app)
 	if err != nil {
 		return err
@@ -77,14 +54,10 @@ func (c *Catalog) PutCredential(app string, credential *rousev1.Credential, put 
 	if ms[0], err = c.sealed(kindCredential, app, name, nil, credential); err != nil {
 		return err
 	}
-	if ms[1], err = c.setPrevious(app, name, previous); err != nil {
+	if ms[1], err = c.storePrevious(app, name, previous); err != nil {
 		return err
 	}
-	if err := c.write(ms...); err != nil {
-		return err
-	}
-	c.show(old, Change{App: app, Name: name, Credential: credential, Previous: previous})
-	return nil
+	return c.write(ms...)
 }
 
 // sealed is the mutation that stores a credential, head before it.
@@ -106,8 +79,9 @@ func errBan(name string) error {
 // DeleteCredential removes a credential. Without mayBan a banned one is kept:
 // to delete it would clear its ban.
 func (c *Catalog) DeleteCredential(app, name string, mayBan bool) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.settle()
+	c.turn.Lock()
+	defer c.turn.Unlock()
 	old, err := c.known(app)
 	if err != nil {
 		return err
@@ -119,65 +93,37 @@ func (c *Catalog) DeleteCredential(app, name string, mayBan bool) error {
 	case credential.GetBanned() && !mayBan:
 		return errBan(name)
 	}
-	if err := c.write(
+	return c.write(
 		storage.Mutation{Op: storage.Delete, Key: storage.AppendCatalogueKey(nil, kindCredential, app, name)},
 		storage.Mutation{Op: storage.Delete, Key: storage.AppendCatalogueKey(nil, kindPrevious, app, name)},
-	); err != nil {
-		return err
-	}
-	c.show(old, Change{App: app, Name: name})
-	return nil
+	)
 }
 
-// show makes a stored change visible and tells the watchers.
-func (c *Catalog) show(old *App, change Change) {
-	credentials := maps.Clone(old.credentials)
-	if change.Credential == nil {
-		delete(credentials, change.Name)
-	} else {
-		if credentials == nil {
-			credentials = make(map[string]*rousev1.Credential)
-		}
-		credentials[change.Name] = change.Credential
-	}
-	next := *old
-	next.credentials, next.previous = credentials, maps.Clone(old.previous)
-	delete(next.previous, change.Name)
-	if change.Previous != nil {
-		if next.previous == nil {
-			next.previous = make(map[string]*Previous)
-		}
-		next.previous[change.Name] = change.Previous
-	}
-	c.apps.Store(change.App, &next)
-	c.Logger.Info("credential changed", "app", change.App, "credential", change.Name, "deleted", change.Credential == nil)
-	for _, fn := range c.watchers {
-		fn(change)
-	}
-}
-
-func (c *Catalog) loadCredential(key, value []byte) error {
-	names, credential := make([]string, 2), &rousev1.Credential{}
-	if _, err := storage.ParseCatalogueKey(key, names); err != nil {
-		return err
-	}
-	app, err := c.known(names[0])
+// setCredential takes a stored credential in.
+func (e *edit) setCredential(names []string, value []byte) error {
+	app, err := e.app(names[0])
 	if err != nil {
 		return err
 	}
-	plain, err := c.Ring.Open(nil, credentialAAD(kindCredential, names[0], names[1]), value)
+	plain, err := e.ring.Open(nil, credentialAAD(kindCredential, names[0], names[1]), value)
 	if err != nil {
 		return fmt.Errorf("credential %q of app %q: %w", names[1], names[0], err)
 	}
 	defer clear(plain)
+	credential := &rousev1.Credential{}
 	if err := proto.Unmarshal(plain, credential); err != nil {
 		return err
 	}
-	if app.credentials == nil {
-		app.credentials = make(map[string]*rousev1.Credential)
-	}
-	app.credentials[names[1]] = credential // nobody else sees the app yet
+	app.credentials[names[1]] = credential
+	e.changed[credentialName{names[0], names[1]}] = true
 	return nil
+}
+
+func (e *edit) dropCredential(names []string) {
+	if app, err := e.app(names[0]); err == nil && app.credentials[names[1]] != nil {
+		delete(app.credentials, names[1])
+		e.changed[credentialName{names[0], names[1]}] = true
+	}
 }
 
 // credentialAAD binds a sealed credential to its place. App ids hold no '|'.

@@ -58,8 +58,8 @@ func (c *Catalog) Active(keyID string) bool {
 // CreateKey makes a key of an app, or an operator key when app is empty, and
 // returns the secret, which is not kept.
 func (c *Catalog) CreateKey(app string, role rousev1.Role, note string, now time.Time) (*rousev1.ApiKey, string, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.turn.Lock()
+	defer c.turn.Unlock()
 	if (app == "") != (role == rousev1.Role_ROLE_OPERATOR) {
 		return nil, "", fmt.Errorf("a key of role %s for app %q is %w; operator keys belong to no app, all others to one", role, app, ErrInvalid)
 	}
@@ -81,9 +81,9 @@ func (c *Catalog) CreateKey(app string, role rousev1.Role, note string, now time
 // it is called before the key takes effect, so that a crash between the two
 // leaves a useless secret, and not a key that nobody can use.
 func (c *Catalog) Bootstrap(now time.Time, keep func(secret string) error) (bool, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.keysOf[""]) > 0 {
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	if c.countKeys("") > 0 {
 		return false, nil
 	}
 	secret := newSecret()
@@ -95,7 +95,7 @@ func (c *Catalog) Bootstrap(now time.Time, keep func(secret string) error) (bool
 }
 
 func (c *Catalog) putKey(secret, app string, role rousev1.Role, note string, now time.Time) (*rousev1.ApiKey, error) {
-	if len(c.keysOf[app]) >= MaxKeys {
+	if c.countKeys(app) >= MaxKeys {
 		return nil, fmt.Errorf("%w API keys of app %q; at most %d can be kept, revoke one", ErrLimit, app, MaxKeys)
 	}
 	id, _ := keyID(secret)
@@ -109,28 +109,27 @@ func (c *Catalog) putKey(secret, app string, role rousev1.Role, note string, now
 	if err := c.write(m); err != nil {
 		return nil, err
 	}
-	c.showKey(k)
 	return k.info, nil
+}
+
+func (c *Catalog) countKeys(app string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.keysOf[app])
 }
 
 // RevokeKey ends a key of the app, or an operator key when app is empty. The
 // last operator key stays: without it nobody could make another.
 func (c *Catalog) RevokeKey(app, id string) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	keys := c.keysOf[app]
-	if _, ok := keys[id]; !ok {
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	if k, ok := c.keys.Load(id); !ok || k.(*key).info.GetAppId() != app {
 		return fmt.Errorf("API key %q of app %q is %w", id, app, ErrNotFound)
 	}
-	if app == "" && len(keys) == 1 {
+	if app == "" && c.countKeys(app) == 1 {
 		return fmt.Errorf("revoking the last operator key is %w; create another one first", ErrInvalid)
 	}
-	if err := c.write(storage.Mutation{Op: storage.Delete, Key: storage.AppendCatalogueKey(nil, kindKey, id)}); err != nil {
-		return err
-	}
-	delete(keys, id)
-	c.keys.Delete(id)
-	return nil
+	return c.write(storage.Mutation{Op: storage.Delete, Key: storage.AppendCatalogueKey(nil, kindKey, id)})
 }
 
 // ListKeys lists the keys of an app, or the operator keys, the oldest first.
@@ -150,7 +149,9 @@ func (c *Catalog) ListKeys(app string) []*rousev1.ApiKey {
 	return all
 }
 
+// showKey makes a key usable; the caller holds mu.
 func (c *Catalog) showKey(k *key) {
+	c.hideKey(k.info.GetKeyId())
 	app := k.info.GetAppId()
 	if c.keysOf[app] == nil {
 		c.keysOf[app] = make(map[string]*key)
@@ -159,11 +160,15 @@ func (c *Catalog) showKey(k *key) {
 	c.keys.Store(k.info.GetKeyId(), k)
 }
 
-func (c *Catalog) loadKey(stored, value []byte) error {
-	var id [1]string
-	if _, err := storage.ParseCatalogueKey(stored, id[:]); err != nil {
-		return err
+// hideKey ends a key; the caller holds mu.
+func (c *Catalog) hideKey(id string) {
+	if old, ok := c.keys.LoadAndDelete(id); ok {
+		delete(c.keysOf[old.(*key).info.GetAppId()], id)
 	}
+}
+
+// setKey takes a stored key in.
+func (e *edit) setKey(names []string, value []byte) error {
 	if len(value) < sumBytes {
 		return errors.New("the record is too short")
 	}
@@ -171,6 +176,8 @@ func (c *Catalog) loadKey(stored, value []byte) error {
 	if err := proto.Unmarshal(value[sumBytes:], k.info); err != nil {
 		return err
 	}
-	c.showKey(k)
+	e.keys[names[0]] = k
 	return nil
 }
+
+func (e *edit) dropKey(names []string) { e.keys[names[0]] = nil }

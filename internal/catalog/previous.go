@@ -61,25 +61,22 @@ func Vendor(c *rousev1.Credential) protoreflect.Name {
 	return ""
 }
 
-// setPrevious stores p beside the credential, or that there is none: 8 bytes of
+// storePrevious stores p beside the credential, or that there is none: 8 bytes of
 // Unix milliseconds, big endian, and the credential, sealed together.
-func (c *Catalog) setPrevious(app, name string, p *Previous) (storage.Mutation, error) {
+func (c *Catalog) storePrevious(app, name string, p *Previous) (storage.Mutation, error) {
 	if p == nil {
 		return storage.Mutation{Op: storage.Delete, Key: storage.AppendCatalogueKey(nil, kindPrevious, app, name)}, nil
 	}
 	return c.sealed(kindPrevious, app, name, binary.BigEndian.AppendUint64(nil, uint64(p.Until.UnixMilli())), p.Credential)
 }
 
-func (c *Catalog) loadPrevious(key, value []byte) error {
-	names := make([]string, 2)
-	if _, err := storage.ParseCatalogueKey(key, names); err != nil {
-		return err
-	}
-	app, err := c.known(names[0])
+// setPrevious takes a stored previous credential in.
+func (e *edit) setPrevious(names []string, value []byte) error {
+	app, err := e.app(names[0])
 	if err != nil {
 		return err
 	}
-	plain, err := c.Ring.Open(nil, credentialAAD(kindPrevious, names[0], names[1]), value)
+	plain, err := e.ring.Open(nil, credentialAAD(kindPrevious, names[0], names[1]), value)
 	if err != nil {
 		return fmt.Errorf("previous credential %q of app %q: %w", names[1], names[0], err)
 	}
@@ -92,11 +89,16 @@ func (c *Catalog) loadPrevious(key, value []byte) error {
 	if err := proto.Unmarshal(plain[8:], p.Credential); err != nil {
 		return err
 	}
-	if app.previous == nil {
-		app.previous = make(map[string]*Previous)
-	}
-	app.previous[names[1]] = p // nobody else sees the app yet
+	app.previous[names[1]] = p
+	e.changed[credentialName{names[0], names[1]}] = true
 	return nil
+}
+
+func (e *edit) dropPrevious(names []string) {
+	if app, err := e.app(names[0]); err == nil && app.previous[names[1]] != nil {
+		delete(app.previous, names[1])
+		e.changed[credentialName{names[0], names[1]}] = true
+	}
 }
 
 // Run drops previous credentials soon after their time, until ctx ends.
@@ -104,8 +106,10 @@ func (c *Catalog) Run(ctx context.Context) {
 	again := time.NewTicker(dropEvery)
 	defer again.Stop()
 	for {
-		if err := c.dropPrevious(time.Now()); err != nil {
-			c.Logger.Error("a replaced credential whose time is over cannot be removed; trying again", "error", err)
+		if c.Leads == nil || c.Leads() {
+			if err := c.forgetPrevious(time.Now()); err != nil {
+				c.Logger.Error("a replaced credential whose time is over cannot be removed; trying again", "error", err)
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -115,23 +119,22 @@ func (c *Catalog) Run(ctx context.Context) {
 	}
 }
 
-func (c *Catalog) dropPrevious(now time.Time) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (c *Catalog) forgetPrevious(now time.Time) error {
+	defer c.settle()
+	c.turn.Lock()
+	defer c.turn.Unlock()
 	for _, app := range c.Apps() {
 		for _, name := range sortedKeys(app.previous) {
 			if now.Before(app.previous[name].Until) {
 				continue
 			}
-			m, err := c.setPrevious(app.ID(), name, nil)
+			m, err := c.storePrevious(app.ID(), name, nil)
 			if err == nil {
 				err = c.write(m)
 			}
 			if err != nil {
 				return err
 			}
-			latest, _ := c.App(app.ID()) // it changed when another name's was dropped
-			c.show(latest, Change{App: app.ID(), Name: name, Credential: latest.credentials[name]})
 		}
 	}
 	return nil

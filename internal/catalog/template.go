@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"fmt"
-	"maps"
 
 	"google.golang.org/protobuf/proto"
 
@@ -26,8 +25,8 @@ func (c *Catalog) PutTemplate(app string, template *rousev1.Template) error {
 	if name == "" {
 		return fmt.Errorf("a template without a name is %w", ErrInvalid)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.turn.Lock()
+	defer c.turn.Unlock()
 	old, err := c.known(app)
 	if err != nil {
 		return err
@@ -39,23 +38,13 @@ func (c *Catalog) PutTemplate(app string, template *rousev1.Template) error {
 	if err != nil {
 		return err
 	}
-	if err := c.write(m); err != nil {
-		return err
-	}
-	next := *old
-	next.templates = maps.Clone(old.templates)
-	if next.templates == nil {
-		next.templates = make(map[string]*rousev1.Template)
-	}
-	next.templates[name] = template
-	c.apps.Store(app, &next)
-	return nil
+	return c.write(m)
 }
 
 // DeleteTemplate removes a template that was put.
 func (c *Catalog) DeleteTemplate(app, name string) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.turn.Lock()
+	defer c.turn.Unlock()
 	old, err := c.known(app)
 	if err != nil {
 		return err
@@ -63,30 +52,27 @@ func (c *Catalog) DeleteTemplate(app, name string) error {
 	if _, ok := old.templates[name]; !ok {
 		return fmt.Errorf("template %q of app %q is %w", name, app, ErrNotFound)
 	}
-	if err := c.write(storage.Mutation{
+	return c.write(storage.Mutation{
 		Op: storage.Delete, Key: storage.AppendCatalogueKey(nil, kindTemplate, app, name),
-	}); err != nil {
-		return err
-	}
-	next := *old
-	next.templates = maps.Clone(old.templates)
-	delete(next.templates, name)
-	c.apps.Store(app, &next)
-	return nil
+	})
 }
 
-func (c *Catalog) loadTemplate(key, value []byte) error {
-	names, template := make([]string, 2), &rousev1.Template{}
-	if err := parse(key, value, names, template); err != nil {
-		return err
-	}
-	app, err := c.known(names[0])
+// setTemplate takes a stored template in.
+func (e *edit) setTemplate(names []string, value []byte) error {
+	app, err := e.app(names[0])
 	if err != nil {
 		return err
 	}
-	if app.templates == nil {
-		app.templates = make(map[string]*rousev1.Template)
+	template := &rousev1.Template{}
+	if err := proto.Unmarshal(value, template); err != nil {
+		return err
 	}
-	app.templates[names[1]] = template // nobody else sees the app yet
+	app.templates[names[1]] = template
 	return nil
+}
+
+func (e *edit) dropTemplate(names []string) {
+	if app, err := e.app(names[0]); err == nil {
+		delete(app.templates, names[1])
+	}
 }

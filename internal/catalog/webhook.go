@@ -14,8 +14,8 @@ func (a *App) Webhooks() *rousev1.Webhooks { return a.webhooks }
 
 // PutWebhooks replaces the webhooks of an app. An empty secret keeps the old one.
 func (c *Catalog) PutWebhooks(app string, hooks *rousev1.Webhooks) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.turn.Lock()
+	defer c.turn.Unlock()
 	old, err := c.known(app)
 	if err != nil {
 		return err
@@ -31,33 +31,25 @@ func (c *Catalog) PutWebhooks(app string, hooks *rousev1.Webhooks) error {
 	plain := m.Value
 	m.Value = c.Ring.Seal(nil, webhooksAAD(app), plain)
 	clear(plain)
-	if err := c.write(m); err != nil {
-		return err
-	}
-	next := *old
-	next.webhooks = hooks
-	c.apps.Store(app, &next)
-	return nil
+	return c.write(m)
 }
 
-func (c *Catalog) loadWebhooks(key, value []byte) error {
-	names, hooks := make([]string, 1), &rousev1.Webhooks{}
-	if _, err := storage.ParseCatalogueKey(key, names); err != nil {
-		return err
-	}
-	app, err := c.known(names[0])
+// setWebhooks takes stored webhooks in.
+func (e *edit) setWebhooks(names []string, value []byte) error {
+	app, err := e.app(names[0])
 	if err != nil {
 		return err
 	}
-	plain, err := c.Ring.Open(nil, webhooksAAD(names[0]), value)
+	plain, err := e.ring.Open(nil, webhooksAAD(names[0]), value)
 	if err != nil {
 		return fmt.Errorf("webhooks of app %q: %w", names[0], err)
 	}
 	defer clear(plain)
+	hooks := &rousev1.Webhooks{}
 	if err := proto.Unmarshal(plain, hooks); err != nil {
 		return err
 	}
-	app.webhooks = hooks // nobody else sees the app yet
+	app.webhooks = hooks
 	return nil
 }
 

@@ -333,6 +333,7 @@ func TestHeartbeatRenewsAndBringsTheLeaseBack(t *testing.T) {
 	w := newWorld(t)
 	stream := w.welcomed(w.intakeKey(), im1)
 	w.Leases.Sweep(time.Now().Add(time.Hour))
+	w.ok(w.Leases.Grant("a", actors.Node{Name: "im-2", Incarnation: 1}, time.Now())) // stored after the deletion
 	if w.Leases.Live("a", "im-1", 7, time.Now()) {
 		t.Fatal("the lease was not swept")
 	}

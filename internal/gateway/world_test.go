@@ -91,7 +91,7 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 		return nil
 	}})
 	w.ok(err)
-	leases, err := lease.Open(store, 15*time.Second, time.Now())
+	leases, err := lease.Open(lease.Options{Store: store, TTL: 15 * time.Second, Logger: quiet})
 	w.ok(err)
 	w.seed(cat)
 	o := Options{

@@ -1,10 +1,12 @@
 // Package lease keeps the leases of IM nodes. A session is online only while
-// the IM node that owns it holds a live lease of the same incarnation, so the
-// crash of an IM node turns all its sessions offline without a write per user.
+// the IM node that owns it holds a lease of the same incarnation, so the crash
+// of an IM node turns all its sessions offline by one write.
 //
-// A lease lives for a ttl after the node's last sign of life. Which incarnation
-// of a node is the newest is durable; signs of life are not: after a restart
-// every stored lease is live for one ttl, so that IM nodes can come back first.
+// A lease is a record of the meta group, and liveness on every node means that
+// the record is there. Its end is counted by the leader of the group alone, who
+// deletes the record when the node gave no sign of life for a ttl. Signs of life
+// are not durable: a new leader gives every lease one ttl, so that IM nodes can
+// find another node of the cluster first.
 package lease
 
 import (
@@ -29,8 +31,7 @@ const (
 var (
 	// ErrStale is matched by a StaleError.
 	ErrStale = errors.New("lease: incarnation is stale")
-	// ErrTooMany refuses a node beyond MaxNodes of its app. Leases that ran out
-	// are swept once per ttl.
+	// ErrTooMany refuses a node beyond MaxNodes of its app.
 	ErrTooMany = fmt.Errorf("lease: app has %d IM nodes already", MaxNodes)
 )
 
@@ -55,42 +56,22 @@ func (i id) stripe() uint64 {
 	return (xxhash.Sum64String(i.app)*31 + xxhash.Sum64String(i.name)) % stripes
 }
 
-// swept marks a lease that was taken out of the table: it cannot be renewed.
-const swept = -1
-
 // lease is one incarnation of one node.
 type lease struct {
 	incarnation uint64
-	// until is when it runs out, in unix nanoseconds, or swept.
-	until atomic.Int64
+	// sign is the last sign of life that is known here, told the last one that
+	// the leader was told of; both as Table.since tells time.
+	sign, told atomic.Int64
 }
 
-func newLease(incarnation uint64, until time.Time) *lease {
-	l := &lease{incarnation: incarnation}
-	l.until.Store(until.UnixNano())
-	return l
-}
-
-func (l *lease) live(now time.Time) bool { return now.UnixNano() < l.until.Load() }
-
-// renew moves the end of the lease; false when it was swept meanwhile. A lease
-// that ran out lives again: no newer incarnation was seen.
-func (l *lease) renew(until time.Time) bool {
+// alive takes a sign of life; an older one than the known changes nothing.
+func (l *lease) alive(at int64) {
 	for {
-		old := l.until.Load()
-		if old == swept {
-			return false
-		}
-		if l.until.CompareAndSwap(old, until.UnixNano()) {
-			return true
+		old := l.sign.Load()
+		if old >= at || l.sign.CompareAndSwap(old, at) {
+			return
 		}
 	}
-}
-
-// sweep takes the lease out of use if it has run out.
-func (l *lease) sweep(now time.Time) bool {
-	old := l.until.Load()
-	return old != swept && now.UnixNano() >= old && l.until.CompareAndSwap(old, swept)
 }
 
 // index finds leases without a lock. It is copied on write, one stripe at a time.
@@ -103,19 +84,29 @@ func (x *index) find(i id) *lease {
 	return nil
 }
 
-// put stores l, or removes i when l is nil. Callers take turns.
-func (x *index) put(i id, l *lease) {
-	p := &x[i.stripe()]
-	next := make(map[id]*lease)
-	if m := p.Load(); m != nil {
-		maps.Copy(next, *m)
+// change stores leases, or removes those that are nil; each stripe is copied
+// once. Callers take turns.
+func (x *index) change(changed map[id]*lease) {
+	var next [stripes]map[id]*lease
+	for i, l := range changed {
+		s := i.stripe()
+		if next[s] == nil {
+			next[s] = make(map[id]*lease)
+			if m := x[s].Load(); m != nil {
+				maps.Copy(next[s], *m)
+			}
+		}
+		if l == nil {
+			delete(next[s], i)
+		} else {
+			next[s][i] = l
+		}
 	}
-	if l == nil {
-		delete(next, i)
-	} else {
-		next[i] = l
+	for s := range next {
+		if next[s] != nil {
+			x[s].Store(&next[s])
+		}
 	}
-	p.Store(&next)
 }
 
 // each calls do for every lease.

@@ -1,10 +1,10 @@
 package lease
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -16,206 +16,216 @@ import (
 // value is the incarnation, 8 bytes, big-endian.
 const keyKind = 'l'
 
-// Table holds all leases. Its methods may be called concurrently.
-type Table struct {
-	store *storage.Store
-	ttl   time.Duration
-	index index
+// seen is how long Grant waits for the record of a lease that another node
+// granted to arrive here.
+const seen = time.Second
 
-	mu sync.Mutex
-	// newest is the highest incarnation proposed for each node that is stored
-	// or about to be.
-	newest map[id]uint64
-	// nodes counts newest by app; at most MaxNodes each.
-	nodes map[string]int
+// Options of a Table.
+type Options struct {
+	Store *storage.Store
+	// TTL is how long a lease outlives the last sign of life; 0 = DefaultTTL.
+	TTL time.Duration
+	// Grant asks the leader of the meta group for a lease. It does not block, and
+	// calls done once, in bounded time. nil = this node leads from the start on.
+	Grant func(app string, node actors.Node, done func(error))
+	// Renew tells the leader of signs of life, at most maxSigns of them, as Grant
+	// does. What it could not tell is told with the next ones.
+	Renew  func(signs []Sign, done func(error))
+	Logger *slog.Logger
 }
 
-// Open reads the stored leases; each is live until now+ttl. ttl 0 is DefaultTTL.
-func Open(store *storage.Store, ttl time.Duration, now time.Time) (*Table, error) {
-	if ttl == 0 {
-		ttl = DefaultTTL
+// Sign is a sign of life of an IM node.
+type Sign struct {
+	App  string
+	Node actors.Node
+	// Age is how long ago it was given.
+	Age time.Duration
+}
+
+// Table holds all leases. Its methods may be called concurrently.
+type Table struct {
+	o     Options
+	epoch time.Time // when this table began, for monotonic time
+	all   storage.Range
+	index index
+
+	mu      sync.Mutex
+	arrived chan struct{} // closed when the next change can be seen
+	leader  *leader       // nil = another node leads the meta group
+}
+
+// Open reads the stored leases and follows them from then on.
+func Open(o Options) (*Table, error) {
+	if o.TTL == 0 {
+		o.TTL = DefaultTTL
 	}
-	t := &Table{store: store, ttl: ttl, newest: make(map[id]uint64), nodes: make(map[string]int)}
-	var bad error
-	err := store.Scan(storage.CatalogueRange(keyKind), func(key, value []byte) bool {
-		var parts [2]string
-		if _, err := storage.ParseCatalogueKey(key, parts[:]); err != nil || len(value) != 8 {
-			bad = errors.Join(err, fmt.Errorf("a stored lease has a value of %d bytes instead of 8", len(value)))
-			return false
-		}
-		t.know(id{parts[0], parts[1]}, binary.BigEndian.Uint64(value))
-		return true
-	})
-	if err := errors.Join(err, bad); err != nil {
+	t := &Table{o: o, epoch: time.Now(), all: storage.CatalogueRange(keyKind), arrived: make(chan struct{})}
+	o.Store.Watch(t.apply)
+	if err := t.load(); err != nil {
 		return nil, fmt.Errorf("lease: open: %w", err)
 	}
-	t.fill(now)
+	if o.Grant == nil {
+		t.Lead()
+	}
 	return t, nil
 }
 
-// fill builds the index of what was read, each stripe once.
-func (t *Table) fill(now time.Time) {
-	var maps [stripes]map[id]*lease
-	for i, incarnation := range t.newest {
-		s := i.stripe()
-		if maps[s] == nil {
-			maps[s] = make(map[id]*lease)
-		}
-		maps[s][i] = newLease(incarnation, now.Add(t.ttl))
+// since is the time in nanoseconds from the table's beginning on, at least 1.
+func (t *Table) since(now time.Time) int64 { return 1 + max(0, now.Sub(t.epoch).Nanoseconds()) }
+
+// load takes what is stored in place of what is known.
+func (t *Table) load() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	changed := make(map[id]*lease)
+	t.index.each(func(i id, _ *lease) { changed[i] = nil })
+	var bad error
+	err := t.o.Store.Scan(t.all, func(key, value []byte) bool {
+		var i id
+		var incarnation uint64
+		i, incarnation, bad = parse(key, value)
+		changed[i] = t.known(i, incarnation)
+		return bad == nil
+	})
+	if err := errors.Join(err, bad); err != nil {
+		return err
 	}
-	for s := range maps {
-		if maps[s] != nil {
-			t.index[s].Store(&maps[s])
+	t.show(changed)
+	return nil
+}
+
+// known is the lease of an incarnation, a new one if it is not known here.
+func (t *Table) known(i id, incarnation uint64) *lease {
+	if l := t.index.find(i); l != nil && l.incarnation == incarnation {
+		return l
+	}
+	l := &lease{incarnation: incarnation}
+	l.alive(t.since(time.Now()))
+	return l
+}
+
+// apply takes committed entries of the meta group in, nil for a snapshot of it.
+func (t *Table) apply(ms []storage.Mutation) {
+	if ms == nil {
+		if err := t.load(); err != nil {
+			t.o.Logger.Error("the leases of IM nodes cannot be read after a snapshot; this node goes on with those it knew; restart it", "error", err)
 		}
+		return
+	}
+	var changed map[id]*lease
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, m := range ms {
+		if !t.all.Contains(m.Key) {
+			continue
+		}
+		if changed == nil {
+			changed = make(map[id]*lease)
+		}
+		value := m.Value
+		if m.Op == storage.Delete {
+			value = make([]byte, 8)
+		}
+		i, incarnation, err := parse(m.Key, value)
+		switch {
+		case err != nil:
+			t.o.Logger.Error("a committed lease cannot be read", "error", err)
+		case m.Op == storage.Delete:
+			changed[i] = nil
+		default:
+			changed[i] = t.known(i, incarnation)
+			if t.leader != nil && t.leader.newest[i] < incarnation {
+				t.leader.know(i, incarnation)
+			}
+		}
+	}
+	if changed != nil {
+		t.show(changed)
 	}
 }
 
-// TTL is how long a lease outlives the last sign of life.
-func (t *Table) TTL() time.Duration { return t.ttl }
+// show makes changes visible; the caller holds mu.
+func (t *Table) show(changed map[id]*lease) {
+	t.index.change(changed)
+	close(t.arrived)
+	t.arrived = make(chan struct{})
+}
 
-// Live tells whether this incarnation of the node holds a live lease. It takes
-// no lock and allocates nothing. Sessions without a node (name "") are always
+func parse(key, value []byte) (i id, incarnation uint64, err error) {
+	var parts [2]string
+	if _, err := storage.ParseCatalogueKey(key, parts[:]); err != nil {
+		return i, 0, err
+	}
+	if len(value) != 8 {
+		return i, 0, fmt.Errorf("a stored lease has a value of %d bytes instead of 8", len(value))
+	}
+	return id{parts[0], parts[1]}, binary.BigEndian.Uint64(value), nil
+}
+
+// TTL is how long a lease outlives the last sign of life.
+func (t *Table) TTL() time.Duration { return t.o.TTL }
+
+// Live tells whether this incarnation of the node holds a lease. It takes no
+// lock and allocates nothing. Sessions without a node (name "") are always
 // believed; an unknown node is not live.
-func (t *Table) Live(app, name string, incarnation uint64, now time.Time) bool {
+func (t *Table) Live(app, name string, incarnation uint64, _ time.Time) bool {
 	if name == "" {
 		return true
 	}
 	l := t.index.find(id{app, name})
-	return l != nil && l.incarnation == incarnation && l.live(now)
+	return l != nil && l.incarnation == incarnation
 }
 
-// Renew takes a sign of life: the lease lives until now+ttl. False means that
-// this incarnation holds no lease, ask Grant why. It takes no lock.
+// Renew takes a sign of life, which the leader is told of within a fifth of the
+// ttl. False means that this incarnation holds no lease, ask Grant why. It takes
+// no lock.
 func (t *Table) Renew(app string, node actors.Node, now time.Time) bool {
 	l := t.index.find(id{app, node.Name})
-	return l != nil && l.incarnation == node.Incarnation && l.renew(now.Add(t.ttl))
+	if l == nil || l.incarnation != node.Incarnation {
+		return false
+	}
+	l.alive(t.since(now))
+	return true
 }
 
-// Grant gives the node a lease until now+ttl. A higher incarnation than the
-// known one ends that one's lease at once; an equal one renews; a lower one is
-// refused with a StaleError, a node too many with ErrTooMany. A new incarnation
-// is on disk before it is live: Grant waits for that.
+// Grant gets the node a lease from the leader of the meta group. A higher
+// incarnation than the known one ends that one's lease at once; an equal one
+// renews; a lower one is refused with a StaleError, a node too many with
+// ErrTooMany. It waits until the lease is durable and, in general, known here.
 func (t *Table) Grant(app string, node actors.Node, now time.Time) error {
 	if t.Renew(app, node, now) {
 		return nil
 	}
-	stored := make(chan error, 1) // one value, never blocks the store's writer
-	i := id{app, node.Name}
-	if err := t.propose(i, node.Incarnation, stored); err != nil {
+	granted := make(chan error, 1) // one value, never blocks who answers
+	if t.Leads() || t.o.Grant == nil {
+		t.GrantHere(app, node, func(err error) { granted <- err })
+	} else {
+		t.o.Grant(app, node, func(err error) { granted <- err })
+	}
+	if err := <-granted; err != nil {
 		return err
 	}
-	if err := <-stored; err != nil {
-		t.withdraw(i, node.Incarnation)
-		return fmt.Errorf("lease: storing the lease of node %q: %w", node.Name, err)
-	}
-	return t.install(i, node.Incarnation, now)
+	return t.await(id{app, node.Name}, node.Incarnation)
 }
 
-// propose orders the incarnation among those of its node and sends it to disk.
-func (t *Table) propose(i id, incarnation uint64, stored chan error) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	newest, known := t.newest[i]
-	if known && incarnation < newest {
-		return &StaleError{Name: i.name, Have: incarnation, Newest: newest}
-	}
-	if !known && t.nodes[i.app] >= MaxNodes {
-		return ErrTooMany
-	}
-	t.know(i, incarnation)
-	t.store.Propose(storage.MetaShard, []storage.Mutation{{
-		Op: storage.Set, Key: storage.AppendCatalogueKey(nil, keyKind, i.app, i.name),
-		Value: binary.BigEndian.AppendUint64(nil, incarnation),
-	}}, func(err error) { stored <- err })
-	return nil
-}
-
-// withdraw undoes propose for an incarnation that did not reach the disk.
-func (t *Table) withdraw(i id, incarnation uint64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.newest[i] != incarnation {
-		return
-	}
-	if l := t.index.find(i); l != nil {
-		t.newest[i] = l.incarnation
-	} else {
-		t.unknow(i)
-	}
-}
-
-// install makes a stored incarnation live, unless a newer one is live already.
-func (t *Table) install(i id, incarnation uint64, now time.Time) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	l := t.index.find(i)
-	if l != nil && l.incarnation > incarnation {
-		return &StaleError{Name: i.name, Have: incarnation, Newest: l.incarnation}
-	}
-	if t.newest[i] < incarnation { // withdrawn by a call that failed beside this one
-		t.know(i, incarnation)
-	}
-	if l == nil || l.incarnation < incarnation || !l.renew(now.Add(t.ttl)) {
-		t.index.put(i, newLease(incarnation, now.Add(t.ttl)))
-	}
-	return nil
-}
-
-// know and unknow keep nodes in step with newest.
-func (t *Table) know(i id, incarnation uint64) {
-	if _, known := t.newest[i]; !known {
-		t.nodes[i.app]++
-	}
-	t.newest[i] = incarnation
-}
-
-func (t *Table) unknow(i id) {
-	delete(t.newest, i)
-	if t.nodes[i.app]--; t.nodes[i.app] == 0 {
-		delete(t.nodes, i.app)
-	}
-}
-
-// Run sweeps once per ttl until ctx ends.
-func (t *Table) Run(ctx context.Context) {
-	tick := time.NewTicker(t.ttl)
-	defer tick.Stop()
+// await returns when the record of the lease has arrived, or is late.
+func (t *Table) await(i id, incarnation uint64) error {
+	late := time.NewTimer(seen)
+	defer late.Stop()
 	for {
+		t.mu.Lock()
+		l, arrived := t.index.find(i), t.arrived
+		t.mu.Unlock()
+		switch {
+		case l != nil && l.incarnation > incarnation:
+			return &StaleError{Name: i.name, Have: incarnation, Newest: l.incarnation}
+		case l != nil && l.incarnation == incarnation:
+			return nil
+		}
 		select {
-		case <-ctx.Done():
-			return
-		case now := <-tick.C:
-			t.Sweep(now)
+		case <-arrived:
+		case <-late.C:
+			return nil
 		}
-	}
-}
-
-// Sweep forgets the leases that have run out and returns how many. A node that
-// comes back after that gets a new lease, of any incarnation.
-func (t *Table) Sweep(now time.Time) int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var deletes []storage.Mutation
-	t.index.each(func(i id, l *lease) {
-		// A newer incarnation on its way to disk keeps the record.
-		if l.incarnation != t.newest[i] || !l.sweep(now) {
-			return
-		}
-		t.index.put(i, nil)
-		t.unknow(i)
-		deletes = append(deletes, storage.Mutation{Op: storage.Delete, Key: storage.AppendCatalogueKey(nil, keyKind, i.app, i.name)})
-	})
-	t.forget(deletes)
-	return len(deletes)
-}
-
-// forget deletes records. One that the store refuses to delete comes back as a
-// live lease after a restart, for one ttl.
-func (t *Table) forget(deletes []storage.Mutation) {
-	const perEntry = 1024 // keys are below 256 bytes, so entries below storage.MaxEntryBytes
-	for len(deletes) > 0 {
-		n := min(perEntry, len(deletes))
-		t.store.Propose(storage.MetaShard, deletes[:n], func(error) {})
-		deletes = deletes[n:]
 	}
 }
