@@ -5,6 +5,8 @@
 package actors
 
 import (
+	"time"
+
 	"google.golang.org/protobuf/proto"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
@@ -26,16 +28,36 @@ type Envelope struct {
 	Stopped bool
 	// Command is one of the rouse.v1 events and user-scoped requests.
 	Command proto.Message
+	// Deadline is when the caller no longer waits; zero = the router's default
+	// after Route.
+	Deadline time.Time
+	// Back takes the envelope when the shard is not led here, or no longer, and
+	// nothing is known to have come of it: it may be tried again where the shard is
+	// led. It must not block. nil = Done is told UNAVAILABLE.
+	Back func(*Envelope)
 	// Done is called exactly once, after the command's effects are durable or
 	// after it was refused; from an actor's turn, so it must not block.
 	Done func(Reply)
 }
 
-// Reject answers a message that found its mailbox full or its actor stopped.
+// Reject answers a message that found its mailbox full.
 func (e *Envelope) Reject() {
 	e.Done(Reply{Err: &rousev1.Error{
 		Code: rousev1.ErrorCode_ERROR_CODE_OVERLOADED, Temporary: true,
-		Message: "the user's mailbox is full or moving; send the same item again later",
+		Message: "too much waits for the user or for his shard; send the same item again later",
+	}})
+}
+
+// Return ends a message whose actor stopped before it, or whose shard is not
+// led here: Back has it, or else its caller.
+func (e *Envelope) Return() {
+	if e.Back != nil {
+		e.Back(e)
+		return
+	}
+	e.Done(Reply{Status: rousev1.ItemStatus_ITEM_STATUS_REFUSED, Err: &rousev1.Error{
+		Code: rousev1.ErrorCode_ERROR_CODE_UNAVAILABLE, Temporary: true,
+		Message: "the user's shard is moving to another node; send the same item again later",
 	}})
 }
 

@@ -12,13 +12,14 @@ import (
 
 // shell joins the pure state with the world: clock, timer, sends, messages.
 type shell struct {
-	lane    *Lane
-	metrics *laneMetrics
-	state   *state
-	retired []*flight // replaced senders with pushes in flight
-	timer   *time.Timer
-	armed   time.Time // when the timer goes off at the latest; zero = it does not
-	breaker Breaker   // as logged last
+	lane     *Lane
+	metrics  *laneMetrics
+	state    *state
+	retired  []*flight  // replaced senders with pushes in flight
+	partings []*parting // shards that wait for their sends in flight
+	timer    *time.Timer
+	armed    time.Time // when the timer goes off at the latest; zero = it does not
+	breaker  Breaker   // as logged last
 }
 
 // Receive works on one message. A panic costs that message and not the queue.
@@ -38,6 +39,7 @@ func (a *shell) Receive(c actor.Context) {
 		a.metrics.latency.Observe(m.p.took.Seconds())
 		for p := range m.p.all() {
 			a.metrics.answer(&p.answer)
+			a.landedOf(p)
 		}
 		a.state.land(m.p, now)
 	case sendDue:
@@ -48,6 +50,8 @@ func (a *shell) Receive(c actor.Context) {
 		a.state.remove(now)
 	case granted:
 		a.granted(&m, now)
+	case forget:
+		a.forget(&m, now)
 	case drainLane:
 		a.state.drain()
 	case abortSends:
@@ -60,6 +64,7 @@ func (a *shell) Receive(c actor.Context) {
 	}
 	a.arm(a.state.settle(now), now)
 	a.carryOut()
+	a.part()
 	a.retire()
 	a.report(now)
 	if a.state.mode != running && a.state.flight.n == 0 && len(a.retired) == 0 {
@@ -142,6 +147,9 @@ func (a *shell) stopped() {
 		a.timer.Stop()
 	}
 	a.abort()
+	for _, p := range a.partings {
+		p.done()
+	}
 	left := make(chan struct{})
 	a.leave(func() { close(left) })
 	go func() {

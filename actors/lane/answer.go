@@ -199,6 +199,8 @@ func (s *state) holdDevice(p *push, now time.Time) {
 func (s *state) retry(p *push, reason rousev1.Reason, now time.Time) {
 	p.why = obstacle{reason, p.answer.res.Code}
 	switch newer := s.queue.sameCollapse(p); {
+	case p.forgotten:
+		s.drop(p)
 	case p.cancel != nil:
 		s.end(p, p.cancel.Status, obstacle{p.cancel.Reason, p.why.code}, now)
 	case s.mode == removed:

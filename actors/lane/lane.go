@@ -151,6 +151,11 @@ type (
 		b       block
 		err     error
 	}
+	forget struct {
+		to *actor.PID
+		// done is called once: in a turn of the lane, or when it has stopped.
+		done func()
+	}
 	removeLane struct{}
 	drainLane  struct{}
 	abortSends struct{}
@@ -162,6 +167,7 @@ func (landed) Owed()         {}
 func (sendDue) Owed()        {}
 func (*replaceSender) Owed() {}
 func (granted) Owed()        {}
+func (forget) Owed()         {}
 func (removeLane) Owed()     {}
 func (drainLane) Owed()      {}
 func (abortSends) Owed()     {}
@@ -193,6 +199,9 @@ func (m *replaceSender) Reject() { m.f.close() }
 
 // Reject gives a block back that came after its lane had stopped.
 func (m granted) Reject() { m.account.Return(int(m.b.class), m.b.n, m.b.end, func() {}) }
+
+// Reject: a lane that has stopped holds no push.
+func (m forget) Reject() { m.done() }
 
 // Nothing is left to do for the others after the stop.
 

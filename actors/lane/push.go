@@ -56,6 +56,7 @@ type push struct {
 	probe     bool // sent while the breaker was open
 	attempts  int
 	panics    int
+	forgotten bool      // in flight: it ends with a verdict or not at all
 	doubt     bool      // an attempt had no answer
 	notBefore time.Time // end of its backoff
 	why       obstacle  // of the last attempt

@@ -73,7 +73,7 @@ func newState(o Options, f *flight) *state {
 // dispatch takes a push in.
 func (s *state) dispatch(p *push, now time.Time) {
 	if old := s.pushes[p.d.PushID]; old != nil {
-		old.d.To = p.d.To
+		old.d.To, old.forgotten = p.d.To, false
 		s.releases++
 		return
 	}
@@ -130,6 +130,30 @@ func (s *state) replace(o Options, f *flight, now time.Time) {
 	for _, b := range s.queue.bindings {
 		s.queue.rank(b, now)
 	}
+}
+
+// forget drops the pushes of a shard that is led elsewhere from now on, without
+// an end: its new leader has them. Those in flight, which are returned, end with
+// the vendor's verdict or are dropped.
+func (s *state) forget(of func(*Dispatch) bool, now time.Time) (inFlight []*push) {
+	for _, p := range s.pushes {
+		switch {
+		case !of(p.d):
+		case p.inFlight:
+			p.forgotten = true
+			inFlight = append(inFlight, p)
+		default:
+			s.dequeue(p, now)
+			s.drop(p)
+		}
+	}
+	return inFlight
+}
+
+// drop gives up a push that is out of the queue, without an end.
+func (s *state) drop(p *push) {
+	delete(s.pushes, p.d.PushID)
+	s.releases++
 }
 
 // drain stops sending; what is queued stays without an end.

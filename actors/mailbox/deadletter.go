@@ -19,9 +19,7 @@ func RejectDeadLetters(sys *actor.ActorSystem) {
 	sys.Extensions.Register(watch{})
 	sys.EventStream.Subscribe(func(event any) {
 		if dead, ok := event.(*actor.DeadLetterEvent); ok {
-			if r, ok := dead.Message.(Rejecter); ok {
-				r.Reject()
-			}
+			reject(dead.Message, true)
 		}
 	})
 }

@@ -21,6 +21,10 @@ import (
 // must not block.
 type Rejecter interface{ Reject() }
 
+// returner is a Rejecter that tells a full mailbox from an actor that stopped:
+// after the stop Return is called in place of Reject, under the same terms.
+type returner interface{ Return() }
+
 // Owed marks a message that answers something admitted before, or was admitted
 // in another way: that admission is its bound, so it is never refused for
 // fullness. After the stop it is refused like any other.
@@ -70,9 +74,9 @@ func (b *box) UserMessageCount() int {
 
 func (b *box) PostUserMessage(m any) {
 	b.mu.Lock()
-	if b.stopped || b.user.n >= b.bound && !unbounded(m) {
+	if stopped := b.stopped; stopped || b.user.n >= b.bound && !unbounded(m) {
 		b.mu.Unlock()
-		b.refuse(m)
+		b.refuse(m, stopped)
 		return
 	}
 	b.user.push(m)
@@ -146,7 +150,7 @@ func (b *box) turn() (again bool) {
 		stopped := b.stopped
 		b.mu.Unlock()
 		if stopped {
-			b.refuse(m)
+			b.refuse(m, true)
 		} else {
 			b.invoker.InvokeUserMessage(m)
 		}
@@ -194,13 +198,25 @@ func (b *box) process() (actor.Process, bool) {
 	return c.ActorSystem().ProcessRegistry.GetLocal(c.Self().Id)
 }
 
-func (b *box) refuse(m any) {
+func (b *box) refuse(m any, stopped bool) {
 	_, msg, sender := actor.UnwrapEnvelope(m)
-	if r, ok := msg.(Rejecter); ok {
-		r.Reject()
+	if reject(msg, stopped) {
 		return
 	}
 	if c, ok := b.invoker.(actor.Context); ok {
 		c.ActorSystem().EventStream.Publish(&actor.DeadLetterEvent{PID: c.Self(), Message: msg, Sender: sender})
 	}
+}
+
+// reject tells a message that it was not delivered, if it wants to know.
+func reject(m any, stopped bool) bool {
+	if r, ok := m.(returner); ok && stopped {
+		r.Return()
+		return true
+	}
+	r, ok := m.(Rejecter)
+	if ok {
+		r.Reject()
+	}
+	return ok
 }

@@ -336,3 +336,36 @@ func TestStopRace(t *testing.T) {
 		})
 	}
 }
+
+// parcel wants to know why it was not delivered.
+type parcel struct{ full, stopped *atomic.Int64 }
+
+func (p parcel) Reject() { p.full.Add(1) }
+func (p parcel) Return() { p.stopped.Add(1) }
+
+// A message can tell a full mailbox from an actor that stopped before it, while
+// it waited, or long ago.
+func TestStoppedIsNotFull(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sys := newSystem(t)
+		RejectDeadLetters(sys)
+		var got []string
+		p := parcel{new(atomic.Int64), new(atomic.Int64)}
+		pid := spawn(sys, 1, &got)
+		g := make(gate)
+		sys.Root.Send(pid, g)
+		synctest.Wait()
+		sys.Root.Send(pid, p) // waits
+		sys.Root.Send(pid, p) // finds it full
+		if p.full.Load() != 1 || p.stopped.Load() != 0 {
+			t.Errorf("full: %d, stopped: %d", p.full.Load(), p.stopped.Load())
+		}
+		sys.Root.Stop(pid)
+		close(g)
+		synctest.Wait()
+		sys.Root.Send(pid, p) // gone
+		if p.full.Load() != 1 || p.stopped.Load() != 2 {
+			t.Errorf("full: %d, stopped: %d", p.full.Load(), p.stopped.Load())
+		}
+	})
+}

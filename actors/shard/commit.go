@@ -1,6 +1,8 @@
 package shard
 
 import (
+	"errors"
+
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/rouse-im/rouse/actors/user"
@@ -10,7 +12,7 @@ import (
 
 func (a *Actor) onStep(c actor.Context, s *user.Step) {
 	if s.Epoch != a.epoch {
-		s.Fail(unavailable(errEpoch))
+		s.Return(unavailable(errEpoch))
 		return
 	}
 	k := userKey{s.App, s.User}
@@ -51,7 +53,7 @@ func (a *Actor) flush(c actor.Context) {
 		a.o.Metrics.batch.Observe(float64(len(ms)))
 		failpoint.Hit("shard/before-commit")
 		root, self, epoch := c.ActorSystem().Root, c.Self(), a.epoch
-		a.o.Propose(a.id, ms, func(err error) { root.Send(self, &committed{epoch: epoch, err: err}) })
+		a.o.Propose(a.id, a.term, ms, func(err error) { root.Send(self, &committed{epoch: epoch, err: err}) })
 	}
 }
 
@@ -82,17 +84,37 @@ func (a *Actor) onCommitted(c actor.Context, m *committed) {
 	if m.epoch != a.epoch {
 		return
 	}
-	steps := a.inFlight
-	a.inFlight = nil
-	if m.err != nil {
-		a.fail(c, steps, m.err)
+	switch {
+	case m.err == nil:
+		steps := a.inFlight
+		a.inFlight = nil
+		failpoint.Hit("shard/after-commit")
+		a.finish(c, steps)
+		failpoint.Hit("shard/after-effects")
+	case unwritten(m.err):
+		a.fail(c, m.err)
+	default:
+		a.o.Logger.Warn("a commit's fate is open; the shard waits for the next leadership", "shard", a.id, "term", a.term, "users", len(a.users), "error", m.err)
+		a.rest(c, m.err)
 		return
 	}
-	failpoint.Hit("shard/after-commit")
-	a.finish(c, steps)
-	failpoint.Hit("shard/after-effects")
+	if a.leave != nil && a.leave.over {
+		a.resume(c)
+	}
 	a.flush(c)
+	a.checkLeft(c)
 	a.checkDrained()
+}
+
+// unwritten tells that the entry was not written and never will be, so that the
+// store can be read again under the same leadership.
+func unwritten(err error) bool {
+	for _, e := range [...]error{storage.ErrDropped, storage.ErrBusy, storage.ErrTooLarge, storage.ErrClosed} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // finish lets go what waited for the commit, in the order of the steps.
@@ -103,6 +125,8 @@ func (a *Actor) finish(c actor.Context, steps []*user.Step) {
 		}
 		for _, t := range s.Tell {
 			switch {
+			case t.Dispatch != nil && a.leave != nil:
+				t.Lane.Release() // whoever leads next finds it in the outbox
 			case t.Dispatch != nil:
 				t.Lane.Dispatch(t.Dispatch)
 			case t.Cancel != nil:
@@ -125,19 +149,27 @@ func (a *Actor) finish(c actor.Context, steps []*user.Step) {
 }
 
 // fail makes the failed steps, and all decided on top of them, not have
-// happened: callers are told to try again, users are read anew.
-func (a *Actor) fail(c actor.Context, steps []*user.Step, err error) {
+// happened: callers are told to try again, users are read anew. A dropped entry
+// is not its callers' fault: they go back to where they came from.
+func (a *Actor) fail(c actor.Context, err error) {
 	a.o.Logger.Error("commit failed; the shard's users are read anew", "shard", a.id, "users", len(a.users), "error", err)
-	a.epoch++
-	for _, s := range append(steps, a.queue...) {
-		s.Fail(unavailable(err))
-	}
-	a.queue = nil
+	steps := append(a.inFlight, a.queue...)
+	a.inFlight, a.queue = nil, nil
 	a.reread(c)
+	for _, s := range steps {
+		if errors.Is(err, storage.ErrDropped) {
+			s.Return(unavailable(err))
+		} else {
+			s.Fail(unavailable(err))
+		}
+	}
 }
 
 type shardError string
 
 func (e shardError) Error() string { return string(e) }
 
-const errEpoch = shardError("an earlier commit failed")
+const (
+	errEpoch = shardError("an earlier commit failed")
+	errOver  = shardError("this node does not lead the user's shard any more")
+)

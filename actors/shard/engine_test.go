@@ -71,6 +71,8 @@ type engine struct {
 	lanes  *lane.Directory
 	set    *Set
 	vendor *vendor
+	// term is the one of the last proposal.
+	term atomic.Uint64
 	// held, when set, is handed what the shards propose in place of the store.
 	held atomic.Pointer[func(uint16, []storage.Mutation, func(error))]
 }
@@ -91,7 +93,8 @@ func startEngine(t testing.TB, fs vfs.FS, edit func(*engine, *Options)) *engine 
 	app := user.NewApp(nil, []*rousev1.Credential{{Name: "apns", Vendor: &rousev1.Credential_Apns{Apns: &rousev1.ApnsCredential{}}}})
 	o := Options{
 		Logger: quiet(), IdleAfter: time.Minute,
-		Propose: func(id uint16, ms []storage.Mutation, done func(error)) {
+		Propose: func(id uint16, term uint64, ms []storage.Mutation, done func(error)) {
+			e.term.Store(term)
 			if f := e.held.Load(); f != nil {
 				(*f)(id, ms, done)
 				return
@@ -108,6 +111,9 @@ func startEngine(t testing.TB, fs vfs.FS, edit func(*engine, *Options)) *engine 
 		edit(e, &o)
 	}
 	if e.set, err = Start(e.sys, o); err != nil {
+		t.Fatal(err)
+	}
+	if err = e.set.LeadAll(); err != nil {
 		t.Fatal(err)
 	}
 	return e

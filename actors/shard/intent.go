@@ -145,7 +145,7 @@ func (*acked) Reject() {}
 
 func (a *Actor) onAcked(c actor.Context, m *acked) {
 	in := a.intents[m.id]
-	if in == nil || in.BoundAt != m.boundAt {
+	if !a.open() || in == nil || in.BoundAt != m.boundAt {
 		return
 	}
 	delete(a.intents, m.id)
@@ -154,6 +154,9 @@ func (a *Actor) onAcked(c actor.Context, m *acked) {
 
 // onClaimed records the owner of a token and acknowledges when that is durable.
 func (a *Actor) onClaimed(c actor.Context, m *claimed) {
+	if !a.open() {
+		return // it is repeated
+	}
 	key := storage.AppendTokenKey(nil, a.id, m.Sum)
 	owner, err := a.owner(key)
 	if err != nil {

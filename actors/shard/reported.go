@@ -13,7 +13,7 @@ import (
 // that is. A token that nobody has is STALE. Receipts yield to all else: who
 // sends them can wait.
 func (a *Actor) onReported(c actor.Context, m *user.Reported) {
-	if len(a.queue)+len(a.inFlight) >= reportedBound || a.drained != nil || a.unread {
+	if len(a.queue)+len(a.inFlight) >= reportedBound || !a.open() {
 		m.Reject()
 		return
 	}

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -19,9 +21,10 @@ import (
 
 // Set is all shards of one node.
 type Set struct {
-	sys  *actor.ActorSystem
-	o    Options
-	pids []*actor.PID // pids[k-1] is shard k
+	sys   *actor.ActorSystem
+	o     Options
+	pids  []*actor.PID  // pids[k-1] is shard k
+	leads []atomic.Bool // leads[k-1]: shard k takes new work here
 	// erased are deletions to be made good on disk; over the bound they wait
 	// for the store's own compactions.
 	erased chan []storage.Mutation
@@ -52,8 +55,8 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	return m
 }
 
-// Start runs the shards and returns when each has taken up what it owed when
-// it last stopped. It fails when the store cannot be read.
+// Start makes the shards, which do nothing before Lead. It fails when the system
+// has actors of their names.
 func Start(sys *actor.ActorSystem, o Options) (*Set, error) {
 	if o.IdleAfter == 0 {
 		o.IdleAfter = 10 * time.Minute
@@ -62,29 +65,77 @@ func Start(sys *actor.ActorSystem, o Options) (*Set, error) {
 		o.Metrics = NewMetrics(nil)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &Set{sys: sys, o: o, stop: cancel, pids: make([]*actor.PID, o.User.Store.Shards()), erased: make(chan []storage.Mutation, maxErased)}
+	n := o.User.Store.Shards()
+	s := &Set{sys: sys, o: o, stop: cancel, leads: make([]atomic.Bool, n), erased: make(chan []storage.Mutation, maxErased)}
 	props := user.Props(o.User)
-	for i := range s.pids {
-		id := uint16(i + 1)
-		s.pids[i] = sys.Root.Spawn(actor.PropsFromProducer(func() actor.Actor {
+	for id := uint16(1); id <= n; id++ {
+		pid, err := sys.Root.SpawnNamed(actor.PropsFromProducer(func() actor.Actor {
 			return newActor(&s.o, id, props, s)
-		}, actor.WithMailbox(mailbox.Producer(cmp.Or(o.Mailbox, defaultMailbox)))))
-	}
-	ready := make(chan error, len(s.pids))
-	for _, pid := range s.pids { // only now, for a shard may send to any other
-		sys.Root.Send(pid, begin{ready})
-	}
-	var errs []error
-	for range s.pids {
-		errs = append(errs, <-ready)
+		}, actor.WithMailbox(mailbox.Producer(cmp.Or(o.Mailbox, defaultMailbox)))), Name(id))
+		if err != nil {
+			s.Stop()
+			return nil, fmt.Errorf("shard %d: %w", id, err)
+		}
+		s.pids = append(s.pids, pid)
 	}
 	s.done.Go(func() { s.tick(ctx) })
 	s.done.Go(func() { s.compact(ctx) })
-	if err := errors.Join(errs...); err != nil {
-		s.Stop()
-		return nil, fmt.Errorf("shards: %w", err)
-	}
 	return s, nil
+}
+
+// Name of a shard's actor, on any node.
+func Name(shard uint16) string { return "shard-" + strconv.Itoa(int(shard)) }
+
+// Lead has a shard work under a leadership of this node; all entries of earlier
+// ones have been applied. It does not wait: the channel tells once, with the error
+// that keeps the store from being read, if any; the shard then tries again every
+// second. Under the term that the shard works under already, Lead ends a hand-over
+// that did not come about.
+func (s *Set) Lead(shard uint16, term uint64) <-chan error {
+	ready := make(chan error, 1)
+	s.sys.Root.Send(s.pids[shard-1], &lead{term: term, ready: ready})
+	return ready
+}
+
+// Lose ends the work of a shard: this node's leadership of that term is over.
+// What is not durable goes back to its callers' router or is answered as
+// UNAVAILABLE, and the lanes forget the shard's pushes. It does not wait.
+func (s *Set) Lose(shard uint16, term uint64) { s.sys.Root.Send(s.pids[shard-1], &lose{term: term}) }
+
+// Leads tells whether the shard works here.
+func (s *Set) Leads(shard uint16) bool { return s.leads[shard-1].Load() }
+
+// Yield makes a shard ready for its leadership to be given away: nothing new is
+// taken on, queued pushes are left to the next leader. It returns when all that
+// was taken on is durable and no push is with a vendor, or with an error when ctx
+// ends before: a push may then be sent twice, under the same push id. Without Lose
+// or Lead the shard works on after 5 s.
+func (s *Set) Yield(ctx context.Context, shard uint16) error {
+	done := make(chan struct{})
+	s.sys.Root.Send(s.pids[shard-1], &yield{done: done})
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("shard %d: something is still under way: %w", shard, ctx.Err())
+	}
+}
+
+// LeadAll has all shards work under the first term of a store that is not
+// replicated, and returns when they do. It fails when the store cannot be read.
+func (s *Set) LeadAll() error {
+	var ready []<-chan error
+	for i := range s.pids {
+		ready = append(ready, s.Lead(uint16(i+1), 1))
+	}
+	var errs []error
+	for _, r := range ready {
+		errs = append(errs, <-r)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("shards: %w", err)
+	}
+	return nil
 }
 
 func (s *Set) send(shard uint16, msg any) { s.sys.Root.Send(s.pids[shard-1], msg) }

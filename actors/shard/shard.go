@@ -3,9 +3,14 @@
 // its keys: it gathers the mutations that its users decided on, has them
 // committed many at a time, and only then lets replies, pushes and claims go.
 //
+// A shard works while this node leads it, under the term of that leadership,
+// which its proposals name; else it has no users and says where the leader is.
+//
 // Users apply their decisions at once and go on deciding while the commit is
 // under way. If a commit fails, every step after it is failed too, all users
-// are stopped, and what they are comes from the store again.
+// are stopped, and what they are comes from the store again: at once when
+// nothing was written, else under the next leadership, before which all earlier
+// entries have been applied.
 package shard
 
 import (
@@ -37,9 +42,11 @@ const (
 // Options of the shards.
 type Options struct {
 	User *user.Deps
-	// Propose commits mutations of one shard and calls done when they are
-	// durable: storage's, or a replicated log's.
-	Propose func(shard uint16, ms []storage.Mutation, done func(error))
+	// Propose commits mutations of one shard that is led under term and calls done
+	// once: with nil when they are durable and can be read, with another error than
+	// storage.ErrBusy, ErrTooLarge, ErrDropped and ErrClosed when this leadership is
+	// over or its entry's fate is open.
+	Propose func(shard uint16, term uint64, ms []storage.Mutation, done func(error))
 	// IdleAfter is how long a user's actor is kept without a message; 0 = 10 min.
 	IdleAfter time.Duration
 	// Mailbox is how many envelopes may wait to be routed; 0 = 65536.
@@ -52,7 +59,9 @@ type Options struct {
 type Actor struct {
 	o     *Options
 	id    uint16
-	epoch uint64 // rises with each failed commit: steps of an older one are void
+	term  uint64   // of the leadership; 0 = led elsewhere
+	epoch uint64   // rises whenever users are stopped: steps of an older one are void
+	leave *leaving // nil = leadership is not about to be handed over
 	set   *Set
 
 	props *actor.Props
@@ -66,9 +75,9 @@ type Actor struct {
 	// owners are owner records of tokens that are decided and not yet durable.
 	owners map[storage.Sum]ownerChange
 
-	// unread: a commit failed and the store could not be read since. Nothing is
-	// decided until it can.
-	unread  bool
+	// unread is why the store could not be read when it had to be; nil = it was.
+	// Nothing is decided until it can.
+	unread  error
 	swept   time.Time
 	drained chan struct{} // closed when nothing is left to do; nil = not draining
 }
@@ -90,8 +99,6 @@ func (c *child) idle() bool {
 }
 
 type (
-	// begin is the first message: all shards of the node are known.
-	begin     struct{ ready chan<- error }
 	tick      struct{}
 	committed struct {
 		epoch uint64
@@ -117,8 +124,16 @@ func newActor(o *Options, id uint16, props *actor.Props, set *Set) *Actor {
 // Receive translates messages.
 func (a *Actor) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
-	case begin:
-		a.onBegin(c, m)
+	case *lead:
+		a.onLead(c, m)
+	case *lose:
+		a.onLose(c, m)
+	case *yield:
+		a.onYield(c, m)
+	case parted:
+		a.onParted(c, m)
+	case look:
+		a.onLook(c, m)
 	case *actor.Stopping:
 		a.stopUsers(c)
 	case *actors.Envelope:
@@ -128,9 +143,9 @@ func (a *Actor) Receive(c actor.Context) {
 	case *committed:
 		a.onCommitted(c, m)
 	case *lane.Ended:
-		a.toUser(c, userKey{m.App, m.User}, m)
+		a.onEnded(c, m)
 	case *user.Released:
-		a.toUser(c, userKey{m.App, m.User}, m)
+		a.onReleased(c, m)
 	case *user.Reported:
 		a.onReported(c, m)
 	case *claimed:
@@ -146,14 +161,31 @@ func (a *Actor) Receive(c actor.Context) {
 	}
 }
 
-func (a *Actor) onBegin(c actor.Context, m begin) {
-	a.swept = time.Now()
-	m.ready <- a.restore(c)
-	a.flush(c)
+// open: new work is taken on.
+func (a *Actor) open() bool {
+	return a.term != 0 && a.leave == nil && a.unread == nil && a.drained == nil
 }
 
 func (a *Actor) onEnvelope(c actor.Context, m *actors.Envelope) {
-	if len(a.queue)+len(a.inFlight) >= queueBound || a.drained != nil || a.unread {
+	switch {
+	case a.term == 0 || a.leave != nil:
+		m.Return()
+	case len(a.queue)+len(a.inFlight) >= queueBound || !a.open():
+		m.Reject()
+	default:
+		a.toUser(c, userKey{m.App, m.User}, m)
+	}
+}
+
+// onEnded: while leadership is handed over, users still take the ends of sends.
+func (a *Actor) onEnded(c actor.Context, m *lane.Ended) {
+	if a.term != 0 {
+		a.toUser(c, userKey{m.App, m.User}, m)
+	}
+}
+
+func (a *Actor) onReleased(c actor.Context, m *user.Released) {
+	if !a.open() {
 		m.Reject()
 		return
 	}
@@ -182,54 +214,19 @@ func (a *Actor) activate(c actor.Context, k userKey, outbox []user.Entry) *child
 	return u
 }
 
-// restore starts the users with pushes that have not ended and takes up the
-// intents that were not acknowledged.
-func (a *Actor) restore(c actor.Context) error {
-	if err := a.loadIntents(); err != nil {
-		return err
-	}
-	outbox := map[userKey][]user.Entry{}
-	var order []userKey
-	var bad error
-	err := a.o.User.Store.Scan(storage.OutboxRange(a.id), func(key, value []byte) bool {
-		k, err := storage.ParseOutboxKey(key)
-		if err != nil {
-			bad = err
-			return false
-		}
-		u := userKey{k.App, k.User}
-		if outbox[u] == nil {
-			order = append(order, u)
-		}
-		outbox[u] = append(outbox[u], user.Entry{Message: k.Message, Value: string(value)})
-		return true
-	})
-	if err == nil {
-		err = bad
-	}
-	if err != nil {
-		return err
-	}
-	for _, k := range order {
-		a.activate(c, k, outbox[k])
-	}
-	return nil
-}
-
-// reread takes up the store's state after a failed commit.
-func (a *Actor) reread(c actor.Context) {
-	a.stopUsers(c)
-	clear(a.intents)
-	clear(a.owners)
-	err := a.restore(c)
-	if a.unread = err != nil; a.unread {
-		a.o.Logger.Error("the store cannot be read; the shard tries again in a second", "shard", a.id, "error", err)
-	}
-}
-
 func (a *Actor) onTick(c actor.Context) {
 	now := time.Now()
-	if a.unread {
+	switch {
+	case a.term == 0:
+		a.checkDrained()
+		return
+	case a.leave != nil:
+		a.checkLeft(c)
+		if now.Sub(a.leave.since) >= leaveFor {
+			a.resume(c)
+		}
+		return
+	case a.unread != nil:
 		a.reread(c)
 	}
 	for k, at := range a.due {
@@ -277,26 +274,24 @@ func (a *Actor) dropOutcomes(c actor.Context, now time.Time) {
 	}
 }
 
-func (a *Actor) stopUsers(c actor.Context) {
-	for _, u := range a.users {
-		c.ActorSystem().Root.Stop(u.pid)
-		a.o.Metrics.active.Dec()
-	}
-	clear(a.users)
-	clear(a.due)
-}
-
 func (a *Actor) checkDrained() {
 	if a.drained == nil || len(a.queue) > 0 || len(a.inFlight) > 0 {
 		return
 	}
+	if a.settled() {
+		close(a.drained)
+		a.drained = nil
+	}
+}
+
+// settled: users have handled all they were sent, and all they decided is durable.
+func (a *Actor) settled() bool {
 	for _, u := range a.users {
 		if u.Handled.Load() != u.sent || !u.Settled() {
-			return
+			return false
 		}
 	}
-	close(a.drained)
-	a.drained = nil
+	return true
 }
 
 func unavailable(err error) *rousev1.Error {

@@ -212,7 +212,7 @@ func TestCommitFailure(t *testing.T) {
 		e.must("ann", event("m0"))
 		synctest.Wait()
 		var fails atomic.Int32
-		e.hold(func(_ uint16, _ []storage.Mutation, done func(error)) { fails.Add(1); done(errors.New("no leader")) })
+		e.hold(func(_ uint16, _ []storage.Mutation, done func(error)) { fails.Add(1); done(storage.ErrBusy) })
 		r := e.ask("ann", event("m1"))
 		if r.Err.GetCode() != rousev1.ErrorCode_ERROR_CODE_UNAVAILABLE || !r.Err.GetTemporary() {
 			t.Fatalf("reply %+v", r)

@@ -105,6 +105,8 @@ type Step struct {
 	Tells   bool // among the mutations are events for a webhook
 	Done    func(actors.Reply)
 	Reply   actors.Reply
+	// Envelope is what Done answers; nil when that is no envelope.
+	Envelope *actors.Envelope
 }
 
 // Owed: a step answers an admitted command.
@@ -124,11 +126,31 @@ type LaneMessage struct {
 
 // Fail ends a step whose commit failed: nothing of it happened.
 func (s *Step) Fail(err *rousev1.Error) {
+	s.release()
+	s.answer(err)
+}
+
+// Return ends a step that cannot be committed here: its command may be tried
+// again where the shard is led, or its caller is told err.
+func (s *Step) Return(err *rousev1.Error) {
+	s.release()
+	if s.Envelope != nil && s.Envelope.Back != nil {
+		s.Envelope.Back(s.Envelope)
+		return
+	}
+	s.answer(err)
+}
+
+// release gives back the places of pushes that are not dispatched.
+func (s *Step) release() {
 	for _, t := range s.Tell {
 		if t.Dispatch != nil {
 			t.Lane.Release()
 		}
 	}
+}
+
+func (s *Step) answer(err *rousev1.Error) {
 	if s.Done != nil {
 		s.Done(actors.Reply{Status: rousev1.ItemStatus_ITEM_STATUS_REFUSED, Err: err})
 	}

@@ -361,6 +361,9 @@ func (a *Actor) propose(c actor.Context, s *Step) {
 		}
 		s.Mutations = all[len(all)-1]
 	}
+	if m, ok := c.Message().(*actors.Envelope); ok && s.Done != nil {
+		s.Envelope = m
+	}
 	s.Seq = a.cell.Proposed.Add(1)
 	c.Send(a.home.To, s)
 }

@@ -191,7 +191,10 @@ func (n *Node) startActors() (err error) {
 			Store: n.store, Ring: n.ring, Lanes: n.lanes, App: n.apps.get, Live: leases.Live, Told: teller.Wake, Logger: n.log,
 			Mailbox: n.o.Config.Users.Mailbox, Zones: &quiet.Zones{},
 		},
-		Propose: n.store.Propose, IdleAfter: n.o.Config.Users.PassivateAfter, Mailbox: n.o.Config.Users.ShardMailbox,
+		Propose: func(shard uint16, _ uint64, ms []storage.Mutation, done func(error)) {
+			n.store.Propose(shard, ms, done)
+		},
+		IdleAfter: n.o.Config.Users.PassivateAfter, Mailbox: n.o.Config.Users.ShardMailbox,
 		Logger: n.log, Metrics: shard.NewMetrics(n.registry),
 	})
 	if err != nil {
@@ -204,6 +207,9 @@ func (n *Node) startActors() (err error) {
 		n.shards.Stop()
 		return err
 	})
+	if err := n.shards.LeadAll(); err != nil {
+		return err
+	}
 	receipts, err := n.openReceipts()
 	if err != nil {
 		return err

@@ -64,6 +64,7 @@ var layers = []layer{
 	{"client/direct", []string{"api/...", "actors", "actors/route", "cluster/certs", "cluster/transport"}, "a trusted IM node speaks to actors through the fenced transport alone"},
 	{"client", []string{"api/..."}, "IM nodes link this: it carries the contract and nothing else of ours"},
 	{"internal/bench", []string{"api/...", "actors/...", "client/...", "cluster/...", "storage/...", "vendors/...", "internal/..."}, "whole-engine workloads may know everything but the programs"},
+	{"internal/fleet", nil, "starting and ending server processes knows nothing of what they do"},
 	{"internal/rpc", []string{"api/..."}, "a caller of the public API knows nothing of the server"},
 	{"internal/demo", []string{"api/...", "client", "internal/app", "internal/config", "internal/rpc", "vendors/fake"}, "the demo is a user: it starts a node and speaks its public API"},
 	{"internal/demo/generate", []string{"internal/demo"}, "it writes the script that the demo plays"},

@@ -77,7 +77,14 @@ func (c *core) start(v vendors.Sender) (route actors.Router, stop func() error, 
 		app = user.NewApp(nil, []*rousev1.Credential{{Name: notifier}})
 	}
 	deps.App = func(string) *user.App { return app }
-	set, err := shard.Start(sys, shard.Options{User: &deps, Propose: c.store.Propose, Logger: c.deps.Logger})
+	set, err := shard.Start(sys, shard.Options{User: &deps, Logger: c.deps.Logger, Propose: func(shard uint16, _ uint64, ms []storage.Mutation, done func(error)) {
+		c.store.Propose(shard, ms, done)
+	}})
+	if err == nil {
+		if err = set.LeadAll(); err != nil {
+			set.Stop()
+		}
+	}
 	if err != nil {
 		sys.Shutdown()
 		return nil, nil, err

@@ -1,0 +1,122 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// spaces makes a network, or skips with the reason why there is none.
+func spaces(t *testing.T, n int) *Spaces {
+	t.Helper()
+	s, err := NewSpaces(n)
+	if errors.Is(err, ErrNoSpaces) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// listen takes connections in the namespace, and closes them.
+func (s *Space) listen(t *testing.T) string {
+	t.Helper()
+	made := make(chan net.Listener, 1)
+	go func() {
+		runtime.LockOSThread() // ends with the goroutine
+		defer close(made)
+		ns, err := os.Open("/var/run/netns/" + s.name)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer ns.Close()
+		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+			t.Error(err)
+			return
+		}
+		l, err := net.Listen("tcp", s.IP+":0")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		made <- l
+	}()
+	l, ok := <-made
+	if !ok {
+		t.FailNow()
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.Close()
+		}
+	}()
+	return l.Addr().String()
+}
+
+func (s *Space) reaches(address string) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
+	defer cancel()
+	c, err := s.dial(ctx, "tcp", address)
+	if err != nil {
+		return false
+	}
+	c.Close()
+	return true
+}
+
+func TestSpacesCutAndHeal(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes network namespaces")
+	}
+	s := spaces(t, 3)
+	at := [3]string{}
+	for i, n := range s.nodes {
+		at[i] = n.listen(t)
+	}
+	expect := func(when string, from, to int, want bool) {
+		t.Helper()
+		if got := s.nodes[from].reaches(at[to]); got != want {
+			t.Errorf("%s: node %d reaches node %d: %v, want %v", when, from, to, got, want)
+		}
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect("whole", 0, 1, true)
+	expect("whole", 2, 0, true)
+	must(s.Split([]int{0}, []int{1, 2}))
+	expect("split", 0, 1, false)
+	expect("split", 2, 0, false)
+	expect("split", 1, 2, true)
+	must(s.Heal())
+	expect("healed", 0, 1, true)
+	must(s.Lose(1, 1))
+	expect("all lost at 1", 0, 1, false)
+	expect("all lost at 1", 0, 2, true)
+	must(s.Heal())
+	must(s.LoseLarge(1, 20))
+	expect("no packet is that small", 0, 1, false)
+	must(s.Heal())
+	expect("healed again", 1, 0, true)
+}
