@@ -34,6 +34,9 @@
 // brings them back in a Batch. The m family is written while opening only; l
 // and g are written by the replica and belong to this node alone.
 //
+// An Ingest collects a group's keys in tables beside the store and swaps them in
+// for all that the store had of the group, in one step.
+//
 // # Failure
 //
 // The store is crash-only: when Pebble can no longer write its log the process

@@ -68,9 +68,12 @@ type Store struct {
 	users   gate
 	disk    watermark
 	metrics *metrics
+	fs      vfs.FS
+	dir     string
 	watch   watch
 	// propose takes entries instead of writer when the store is replicated.
 	propose func(shard uint16, ms []Mutation, done func(error))
+	incoming
 	// release undoes, in reverse order, what opening did around the database.
 	release []func() error
 }
@@ -98,11 +101,16 @@ func open(dir string, o Options, f formats) (_ *Store, err error) {
 	if err := makeDir(fs, dir); err != nil {
 		return nil, err
 	}
-	if s.db, err = pebble.Open(dir, pebbleOptions(fs, o, s.metrics)); err != nil {
+	p := pebbleOptions(fs, o, s.metrics)
+	if s.db, err = pebble.Open(dir, p); err != nil {
 		return nil, fmt.Errorf("is another process using it? %w", err)
 	}
 	s.release = append(s.release, s.db.Close)
 	if s.identity, err = f.ready(s.db, o.Shards); err != nil {
+		return nil, err
+	}
+	s.fs, s.dir = fs, dir
+	if s.incoming, err = newIncoming(fs, dir, p); err != nil {
 		return nil, err
 	}
 	s.disk = watermark{fs: fs, dir: dir, needed: o.MinFreeBytes}
