@@ -106,7 +106,7 @@ func live(t testing.TB, fs vfs.FS, took map[string]int, limit uint64) *life {
 	if err != nil {
 		t.Fatal(err)
 	}
-	book, err := quota.Open(store, time.Now())
+	book, err := quota.Open(quota.Options{Store: store, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -162,7 +162,7 @@ func (n *Node) startActors() (err error) {
 	}); err != nil {
 		return err
 	}
-	if n.quotas, err = quota.Open(n.store, time.Now()); err != nil {
+	if n.quotas, err = quota.Open(quota.Options{Store: n.store, Logger: n.log}); err != nil {
 		return err
 	}
 	leases, err := lease.Open(lease.Options{Store: n.store, TTL: n.o.Config.Lease.TTL, Logger: n.log})

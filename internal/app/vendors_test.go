@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -64,7 +63,7 @@ func TestMarketingCaps(t *testing.T) {
 
 // The documented rates hold where the operator set none, in what the vendor counts.
 func TestDefaultRates(t *testing.T) {
-	book, err := quota.Open(openStore(t), time.Now())
+	book, err := quota.Open(quota.Options{Store: openStore(t), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

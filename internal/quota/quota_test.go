@@ -25,10 +25,11 @@ func open(t *testing.T, fs vfs.FS, now time.Time) (*storage.Store, *Book) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := Open(s, now)
+	b, err := Open(Options{Store: s, Asks: &Asks{}, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.Lead(now)
 	return s, b
 }
 

@@ -279,7 +279,9 @@ type MetaAnswer struct {
 	//	*MetaAnswer_Admitted
 	//	*MetaAnswer_Trace
 	//	*MetaAnswer_Report
-	Body          isMetaAnswer_Body `protobuf_oneof:"body"`
+	Body isMetaAnswer_Body `protobuf_oneof:"body"`
+	// Index up to which the answering leader had applied the meta group.
+	Applied       uint64 `protobuf:"varint,11,opt,name=applied,proto3" json:"applied,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -403,6 +405,13 @@ func (x *MetaAnswer) GetReport() []byte {
 		}
 	}
 	return nil
+}
+
+func (x *MetaAnswer) GetApplied() uint64 {
+	if x != nil {
+		return x.Applied
+	}
+	return 0
 }
 
 type isMetaAnswer_Body interface {
@@ -863,8 +872,12 @@ func (x *QuotaExhaust) GetCode() string {
 type ShareRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Raft id of the node.
-	Node          uint64       `protobuf:"varint,1,opt,name=node,proto3" json:"node,omitempty"`
-	Wishes        []*ShareWish `protobuf:"bytes,2,rep,name=wishes,proto3" json:"wishes,omitempty"`
+	Node   uint64       `protobuf:"varint,1,opt,name=node,proto3" json:"node,omitempty"`
+	Wishes []*ShareWish `protobuf:"bytes,2,rep,name=wishes,proto3" json:"wishes,omitempty"`
+	// Random number of the run of the node, and number of the request in it: only
+	// the answer to the last request of a run is used.
+	Run           uint64 `protobuf:"varint,3,opt,name=run,proto3" json:"run,omitempty"`
+	Seq           uint64 `protobuf:"varint,4,opt,name=seq,proto3" json:"seq,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -913,15 +926,28 @@ func (x *ShareRequest) GetWishes() []*ShareWish {
 	return nil
 }
 
+func (x *ShareRequest) GetRun() uint64 {
+	if x != nil {
+		return x.Run
+	}
+	return 0
+}
+
+func (x *ShareRequest) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
 type ShareWish struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Account *QuotaAccount          `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
-	// The configured limit, per second.
-	Limit float64 `protobuf:"fixed64,2,opt,name=limit,proto3" json:"limit,omitempty"`
-	// Pushes per second that the node would send without a limit.
-	Demand float64 `protobuf:"fixed64,3,opt,name=demand,proto3" json:"demand,omitempty"`
-	// Share that the node uses now; it uses no more than that from now on.
-	Holds         float64 `protobuf:"fixed64,4,opt,name=holds,proto3" json:"holds,omitempty"`
+	// Thousandths of a push per second that the node would send without a limit.
+	Demand uint64 `protobuf:"varint,3,opt,name=demand,proto3" json:"demand,omitempty"`
+	// Share that the node uses now, in thousandths of a push per second; until the
+	// answer it uses no more.
+	Holds         uint64 `protobuf:"varint,4,opt,name=holds,proto3" json:"holds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -963,21 +989,14 @@ func (x *ShareWish) GetAccount() *QuotaAccount {
 	return nil
 }
 
-func (x *ShareWish) GetLimit() float64 {
-	if x != nil {
-		return x.Limit
-	}
-	return 0
-}
-
-func (x *ShareWish) GetDemand() float64 {
+func (x *ShareWish) GetDemand() uint64 {
 	if x != nil {
 		return x.Demand
 	}
 	return 0
 }
 
-func (x *ShareWish) GetHolds() float64 {
+func (x *ShareWish) GetHolds() uint64 {
 	if x != nil {
 		return x.Holds
 	}
@@ -988,7 +1007,10 @@ type ShareGrant struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Shares []*Share               `protobuf:"bytes,1,rep,name=shares,proto3" json:"shares,omitempty"`
 	// How long the shares may be used, counted by the node from before it asked.
-	LeaseMs       int64 `protobuf:"varint,2,opt,name=lease_ms,json=leaseMs,proto3" json:"lease_ms,omitempty"`
+	LeaseMs int64 `protobuf:"varint,2,opt,name=lease_ms,json=leaseMs,proto3" json:"lease_ms,omitempty"`
+	// Of the request.
+	Run           uint64 `protobuf:"varint,3,opt,name=run,proto3" json:"run,omitempty"`
+	Seq           uint64 `protobuf:"varint,4,opt,name=seq,proto3" json:"seq,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1037,10 +1059,25 @@ func (x *ShareGrant) GetLeaseMs() int64 {
 	return 0
 }
 
+func (x *ShareGrant) GetRun() uint64 {
+	if x != nil {
+		return x.Run
+	}
+	return 0
+}
+
+func (x *ShareGrant) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
 type Share struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Account       *QuotaAccount          `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
-	PerSecond     float64                `protobuf:"fixed64,2,opt,name=per_second,json=perSecond,proto3" json:"per_second,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Account *QuotaAccount          `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// Thousandths of a push per second.
+	Rate          uint64 `protobuf:"varint,2,opt,name=rate,proto3" json:"rate,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1082,9 +1119,9 @@ func (x *Share) GetAccount() *QuotaAccount {
 	return nil
 }
 
-func (x *Share) GetPerSecond() float64 {
+func (x *Share) GetRate() uint64 {
 	if x != nil {
-		return x.PerSecond
+		return x.Rate
 	}
 	return 0
 }
@@ -1197,7 +1234,7 @@ func (x *LeaseGranted) GetTtlMs() int64 {
 // LeaseRenewal tells which IM nodes gave a sign of life at the sender.
 type LeaseRenewal struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Nodes         []*LeaseGrant          `protobuf:"bytes,1,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	Signs         []*LeaseSign           `protobuf:"bytes,1,rep,name=signs,proto3" json:"signs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1232,11 +1269,81 @@ func (*LeaseRenewal) Descriptor() ([]byte, []int) {
 	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{14}
 }
 
-func (x *LeaseRenewal) GetNodes() []*LeaseGrant {
+func (x *LeaseRenewal) GetSigns() []*LeaseSign {
 	if x != nil {
-		return x.Nodes
+		return x.Signs
 	}
 	return nil
+}
+
+// LeaseSign is a sign of life of an IM node.
+type LeaseSign struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	App         string                 `protobuf:"bytes,1,opt,name=app,proto3" json:"app,omitempty"`
+	Name        string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Incarnation uint64                 `protobuf:"varint,3,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	// How long before this message it was given.
+	AgeMs         int64 `protobuf:"varint,4,opt,name=age_ms,json=ageMs,proto3" json:"age_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaseSign) Reset() {
+	*x = LeaseSign{}
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaseSign) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaseSign) ProtoMessage() {}
+
+func (x *LeaseSign) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaseSign.ProtoReflect.Descriptor instead.
+func (*LeaseSign) Descriptor() ([]byte, []int) {
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *LeaseSign) GetApp() string {
+	if x != nil {
+		return x.App
+	}
+	return ""
+}
+
+func (x *LeaseSign) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *LeaseSign) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *LeaseSign) GetAgeMs() int64 {
+	if x != nil {
+		return x.AgeMs
+	}
+	return 0
 }
 
 // Admit asks to become a member.
@@ -1261,7 +1368,7 @@ type Admit struct {
 
 func (x *Admit) Reset() {
 	*x = Admit{}
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[15]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1273,7 +1380,7 @@ func (x *Admit) String() string {
 func (*Admit) ProtoMessage() {}
 
 func (x *Admit) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[15]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1286,7 +1393,7 @@ func (x *Admit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Admit.ProtoReflect.Descriptor instead.
 func (*Admit) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{15}
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Admit) GetNode() uint64 {
@@ -1361,7 +1468,7 @@ type Admitted struct {
 
 func (x *Admitted) Reset() {
 	*x = Admitted{}
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[16]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1373,7 +1480,7 @@ func (x *Admitted) String() string {
 func (*Admitted) ProtoMessage() {}
 
 func (x *Admitted) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[16]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1386,7 +1493,7 @@ func (x *Admitted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Admitted.ProtoReflect.Descriptor instead.
 func (*Admitted) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{16}
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Admitted) GetCluster() string {
@@ -1410,7 +1517,7 @@ type NodeAddresses struct {
 
 func (x *NodeAddresses) Reset() {
 	*x = NodeAddresses{}
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[17]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1422,7 +1529,7 @@ func (x *NodeAddresses) String() string {
 func (*NodeAddresses) ProtoMessage() {}
 
 func (x *NodeAddresses) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[17]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1435,7 +1542,7 @@ func (x *NodeAddresses) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeAddresses.ProtoReflect.Descriptor instead.
 func (*NodeAddresses) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{17}
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *NodeAddresses) GetPeers() string {
@@ -1485,7 +1592,7 @@ type TraceSearch struct {
 
 func (x *TraceSearch) Reset() {
 	*x = TraceSearch{}
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[18]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1497,7 +1604,7 @@ func (x *TraceSearch) String() string {
 func (*TraceSearch) ProtoMessage() {}
 
 func (x *TraceSearch) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[18]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1510,7 +1617,7 @@ func (x *TraceSearch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceSearch.ProtoReflect.Descriptor instead.
 func (*TraceSearch) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{18}
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *TraceSearch) GetApp() string {
@@ -1552,7 +1659,7 @@ type TraceFound struct {
 
 func (x *TraceFound) Reset() {
 	*x = TraceFound{}
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[19]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1564,7 +1671,7 @@ func (x *TraceFound) String() string {
 func (*TraceFound) ProtoMessage() {}
 
 func (x *TraceFound) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[19]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1577,7 +1684,7 @@ func (x *TraceFound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceFound.ProtoReflect.Descriptor instead.
 func (*TraceFound) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{19}
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *TraceFound) GetRecipients() []*TraceRecipient {
@@ -1604,7 +1711,7 @@ type TraceRecipient struct {
 
 func (x *TraceRecipient) Reset() {
 	*x = TraceRecipient{}
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[20]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1616,7 +1723,7 @@ func (x *TraceRecipient) String() string {
 func (*TraceRecipient) ProtoMessage() {}
 
 func (x *TraceRecipient) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[20]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1629,7 +1736,7 @@ func (x *TraceRecipient) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceRecipient.ProtoReflect.Descriptor instead.
 func (*TraceRecipient) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{20}
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *TraceRecipient) GetUser() string {
@@ -1654,7 +1761,7 @@ type NodeReportRequest struct {
 
 func (x *NodeReportRequest) Reset() {
 	*x = NodeReportRequest{}
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[21]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1666,7 +1773,7 @@ func (x *NodeReportRequest) String() string {
 func (*NodeReportRequest) ProtoMessage() {}
 
 func (x *NodeReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[21]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1679,7 +1786,7 @@ func (x *NodeReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeReportRequest.ProtoReflect.Descriptor instead.
 func (*NodeReportRequest) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{21}
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{22}
 }
 
 // Member is the record of an admitted node in the meta group.
@@ -1704,7 +1811,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[22]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1716,7 +1823,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[22]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1729,7 +1836,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{22}
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Member) GetNode() uint64 {
@@ -1819,7 +1926,7 @@ type Placement struct {
 
 func (x *Placement) Reset() {
 	*x = Placement{}
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[23]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1831,7 +1938,7 @@ func (x *Placement) String() string {
 func (*Placement) ProtoMessage() {}
 
 func (x *Placement) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[23]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1844,7 +1951,7 @@ func (x *Placement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Placement.ProtoReflect.Descriptor instead.
 func (*Placement) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{23}
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Placement) GetVoters() []uint64 {
@@ -1894,7 +2001,7 @@ const file_rouse_actor_v1_meta_proto_rawDesc = "" +
 	" \x01(\v2\x1b.rouse.actor.v1.TraceSearchH\x00R\x05trace\x12;\n" +
 	"\x06report\x18\v \x01(\v2!.rouse.actor.v1.NodeReportRequestH\x00R\x06report\x125\n" +
 	"\acluster\x18\f \x01(\v2\x19.rouse.actor.v1.AdminCallH\x00R\aclusterB\x06\n" +
-	"\x04body\"\xc9\x03\n" +
+	"\x04body\"\xe3\x03\n" +
 	"\n" +
 	"MetaAnswer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x124\n" +
@@ -1907,7 +2014,8 @@ const file_rouse_actor_v1_meta_proto_rawDesc = "" +
 	"\badmitted\x18\b \x01(\v2\x18.rouse.actor.v1.AdmittedH\x00R\badmitted\x122\n" +
 	"\x05trace\x18\t \x01(\v2\x1a.rouse.actor.v1.TraceFoundH\x00R\x05trace\x12\x18\n" +
 	"\x06report\x18\n" +
-	" \x01(\fH\x00R\x06reportB\x06\n" +
+	" \x01(\fH\x00R\x06report\x12\x18\n" +
+	"\aapplied\x18\v \x01(\x04R\aappliedB\x06\n" +
 	"\x04body\"\x93\x01\n" +
 	"\tAdminCall\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x18\n" +
@@ -1938,32 +2046,39 @@ const file_rouse_actor_v1_meta_proto_rawDesc = "" +
 	"\aaccount\x18\x01 \x01(\v2\x1c.rouse.actor.v1.QuotaAccountR\aaccount\x12\x14\n" +
 	"\x05class\x18\x02 \x01(\rR\x05class\x12\x19\n" +
 	"\buntil_ms\x18\x03 \x01(\x03R\auntilMs\x12\x12\n" +
-	"\x04code\x18\x04 \x01(\tR\x04code\"U\n" +
+	"\x04code\x18\x04 \x01(\tR\x04code\"y\n" +
 	"\fShareRequest\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\x04R\x04node\x121\n" +
-	"\x06wishes\x18\x02 \x03(\v2\x19.rouse.actor.v1.ShareWishR\x06wishes\"\x87\x01\n" +
+	"\x06wishes\x18\x02 \x03(\v2\x19.rouse.actor.v1.ShareWishR\x06wishes\x12\x10\n" +
+	"\x03run\x18\x03 \x01(\x04R\x03run\x12\x10\n" +
+	"\x03seq\x18\x04 \x01(\x04R\x03seq\"w\n" +
 	"\tShareWish\x126\n" +
-	"\aaccount\x18\x01 \x01(\v2\x1c.rouse.actor.v1.QuotaAccountR\aaccount\x12\x14\n" +
-	"\x05limit\x18\x02 \x01(\x01R\x05limit\x12\x16\n" +
-	"\x06demand\x18\x03 \x01(\x01R\x06demand\x12\x14\n" +
-	"\x05holds\x18\x04 \x01(\x01R\x05holds\"V\n" +
+	"\aaccount\x18\x01 \x01(\v2\x1c.rouse.actor.v1.QuotaAccountR\aaccount\x12\x16\n" +
+	"\x06demand\x18\x03 \x01(\x04R\x06demand\x12\x14\n" +
+	"\x05holds\x18\x04 \x01(\x04R\x05holdsJ\x04\b\x02\x10\x03\"z\n" +
 	"\n" +
 	"ShareGrant\x12-\n" +
 	"\x06shares\x18\x01 \x03(\v2\x15.rouse.actor.v1.ShareR\x06shares\x12\x19\n" +
-	"\blease_ms\x18\x02 \x01(\x03R\aleaseMs\"^\n" +
+	"\blease_ms\x18\x02 \x01(\x03R\aleaseMs\x12\x10\n" +
+	"\x03run\x18\x03 \x01(\x04R\x03run\x12\x10\n" +
+	"\x03seq\x18\x04 \x01(\x04R\x03seq\"S\n" +
 	"\x05Share\x126\n" +
-	"\aaccount\x18\x01 \x01(\v2\x1c.rouse.actor.v1.QuotaAccountR\aaccount\x12\x1d\n" +
-	"\n" +
-	"per_second\x18\x02 \x01(\x01R\tperSecond\"T\n" +
+	"\aaccount\x18\x01 \x01(\v2\x1c.rouse.actor.v1.QuotaAccountR\aaccount\x12\x12\n" +
+	"\x04rate\x18\x02 \x01(\x04R\x04rate\"T\n" +
 	"\n" +
 	"LeaseGrant\x12\x10\n" +
 	"\x03app\x18\x01 \x01(\tR\x03app\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12 \n" +
 	"\vincarnation\x18\x03 \x01(\x04R\vincarnation\"%\n" +
 	"\fLeaseGranted\x12\x15\n" +
-	"\x06ttl_ms\x18\x01 \x01(\x03R\x05ttlMs\"@\n" +
-	"\fLeaseRenewal\x120\n" +
-	"\x05nodes\x18\x01 \x03(\v2\x1a.rouse.actor.v1.LeaseGrantR\x05nodes\"\xf6\x01\n" +
+	"\x06ttl_ms\x18\x01 \x01(\x03R\x05ttlMs\"?\n" +
+	"\fLeaseRenewal\x12/\n" +
+	"\x05signs\x18\x01 \x03(\v2\x19.rouse.actor.v1.LeaseSignR\x05signs\"j\n" +
+	"\tLeaseSign\x12\x10\n" +
+	"\x03app\x18\x01 \x01(\tR\x03app\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12 \n" +
+	"\vincarnation\x18\x03 \x01(\x04R\vincarnation\x12\x15\n" +
+	"\x06age_ms\x18\x04 \x01(\x03R\x05ageMs\"\xf6\x01\n" +
 	"\x05Admit\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\x04R\x04node\x12\x14\n" +
 	"\x05store\x18\x02 \x01(\tR\x05store\x12\x12\n" +
@@ -2028,7 +2143,7 @@ func file_rouse_actor_v1_meta_proto_rawDescGZIP() []byte {
 	return file_rouse_actor_v1_meta_proto_rawDescData
 }
 
-var file_rouse_actor_v1_meta_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_rouse_actor_v1_meta_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_rouse_actor_v1_meta_proto_goTypes = []any{
 	(*MetaAsk)(nil),           // 0: rouse.actor.v1.MetaAsk
 	(*MetaAnswer)(nil),        // 1: rouse.actor.v1.MetaAnswer
@@ -2045,17 +2160,18 @@ var file_rouse_actor_v1_meta_proto_goTypes = []any{
 	(*LeaseGrant)(nil),        // 12: rouse.actor.v1.LeaseGrant
 	(*LeaseGranted)(nil),      // 13: rouse.actor.v1.LeaseGranted
 	(*LeaseRenewal)(nil),      // 14: rouse.actor.v1.LeaseRenewal
-	(*Admit)(nil),             // 15: rouse.actor.v1.Admit
-	(*Admitted)(nil),          // 16: rouse.actor.v1.Admitted
-	(*NodeAddresses)(nil),     // 17: rouse.actor.v1.NodeAddresses
-	(*TraceSearch)(nil),       // 18: rouse.actor.v1.TraceSearch
-	(*TraceFound)(nil),        // 19: rouse.actor.v1.TraceFound
-	(*TraceRecipient)(nil),    // 20: rouse.actor.v1.TraceRecipient
-	(*NodeReportRequest)(nil), // 21: rouse.actor.v1.NodeReportRequest
-	(*Member)(nil),            // 22: rouse.actor.v1.Member
-	(*Placement)(nil),         // 23: rouse.actor.v1.Placement
-	(*Redirect)(nil),          // 24: rouse.actor.v1.Redirect
-	(*v1.Error)(nil),          // 25: rouse.v1.Error
+	(*LeaseSign)(nil),         // 15: rouse.actor.v1.LeaseSign
+	(*Admit)(nil),             // 16: rouse.actor.v1.Admit
+	(*Admitted)(nil),          // 17: rouse.actor.v1.Admitted
+	(*NodeAddresses)(nil),     // 18: rouse.actor.v1.NodeAddresses
+	(*TraceSearch)(nil),       // 19: rouse.actor.v1.TraceSearch
+	(*TraceFound)(nil),        // 20: rouse.actor.v1.TraceFound
+	(*TraceRecipient)(nil),    // 21: rouse.actor.v1.TraceRecipient
+	(*NodeReportRequest)(nil), // 22: rouse.actor.v1.NodeReportRequest
+	(*Member)(nil),            // 23: rouse.actor.v1.Member
+	(*Placement)(nil),         // 24: rouse.actor.v1.Placement
+	(*Redirect)(nil),          // 25: rouse.actor.v1.Redirect
+	(*v1.Error)(nil),          // 26: rouse.v1.Error
 }
 var file_rouse_actor_v1_meta_proto_depIdxs = []int32{
 	2,  // 0: rouse.actor.v1.MetaAsk.admin:type_name -> rouse.actor.v1.AdminCall
@@ -2065,17 +2181,17 @@ var file_rouse_actor_v1_meta_proto_depIdxs = []int32{
 	8,  // 4: rouse.actor.v1.MetaAsk.shares:type_name -> rouse.actor.v1.ShareRequest
 	12, // 5: rouse.actor.v1.MetaAsk.grant:type_name -> rouse.actor.v1.LeaseGrant
 	14, // 6: rouse.actor.v1.MetaAsk.renewal:type_name -> rouse.actor.v1.LeaseRenewal
-	15, // 7: rouse.actor.v1.MetaAsk.admit:type_name -> rouse.actor.v1.Admit
-	18, // 8: rouse.actor.v1.MetaAsk.trace:type_name -> rouse.actor.v1.TraceSearch
-	21, // 9: rouse.actor.v1.MetaAsk.report:type_name -> rouse.actor.v1.NodeReportRequest
+	16, // 7: rouse.actor.v1.MetaAsk.admit:type_name -> rouse.actor.v1.Admit
+	19, // 8: rouse.actor.v1.MetaAsk.trace:type_name -> rouse.actor.v1.TraceSearch
+	22, // 9: rouse.actor.v1.MetaAsk.report:type_name -> rouse.actor.v1.NodeReportRequest
 	2,  // 10: rouse.actor.v1.MetaAsk.cluster:type_name -> rouse.actor.v1.AdminCall
-	24, // 11: rouse.actor.v1.MetaAnswer.redirect:type_name -> rouse.actor.v1.Redirect
-	25, // 12: rouse.actor.v1.MetaAnswer.error:type_name -> rouse.v1.Error
+	25, // 11: rouse.actor.v1.MetaAnswer.redirect:type_name -> rouse.actor.v1.Redirect
+	26, // 12: rouse.actor.v1.MetaAnswer.error:type_name -> rouse.v1.Error
 	5,  // 13: rouse.actor.v1.MetaAnswer.taken:type_name -> rouse.actor.v1.QuotaTaken
 	10, // 14: rouse.actor.v1.MetaAnswer.shares:type_name -> rouse.actor.v1.ShareGrant
 	13, // 15: rouse.actor.v1.MetaAnswer.granted:type_name -> rouse.actor.v1.LeaseGranted
-	16, // 16: rouse.actor.v1.MetaAnswer.admitted:type_name -> rouse.actor.v1.Admitted
-	19, // 17: rouse.actor.v1.MetaAnswer.trace:type_name -> rouse.actor.v1.TraceFound
+	17, // 16: rouse.actor.v1.MetaAnswer.admitted:type_name -> rouse.actor.v1.Admitted
+	20, // 17: rouse.actor.v1.MetaAnswer.trace:type_name -> rouse.actor.v1.TraceFound
 	3,  // 18: rouse.actor.v1.QuotaTake.account:type_name -> rouse.actor.v1.QuotaAccount
 	3,  // 19: rouse.actor.v1.QuotaReturn.account:type_name -> rouse.actor.v1.QuotaAccount
 	3,  // 20: rouse.actor.v1.QuotaExhaust.account:type_name -> rouse.actor.v1.QuotaAccount
@@ -2083,10 +2199,10 @@ var file_rouse_actor_v1_meta_proto_depIdxs = []int32{
 	3,  // 22: rouse.actor.v1.ShareWish.account:type_name -> rouse.actor.v1.QuotaAccount
 	11, // 23: rouse.actor.v1.ShareGrant.shares:type_name -> rouse.actor.v1.Share
 	3,  // 24: rouse.actor.v1.Share.account:type_name -> rouse.actor.v1.QuotaAccount
-	12, // 25: rouse.actor.v1.LeaseRenewal.nodes:type_name -> rouse.actor.v1.LeaseGrant
-	17, // 26: rouse.actor.v1.Admit.addresses:type_name -> rouse.actor.v1.NodeAddresses
-	20, // 27: rouse.actor.v1.TraceFound.recipients:type_name -> rouse.actor.v1.TraceRecipient
-	17, // 28: rouse.actor.v1.Member.addresses:type_name -> rouse.actor.v1.NodeAddresses
+	15, // 25: rouse.actor.v1.LeaseRenewal.signs:type_name -> rouse.actor.v1.LeaseSign
+	18, // 26: rouse.actor.v1.Admit.addresses:type_name -> rouse.actor.v1.NodeAddresses
+	21, // 27: rouse.actor.v1.TraceFound.recipients:type_name -> rouse.actor.v1.TraceRecipient
+	18, // 28: rouse.actor.v1.Member.addresses:type_name -> rouse.actor.v1.NodeAddresses
 	29, // [29:29] is the sub-list for method output_type
 	29, // [29:29] is the sub-list for method input_type
 	29, // [29:29] is the sub-list for extension type_name
@@ -2128,7 +2244,7 @@ func file_rouse_actor_v1_meta_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rouse_actor_v1_meta_proto_rawDesc), len(file_rouse_actor_v1_meta_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   24,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
