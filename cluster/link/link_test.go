@@ -321,6 +321,7 @@ func TestSetPeers(t *testing.T) {
 		expect(t, "a, admitted again", a.told(), "up2")
 
 		stop(t, b)
+		synctest.Wait()
 		b = w.start(t, 2, func(o *Options) { o.Listener = w.listen("elsewhere") })
 		defer stop(t, b)
 		b.SetPeers(map[uint64]string{1: w.addr(1)})

@@ -26,6 +26,7 @@ type verbs struct {
 	Template   templateVerb   `cmd:"" help:"Keep the templates of notification texts of an app."`
 	Webhook    webhookVerb    `cmd:"" help:"Set and show the addresses of an app that the server calls."`
 	Key        keyVerb        `cmd:"" help:"Create, list and revoke API keys."`
+	Certs      certsVerb      `cmd:"" help:"Make the secrets of a cluster, and certificates for its nodes."`
 
 	Bind     bindVerb     `cmd:"" help:"Tie a vendor token to a device."`
 	Unbind   unbindVerb   `cmd:"" help:"Remove the tokens of a device."`

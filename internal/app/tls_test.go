@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
@@ -94,30 +96,66 @@ func TestTLS(t *testing.T) {
 		t.Error(err)
 	}
 
-	k := &keyPair{config: c.TLS}
-	first, err := k.get(nil)
+}
+
+// Renewed certificates and another list of roots are taken up by a running
+// server, and a damaged file is passed over.
+func TestTLSFollowsItsFiles(t *testing.T) {
+	dir := t.TempDir()
+	ca, err := fake.NewCA()
 	if err != nil {
 		t.Fatal(err)
 	}
-	writeCert(t, dir, ca)
-	later := time.Now().Add(time.Hour)
-	if err := os.Chtimes(c.TLS.CertFile, later, later); err != nil {
-		t.Fatal(err)
-	}
-	if same, _ := k.get(nil); same != first {
-		t.Error("the files are looked at more than once a second")
-	}
-	k.checked = time.Time{}
-	if renewed, err := k.get(nil); err != nil || renewed == first {
-		t.Errorf("the renewed certificate is not used: %v", err)
-	}
-	if err := os.WriteFile(c.TLS.CertFile, []byte("damaged"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	k.checked, k.changed = time.Time{}, time.Time{}
-	if kept, err := k.get(nil); err != nil || kept == nil {
-		t.Errorf("a damaged file ends service: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		var c config.TLS
+		c.CertFile, c.KeyFile = writeCert(t, dir, ca)
+		c.ClientCAFile = filepath.Join(dir, "roots.pem")
+		if err := os.WriteFile(c.ClientCAFile, []byte("none"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := serverTLS(c); err == nil || !strings.Contains(err.Error(), "client_ca_file") {
+			t.Fatal(err)
+		}
+		root, err := os.ReadFile(c.CertFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(c.ClientCAFile, root, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		config, err := serverTLS(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown := func() *tls.Config {
+			t.Helper()
+			<-time.After(time.Second)
+			now, err := config.GetConfigForClient(nil)
+			if err != nil || now.ClientAuth != tls.RequireAndVerifyClientCert || now.ClientCAs == nil {
+				t.Fatalf("%+v, %v", now, err)
+			}
+			return now
+		}
+		first := shown()
+		if shown() != first {
+			t.Error("read again though nothing has changed")
+		}
+		writeCert(t, dir, ca)
+		future := time.Now().Add(time.Hour)
+		if err := os.Chtimes(c.CertFile, future, future); err != nil {
+			t.Fatal(err)
+		}
+		renewed := shown()
+		if bytes.Equal(renewed.Certificates[0].Certificate[0], first.Certificates[0].Certificate[0]) {
+			t.Error("the renewed certificate is not used")
+		}
+		if err := os.WriteFile(c.CertFile, []byte("damaged"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if shown() != renewed {
+			t.Error("a damaged file ends service")
+		}
+	})
 }
 
 func healthy(t *testing.T, n *Node, trust *tls.Config) string {

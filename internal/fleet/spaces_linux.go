@@ -99,9 +99,9 @@ func (s *Spaces) Split(one, other []int) error {
 	return nil
 }
 
-// Lose drops a share (0-1) of all packets that arrive at a node, at random.
+// Lose drops a share (0-0.999) of all packets that arrive at a node, at random.
 func (s *Spaces) Lose(node int, share float64) error {
-	return s.nodes[node].nft(fmt.Sprintf("add rule inet cut in iifname eth0 numgen random mod 1000 < %d drop", int(share*1000)))
+	return s.nodes[node].nft(fmt.Sprintf("add rule inet cut in iifname eth0 numgen random mod 1000 < %d drop", min(int(share*1000), 999)))
 }
 
 // LoseLarge drops packets above a size at a node, as a path with a too small

@@ -111,7 +111,7 @@ func TestSpacesCutAndHeal(t *testing.T) {
 	expect("split", 1, 2, true)
 	must(s.Heal())
 	expect("healed", 0, 1, true)
-	must(s.Lose(1, 1))
+	must(s.Lose(1, 0.999))
 	expect("all lost at 1", 0, 1, false)
 	expect("all lost at 1", 0, 2, true)
 	must(s.Heal())
