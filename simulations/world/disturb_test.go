@@ -3,6 +3,7 @@ package world
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/rouse-im/rouse/simulations"
 )
@@ -62,7 +63,7 @@ func TestDisturb(t *testing.T) {
 
 func TestADyingNodeTakesItsLastWordsAlong(t *testing.T) {
 	s, _ := open(t, "small", 1)
-	s.IM.Late.Of, s.IM.Repeat.Of, s.IM.Delay.Kind, s.IM.Delay.Min = 0, 0, "fixed", 0
+	s.IM.Late.Of, s.IM.Repeat.Of, s.IM.Delay.Kind, s.IM.Delay.Min, s.IM.LoseLast = 0, 0, "fixed", 0, 300*time.Millisecond
 	at := func(n uint64, ms simulations.Offset, kind simulations.Kind, node string) simulations.Event {
 		return simulations.Event{N: n, At: ms, Kind: kind, Node: node, Incarnation: 1, User: "u"}
 	}
