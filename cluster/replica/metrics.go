@@ -1,0 +1,52 @@
+package replica
+
+import (
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics has no labels: the number of series is fixed.
+type metrics struct {
+	led       prometheus.Gauge
+	refused   prometheus.Counter
+	dropped   prometheus.Counter
+	malformed prometheus.Counter
+	unsent    prometheus.Counter
+	snapshots prometheus.Counter
+}
+
+func newMetrics() *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	}
+	return &metrics{
+		led:       prometheus.NewGauge(prometheus.GaugeOpts{Name: "rouse_replica_led_groups", Help: "Groups that this node leads."}),
+		refused:   counter("rouse_replica_refused_total", "Proposals that were not written."),
+		dropped:   counter("rouse_replica_dropped_frames_total", "Frames of other nodes for which there was no room."),
+		malformed: counter("rouse_replica_malformed_frames_total", "Frames of other nodes that cannot be read."),
+		unsent:    counter("rouse_replica_unsent_frames_total", "Frames that could not be sent."),
+		snapshots: counter("rouse_replica_snapshots_total", "Groups that were sent whole."),
+	}
+}
+
+func (m *metrics) register(r prometheus.Registerer) (release func(), err error) {
+	all := []prometheus.Collector{m.led, m.refused, m.dropped, m.malformed, m.unsent, m.snapshots}
+	release = func() {
+		for _, c := range all {
+			if r != nil {
+				r.Unregister(c)
+			}
+		}
+	}
+	if r == nil {
+		return release, nil
+	}
+	for _, c := range all {
+		if err := r.Register(c); err != nil {
+			release()
+			return nil, fmt.Errorf("replica: register metrics: %w", err)
+		}
+	}
+	return release, nil
+}
