@@ -30,16 +30,19 @@ type Roster struct {
 	view atomic.Pointer[View]
 	turn chan struct{} // holds an entry while an Update is under way
 
-	mu      sync.Mutex // held by Apply and Reload, and never for long
+	mu      sync.Mutex // held while the next view is made, and never for long
 	signals []chan struct{}
 }
 
-// Open reads the records. Apply must be registered with the store before, or
-// nothing may be committed until it is: entries committed in between may come
-// twice, and must not be missed.
+// Open reads the records, and takes in what is committed from then on. Call it
+// before anything is proposed to the store.
 func Open(o Options) (*Roster, error) {
 	r := &Roster{Options: o, turn: make(chan struct{}, 1)}
-	if err := r.Reload(); err != nil {
+	r.view.Store(&View{})
+	// What is committed while the records are read is taken in after them: it may
+	// come twice, which changes nothing.
+	o.Store.Watch(r.apply)
+	if err := r.reload(); err != nil {
 		return nil, err
 	}
 	return r, nil
@@ -58,9 +61,14 @@ func (r *Roster) Changed() <-chan struct{} {
 	return c
 }
 
-// Apply takes in the mutations of an entry of the meta group after its commit,
-// in the order of the log. It does not block.
-func (r *Roster) Apply(ms []storage.Mutation) {
+// apply takes in a committed entry of the meta group; nil = all was replaced.
+func (r *Roster) apply(ms []storage.Mutation) {
+	if ms == nil {
+		if err := r.reload(); err != nil {
+			r.Logger.Error("roster: the members that a snapshot brought cannot be read, those of before are used; restart this node with the newest release", "error", err)
+		}
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	next := draft{View: *r.view.Load()}
@@ -74,8 +82,8 @@ func (r *Roster) Apply(ms []storage.Mutation) {
 	}
 }
 
-// Reload reads all records again, after a snapshot has replaced them.
-func (r *Roster) Reload() error {
+// reload reads all records.
+func (r *Roster) reload() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	next := draft{}

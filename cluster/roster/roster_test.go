@@ -66,7 +66,7 @@ func TestViewsAreFixed(t *testing.T) {
 		t.Errorf("%d announcements wait", len(changed))
 	}
 	<-changed
-	w.Apply([]storage.Mutation{{Op: storage.Set, Key: storage.AppendCatalogueKey(nil, 'a', "app"), Value: nil}})
+	w.apply([]storage.Mutation{{Op: storage.Set, Key: storage.AppendCatalogueKey(nil, 'a', "app"), Value: nil}})
 	if len(changed) != 0 {
 		t.Error("another's record was announced")
 	}
@@ -165,6 +165,17 @@ func TestBadRecords(t *testing.T) {
 	}
 }
 
+// A snapshot replaces all records at once.
+func TestReplaced(t *testing.T) {
+	w, other := founded(t), newWorld(t)
+	before := w.View()
+	w.Store = other.Store // as if it was what came with a snapshot
+	w.apply(nil)
+	if v := w.View(); v == before || v.Cluster() != "" || len(v.Members()) != 0 {
+		t.Errorf("after a snapshot: %q", v.Cluster())
+	}
+}
+
 // Changes take turns: each sees those before it, also when their callers are
 // gone.
 func TestUpdatesTakeTurns(t *testing.T) {
@@ -173,7 +184,7 @@ func TestUpdatesTakeTurns(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	hold := func(ms []storage.Mutation, done func(error)) {
 		cancel()
-		held <- func(err error) { w.Apply(ms); done(err) }
+		held <- func(err error) { w.apply(ms); done(err) }
 	}
 	wants(t, w.Update(ctx, hold, func(v *View) ([]storage.Mutation, error) { return v.Rebalance(), nil }), context.Canceled)
 	wants(t, w.Update(ctx, w.propose, func(*View) ([]storage.Mutation, error) { return nil, errors.New("it had its turn") }), context.Canceled)

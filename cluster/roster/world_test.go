@@ -46,14 +46,8 @@ func founded(t testing.TB) *world {
 	return w
 }
 
-// propose commits to the store, and tells the roster as the store does.
 func (w *world) propose(ms []storage.Mutation, done func(error)) {
-	w.Store.Propose(storage.MetaShard, ms, func(err error) {
-		if err == nil {
-			w.Apply(ms)
-		}
-		done(err)
-	})
+	w.Store.Propose(storage.MetaShard, ms, done)
 }
 
 func (w *world) try(build func(*View) ([]storage.Mutation, error)) error {
