@@ -19,6 +19,7 @@ var pure = []struct {
 	{dir: "actors/user", shell: []string{"actor.go", "keep.go", "lookup.go", "metrics.go", "notify.go", "reported.go", "restore.go", "shell.go", "telling.go"}},
 	{dir: "internal/extension"},
 	{dir: "internal/content", shell: []string{"language.go"}},
+	{dir: "cluster/placement", only: []string{"node.go", "leaders.go", "plan.go", "next.go"}},
 	{dir: "actors/lane", only: []string{"state.go", "queue.go", "breaker.go", "backoff.go", "pace.go", "quota.go", "midnight.go"}},
 }
 
