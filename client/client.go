@@ -17,15 +17,18 @@ import (
 // ErrClosed is returned by Send after Close.
 var ErrClosed = errors.New("client: closed")
 
-// Client sends events over one stream, which it opens again when it is lost.
+// Client sends events over one stream, which it opens again when it is lost, to
+// another node of the cluster if there is one.
 type Client struct {
-	opts  Options
-	room  *semaphore.Weighted // bytes left in the buffer
-	wake  chan struct{}       // the sender has something to look at; capacity 1
-	stop  context.CancelFunc
-	ended chan struct{}   // closed once the goroutines are gone
-	open  context.Context // ends when Close is called
-	close context.CancelFunc
+	opts Options
+	// engines is the connecting goroutine's own.
+	engines *engines
+	room    *semaphore.Weighted // bytes left in the buffer
+	wake    chan struct{}       // the sender has something to look at; capacity 1
+	stop    context.CancelFunc
+	ended   chan struct{}   // closed once the goroutines are gone
+	open    context.Context // ends when Close is called
+	close   context.CancelFunc
 
 	mu      sync.Mutex // guards what follows; no I/O and no callback while held
 	book    *book
@@ -45,15 +48,16 @@ func Dial(ctx context.Context, opts Options) (*Client, error) {
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	open, cancel := context.WithCancel(run)
 	c := &Client{
-		opts:  opts,
-		room:  semaphore.NewWeighted(opts.BufferBytes),
-		wake:  make(chan struct{}, 1),
-		stop:  stop,
-		ended: make(chan struct{}),
-		open:  open,
-		close: cancel,
-		book:  newBook(opts.Deadline, rand.Float64),
-		empty: make(chan struct{}),
+		opts:    opts,
+		engines: newEngines(append([]string{opts.Target}, opts.Others...), rand.Float64()),
+		room:    semaphore.NewWeighted(opts.BufferBytes),
+		wake:    make(chan struct{}, 1),
+		stop:    stop,
+		ended:   make(chan struct{}),
+		open:    open,
+		close:   cancel,
+		book:    newBook(opts.Deadline, rand.Float64),
+		empty:   make(chan struct{}),
 	}
 	first := make(chan error, 1)
 	var both sync.WaitGroup

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -47,9 +48,9 @@ type terms struct {
 // connect keeps a connection until ctx ends. first hears of the first welcome,
 // or of a fault that repeating cannot heal before it.
 func (c *Client) connect(ctx context.Context, first chan<- error) {
-	for attempt := 1; ; attempt++ {
-		began := time.Now()
-		welcomed, err := c.converse(ctx, func() {
+	for {
+		began, target := time.Now(), c.engines.current()
+		welcomed, err := c.converse(ctx, target, func() {
 			if first != nil {
 				first <- nil
 				first = nil
@@ -59,14 +60,14 @@ func (c *Client) connect(ctx context.Context, first chan<- error) {
 			return
 		}
 		if first != nil && isFinal(err) {
-			first <- fmt.Errorf("client: %s refuses: %w", c.opts.Target, err)
+			first <- fmt.Errorf("client: %s refuses: %w", target, err)
 			return
 		}
 		if welcomed && time.Since(began) >= settled {
-			attempt = 1
+			c.engines.worked()
 		}
-		pause := backoff(attempt, firstReconnect, mostReconnect, rand.Float64())
-		c.opts.Logger.WarnContext(ctx, "disconnected from the engine", "target", c.opts.Target, "error", err, "retry_in", pause)
+		pause := c.engines.next(rand.Float64())
+		c.opts.Logger.WarnContext(ctx, "disconnected from the engine", "target", target, "error", err, "retry_in", pause)
 		select {
 		case <-ctx.Done():
 			return
@@ -86,12 +87,12 @@ func isFinal(err error) bool {
 }
 
 // converse runs one connection from hello to its end; the error is never nil.
-func (c *Client) converse(ctx context.Context, onWelcome func()) (welcomed bool, err error) {
+func (c *Client) converse(ctx context.Context, target string, onWelcome func()) (welcomed bool, err error) {
 	ctx, cut := context.WithCancel(ctx)
 	defer cut()
 	defer func() { c.disconnected(err) }()
 
-	conn, err := grpc.NewClient(c.address(), c.dialOptions()...)
+	conn, err := grpc.NewClient(c.address(target), c.dialOptions()...)
 	if err != nil {
 		return false, err
 	}
@@ -131,11 +132,11 @@ func (c *Client) disconnected(err error) {
 	c.cut = nil
 }
 
-func (c *Client) address() string {
+func (c *Client) address(target string) string {
 	if c.opts.dial != nil {
-		return "passthrough:///" + c.opts.Target
+		return "passthrough:///" + target
 	}
-	return "dns:///" + c.opts.Target
+	return "dns:///" + target
 }
 
 func (c *Client) dialOptions() []grpc.DialOption {
@@ -179,6 +180,7 @@ func (c *Client) hello(ctx context.Context, conn *grpc.ClientConn) (stream, term
 		t.lease = defaultLease
 	}
 	t.lease = max(t.lease, leastLease)
+	c.engines.learn(slices.DeleteFunc(w.GetEngines(), func(address string) bool { return c.opts.mayDial(address) != nil }))
 	return s, t, nil
 }
 

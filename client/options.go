@@ -28,6 +28,10 @@ const (
 type Options struct {
 	// Target is the engine's gRPC address, "host:port".
 	Target string
+	// Others are gRPC addresses of more nodes of the same cluster. The client
+	// begins with any of all these, learns further ones from the engine, and goes
+	// to the next when one fails.
+	Others []string
 	// APIKey is a key with the intake role. Its app is the events' app.
 	APIKey string
 	// App names the app of the events when APIKey is an operator key, which
@@ -51,7 +55,7 @@ type Options struct {
 	// at least 1 s.
 	Deadline time.Duration
 	// AnswerTimeout is how long a batch may be unanswered before the connection
-	// is taken for dead; 0 = 10 s, at least 100 ms.
+	// is taken for dead; 0 = 10 s, or 2 s with Others; at least 100 ms.
 	AnswerTimeout time.Duration
 	// Logger is told about lost connections; nil = silent.
 	Logger *slog.Logger
@@ -66,12 +70,10 @@ func (o *Options) prepare(now time.Time) error {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf("client: "+format, args...)) }
 
-	host, _, err := net.SplitHostPort(o.Target)
-	switch {
-	case err != nil:
-		fault("target %q is not host:port: %w", o.Target, err)
-	case o.TLS == nil && !isLoopback(host):
-		fault("target %q is not on loopback: set TLS, the API key must not travel in plaintext", o.Target)
+	for _, target := range append([]string{o.Target}, o.Others...) {
+		if err := o.mayDial(target); err != nil {
+			faults = append(faults, err)
+		}
 	}
 	if o.APIKey == "" {
 		fault("API key is empty: create one with the intake role")
@@ -98,11 +100,27 @@ func (o *Options) prepare(now time.Time) error {
 	}
 	span("linger", &o.Linger, time.Millisecond, 0, time.Millisecond)
 	span("deadline", &o.Deadline, time.Minute, time.Second, 24*time.Hour)
-	span("answer timeout", &o.AnswerTimeout, 10*time.Second, 100*time.Millisecond, time.Hour)
+	patience := 10 * time.Second
+	if len(o.Others) > 0 {
+		patience = 2 * time.Second // there is somewhere else to go
+	}
+	span("answer timeout", &o.AnswerTimeout, patience, 100*time.Millisecond, time.Hour)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return errors.Join(faults...)
+}
+
+// mayDial says why an address cannot be an engine's.
+func (o *Options) mayDial(target string) error {
+	host, _, err := net.SplitHostPort(target)
+	switch {
+	case err != nil:
+		return fmt.Errorf("client: target %q is not host:port: %w", target, err)
+	case o.TLS == nil && !isLoopback(host):
+		return fmt.Errorf("client: target %q is not on loopback: set TLS, the API key must not travel in plaintext", target)
+	}
+	return nil
 }
 
 func isLoopback(host string) bool {

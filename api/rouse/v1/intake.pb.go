@@ -642,7 +642,10 @@ type Welcome struct {
 	// Batches that may be unanswered at one time.
 	Window uint32 `protobuf:"varint,1,opt,name=window,proto3" json:"window,omitempty"`
 	// How long the lease outlives the last sign of life.
-	Lease         *durationpb.Duration `protobuf:"bytes,2,opt,name=lease,proto3" json:"lease,omitempty"`
+	Lease *durationpb.Duration `protobuf:"bytes,2,opt,name=lease,proto3" json:"lease,omitempty"`
+	// gRPC addresses, host:port, of the other nodes of the engine's cluster: any of
+	// them takes the same events. At most 64; empty = there are none.
+	Engines       []string `protobuf:"bytes,3,rep,name=engines,proto3" json:"engines,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -687,6 +690,13 @@ func (x *Welcome) GetWindow() uint32 {
 func (x *Welcome) GetLease() *durationpb.Duration {
 	if x != nil {
 		return x.Lease
+	}
+	return nil
+}
+
+func (x *Welcome) GetEngines() []string {
+	if x != nil {
+		return x.Engines
 	}
 	return nil
 }
@@ -2001,10 +2011,11 @@ const file_rouse_v1_intake_proto_rawDesc = "" +
 	"\x0eIngestResponse\x12-\n" +
 	"\awelcome\x18\x01 \x01(\v2\x11.rouse.v1.WelcomeH\x00R\awelcome\x12/\n" +
 	"\x06result\x18\x02 \x01(\v2\x15.rouse.v1.BatchResultH\x00R\x06resultB\x06\n" +
-	"\x04kind\"R\n" +
+	"\x04kind\"l\n" +
 	"\aWelcome\x12\x16\n" +
 	"\x06window\x18\x01 \x01(\rR\x06window\x12/\n" +
-	"\x05lease\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05lease\"K\n" +
+	"\x05lease\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05lease\x12\x18\n" +
+	"\aengines\x18\x03 \x03(\tR\aengines\"K\n" +
 	"\vBatchResult\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12*\n" +
 	"\x05items\x18\x02 \x03(\v2\x14.rouse.v1.ItemResultR\x05items\"q\n" +
