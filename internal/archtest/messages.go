@@ -24,7 +24,7 @@ func compareEdges(a, b edge) int {
 }
 
 // checkMessages compares the catalogue of actor messages with the type switches
-// of the Receive methods under actors: every case has a row, every row a case.
+// of the Receive methods under actors and in internal/meta: every case has a row, every row a case.
 // Life-cycle messages of the actor library need no row.
 func checkMessages(t *tree) (faults []string) {
 	text, ok := t.text[catalogue]
@@ -53,7 +53,7 @@ func checkMessages(t *tree) (faults []string) {
 func receiveCases(t *tree) map[edge]string {
 	cases := map[edge]string{}
 	for _, s := range t.files {
-		if s.test || s.generated || !match("actors/...", s.dir) {
+		if s.test || s.generated || !match("actors/...", s.dir) && s.dir != "internal/meta" {
 			continue
 		}
 		pkg := s.ast.Name.Name
@@ -95,7 +95,7 @@ func caseTypes(pkg string, sw *ast.TypeSwitchStmt) (names []string) {
 	return names
 }
 
-var messageName = regexp.MustCompile("^`([a-z]+\\.[A-Za-z]+)`$")
+var messageName = regexp.MustCompile("^`([a-z][a-z0-9]*\\.[A-Za-z]+)`$")
 
 // messageRows reads the columns "to" and "message" of the first table that has both.
 func messageRows(text string) (rows []edge, err error) {

@@ -21,6 +21,9 @@ type access struct {
 	roles roles
 	// fills marks calls that need disk space: they are refused while it is low.
 	fills bool
+	// leads marks calls that change the catalogue: the node that leads the meta
+	// group executes them.
+	leads bool
 }
 
 var (
@@ -57,22 +60,22 @@ var methods = map[string]access{
 	rousev1.TraceService_Explain_FullMethodName: {roles: everyone},
 	rousev1.TraceService_Trace_FullMethodName:   {roles: everyone},
 
-	rousev1.AdminService_CreateApp_FullMethodName:           {roles: operators, fills: true},
-	rousev1.AdminService_UpdateApp_FullMethodName:           {roles: admins, fills: true},
+	rousev1.AdminService_CreateApp_FullMethodName:           {roles: operators, fills: true, leads: true},
+	rousev1.AdminService_UpdateApp_FullMethodName:           {roles: admins, fills: true, leads: true},
 	rousev1.AdminService_GetApp_FullMethodName:              {roles: readers},
 	rousev1.AdminService_ListApps_FullMethodName:            {roles: readers},
-	rousev1.AdminService_PutCredential_FullMethodName:       {roles: admins, fills: true},
+	rousev1.AdminService_PutCredential_FullMethodName:       {roles: admins, fills: true, leads: true},
 	rousev1.AdminService_ListCredentials_FullMethodName:     {roles: readers},
-	rousev1.AdminService_DeleteCredential_FullMethodName:    {roles: admins},
+	rousev1.AdminService_DeleteCredential_FullMethodName:    {roles: admins, leads: true},
 	rousev1.AdminService_GetCredentialStatus_FullMethodName: {roles: readers},
 	rousev1.AdminService_ValidateCredential_FullMethodName:  {roles: admins},
 	rousev1.AdminService_TestCredential_FullMethodName:      {roles: admins},
-	rousev1.AdminService_PutTemplate_FullMethodName:         {roles: admins, fills: true},
+	rousev1.AdminService_PutTemplate_FullMethodName:         {roles: admins, fills: true, leads: true},
 	rousev1.AdminService_ListTemplates_FullMethodName:       {roles: readers},
-	rousev1.AdminService_DeleteTemplate_FullMethodName:      {roles: admins},
-	rousev1.AdminService_PutWebhooks_FullMethodName:         {roles: admins, fills: true},
+	rousev1.AdminService_DeleteTemplate_FullMethodName:      {roles: admins, leads: true},
+	rousev1.AdminService_PutWebhooks_FullMethodName:         {roles: admins, fills: true, leads: true},
 	rousev1.AdminService_GetWebhooks_FullMethodName:         {roles: readers},
-	rousev1.AdminService_CreateApiKey_FullMethodName:        {roles: admins, fills: true},
+	rousev1.AdminService_CreateApiKey_FullMethodName:        {roles: admins, fills: true, leads: true},
 	rousev1.AdminService_ListApiKeys_FullMethodName:         {roles: readers},
-	rousev1.AdminService_RevokeApiKey_FullMethodName:        {roles: admins},
+	rousev1.AdminService_RevokeApiKey_FullMethodName:        {roles: admins, leads: true},
 }

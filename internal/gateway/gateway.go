@@ -23,6 +23,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/rouse-im/rouse/actors"
+	actorv1 "github.com/rouse-im/rouse/api/rouse/actor/v1"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/internal/catalog"
 	"github.com/rouse-im/rouse/internal/lease"
@@ -55,6 +56,10 @@ type Options struct {
 	// FindTraces finds whom to ask about the message, or the push, of a request;
 	// it ends with ctx.
 	FindTraces func(ctx context.Context, app string, r *rousev1.TraceRequest, now time.Time) ([]Recipient, error)
+	// Forward executes a call that changes the catalogue on the node that leads the
+	// meta group, with Execute of its Gateway, and returns the encoded response when
+	// this node shows the change; nil = this node always leads.
+	Forward func(ctx context.Context, call *actorv1.AdminCall) ([]byte, error)
 	// CredentialStatus tells how a credential of the app is on this node.
 	CredentialStatus func(*catalog.App, *rousev1.Credential) *rousev1.CredentialStatus
 	// Receipts takes what vendors report, at ReceiptPattern of the HTTP port; nil = nothing.

@@ -43,7 +43,7 @@ func (g *Gateway) newGRPC() *grpc.Server {
 	rousev1.RegisterUserServiceServer(server, &user{Gateway: g})
 	rousev1.RegisterSettingsServiceServer(server, &settings{Gateway: g})
 	rousev1.RegisterTraceServiceServer(server, &trace{Gateway: g})
-	rousev1.RegisterAdminServiceServer(server, &admin{Gateway: g})
+	rousev1.RegisterAdminServiceServer(server, &led{admin{Gateway: g}})
 	return server
 }
 

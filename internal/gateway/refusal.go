@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/rouse-im/rouse/actors"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/internal/catalog"
 	"github.com/rouse-im/rouse/internal/lease"
@@ -121,6 +122,9 @@ var ErrFar = errors.New("push_id: the newest pushes of the app do not have it, a
 func asRefusal(err error) (r *refusal, known bool) {
 	if errors.As(err, &r) {
 		return r, true
+	}
+	if elsewhere, ok := errors.AsType[*actors.Refusal](err); ok {
+		return &refusal{elsewhere.Detail}, true
 	}
 	for _, reason := range reasons {
 		if errors.Is(err, reason.is) {
