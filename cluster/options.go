@@ -21,8 +21,11 @@ const (
 	suspicionMult  = 2
 	suspicionMax   = 3 // times the shortest suspicion, while few others confirm it
 	gossipInterval = 100 * time.Millisecond
-	fullInterval   = 5 * time.Second // complete exchange with one other node
-	streamTimeout  = 3 * time.Second
+	// A node that hears no answers doubts itself first and probes this many times
+	// slower at most: more, and an isolated one would not notice for long.
+	doubtMax      = 3
+	fullInterval  = 5 * time.Second // complete exchange with one other node
+	streamTimeout = 3 * time.Second
 	// A name is given to another address when its node was dead for so long.
 	reclaimAfter = 3 * time.Second
 )
@@ -90,6 +93,7 @@ func (o *Options) config(ctx context.Context) (*memberlist.Config, error) {
 	c.ProbeInterval, c.ProbeTimeout = probeInterval, probeTimeout
 	c.SuspicionMult, c.SuspicionMaxTimeoutMult = suspicionMult, suspicionMax
 	c.GossipInterval, c.PushPullInterval, c.TCPTimeout = gossipInterval, fullInterval, streamTimeout
+	c.AwarenessMaxMultiplier = doubtMax
 	c.DeadNodeReclaimTime = reclaimAfter
 	if o.Keys != nil {
 		c.Keyring = o.Keys.ring

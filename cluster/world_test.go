@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	actorv1 "github.com/rouse-im/rouse/api/rouse/actor/v1"
 	"github.com/rouse-im/rouse/cluster/memnet"
 )
@@ -197,3 +199,5 @@ func (b *blocklist) watch(m *Membership) {
 }
 
 func long(n int) string { return strings.Repeat("x", n) }
+
+func systemLog(*actor.ActorSystem) *slog.Logger { return quiet() }
