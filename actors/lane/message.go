@@ -69,6 +69,9 @@ type Ended struct {
 	InDoubt bool
 	// Attempts counts the sends, 0 if there was none.
 	Attempts int
+	// Elsewhere: the lane of another node told it, which led the shard before. The
+	// lane of this one may have the push too.
+	Elsewhere bool
 }
 
 // Owed marks the answer to a Dispatch, which the asker's admission bounds.

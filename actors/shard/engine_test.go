@@ -81,6 +81,16 @@ func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func startEngine(t testing.TB, fs vfs.FS, edit func(*engine, *Options)) *engine {
 	t.Helper()
+	e := newEngine(t, fs, nil, edit)
+	if err := e.set.LeadAll(); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// newEngine leads nothing; n is its place in a cluster, nil = it has none.
+func newEngine(t testing.TB, fs vfs.FS, n *node, edit func(*engine, *Options)) *engine {
+	t.Helper()
 	e := &engine{t: t, vendor: &vendor{}}
 	var err error
 	if e.store, err = storage.Open("db", storage.Options{FS: fs, Shards: 4, Logger: quiet(), MinFreeBytes: 1}); err != nil {
@@ -88,6 +98,11 @@ func startEngine(t testing.TB, fs vfs.FS, edit func(*engine, *Options)) *engine 
 	}
 	keys := testRing()
 	e.sys = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet() }))
+	if n != nil {
+		if err := n.host.Attach(e.sys, ":9000"); err != nil {
+			t.Fatal(err)
+		}
+	}
 	e.lanes = lane.NewDirectory(e.sys, quiet())
 	e.lanes.Put("app", "apns", e.vendor, lane.Options{})
 	app := user.NewApp(nil, []*rousev1.Credential{{Name: "apns", Vendor: &rousev1.Credential_Apns{Apns: &rousev1.ApnsCredential{}}}})
@@ -111,9 +126,6 @@ func startEngine(t testing.TB, fs vfs.FS, edit func(*engine, *Options)) *engine 
 		edit(e, &o)
 	}
 	if e.set, err = Start(e.sys, o); err != nil {
-		t.Fatal(err)
-	}
-	if err = e.set.LeadAll(); err != nil {
 		t.Fatal(err)
 	}
 	return e

@@ -111,8 +111,10 @@ func (a *Actor) attempt(in *intent, now time.Time) {
 		a.set.send(store.ShardOfToken(in.Sum), &claimed{kind: in.kind, id: in.id, claim: in.claim, from: a.id})
 		return
 	}
-	id, sent, back := in.id, in.BoundAt, a.set.send
-	back(store.ShardOf(in.App, in.User), &user.Released{
+	// The acknowledgement is for this actor: by the time that it comes another
+	// node may lead, and has the intent itself.
+	id, sent, back := in.id, in.BoundAt, a.set.here
+	a.set.send(store.ShardOf(in.App, in.User), &user.Released{
 		App: in.App, User: in.User, Sum: user.Sum(in.Sum), BoundAt: in.BoundAt,
 		Done: func(r actors.Reply) {
 			// A user or an app that is gone has no token to give up.

@@ -78,6 +78,9 @@ func (a *Actor) begin(c actor.Context, ready chan<- error) {
 	if ready != nil {
 		ready <- a.unread
 	}
+	if r := a.o.Router; r != nil {
+		r.Wake(a.id)
+	}
 }
 
 // onLose ends work under a leadership that is over.

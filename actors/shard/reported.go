@@ -13,6 +13,9 @@ import (
 // that is. A token that nobody has is STALE. Receipts yield to all else: who
 // sends them can wait.
 func (a *Actor) onReported(c actor.Context, m *user.Reported) {
+	if a.term == 0 && a.elsewhere(m) {
+		return
+	}
 	if len(a.queue)+len(a.inFlight) >= reportedBound || !a.open() {
 		m.Reject()
 		return

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/rouse-im/rouse/actors"
 	"github.com/rouse-im/rouse/actors/mailbox"
+	"github.com/rouse-im/rouse/actors/route"
 	"github.com/rouse-im/rouse/actors/user"
 	"github.com/rouse-im/rouse/storage"
 )
@@ -71,7 +71,7 @@ func Start(sys *actor.ActorSystem, o Options) (*Set, error) {
 	for id := uint16(1); id <= n; id++ {
 		pid, err := sys.Root.SpawnNamed(actor.PropsFromProducer(func() actor.Actor {
 			return newActor(&s.o, id, props, s)
-		}, actor.WithMailbox(mailbox.Producer(cmp.Or(o.Mailbox, defaultMailbox)))), Name(id))
+		}, actor.WithMailbox(mailbox.Producer(cmp.Or(o.Mailbox, defaultMailbox)))), route.ShardName(id))
 		if err != nil {
 			s.Stop()
 			return nil, fmt.Errorf("shard %d: %w", id, err)
@@ -82,9 +82,6 @@ func Start(sys *actor.ActorSystem, o Options) (*Set, error) {
 	s.done.Go(func() { s.compact(ctx) })
 	return s, nil
 }
-
-// Name of a shard's actor, on any node.
-func Name(shard uint16) string { return "shard-" + strconv.Itoa(int(shard)) }
 
 // Lead has a shard work under a leadership of this node; all entries of earlier
 // ones have been applied. It does not wait: the channel tells once, with the error
@@ -138,10 +135,12 @@ func (s *Set) LeadAll() error {
 	return nil
 }
 
-func (s *Set) send(shard uint16, msg any) { s.sys.Root.Send(s.pids[shard-1], msg) }
+// here sends to a shard's actor on this node, whether it leads or not.
+func (s *Set) here(shard uint16, msg any) { s.sys.Root.Send(s.pids[shard-1], msg) }
 
-// Route brings an envelope to the shard of its user.
-func (s *Set) Route(e *actors.Envelope) { s.send(s.o.User.Store.ShardOf(e.App, e.User), e) }
+// Route brings an envelope to the shard of its user on this node. If that does not
+// lead it, it gives the envelope back (Envelope.Back).
+func (s *Set) Route(e *actors.Envelope) { s.here(s.o.User.Store.ShardOf(e.App, e.User), e) }
 
 // Report brings a receipt to the shard of its token. It never blocks.
 func (s *Set) Report(r *user.Reported) {
@@ -192,7 +191,7 @@ func (s *Set) compact(ctx context.Context) {
 func (s *Set) Drain(ctx context.Context) error {
 	for i := range s.pids {
 		done := make(chan struct{})
-		s.send(uint16(i+1), &drain{done})
+		s.here(uint16(i+1), &drain{done})
 		select {
 		case <-done:
 		case <-ctx.Done():

@@ -21,7 +21,9 @@ import (
 
 	"github.com/rouse-im/rouse/actors"
 	"github.com/rouse-im/rouse/actors/lane"
+	"github.com/rouse-im/rouse/actors/route"
 	"github.com/rouse-im/rouse/actors/user"
+	actorv1 "github.com/rouse-im/rouse/api/rouse/actor/v1"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/internal/failpoint"
 	"github.com/rouse-im/rouse/storage"
@@ -47,6 +49,9 @@ type Options struct {
 	// storage.ErrBusy, ErrTooLarge, ErrDropped and ErrClosed when this leadership is
 	// over or its entry's fate is open.
 	Propose func(shard uint16, term uint64, ms []storage.Mutation, done func(error))
+	// Router knows the way to shards that are led on other nodes; nil = there are
+	// none.
+	Router *route.Router
 	// IdleAfter is how long a user's actor is kept without a message; 0 = 10 min.
 	IdleAfter time.Duration
 	// Mailbox is how many envelopes may wait to be routed; 0 = 65536.
@@ -138,6 +143,12 @@ func (a *Actor) Receive(c actor.Context) {
 		a.stopUsers(c)
 	case *actors.Envelope:
 		a.onEnvelope(c, m)
+	case *actorv1.Ask:
+		a.onAsk(c, m)
+	case *actorv1.Claim:
+		a.onClaim(c, m)
+	case *actorv1.ClaimAck:
+		a.onClaimAck(c, m)
 	case *user.Step:
 		a.onStep(c, m)
 	case *committed:
@@ -178,18 +189,24 @@ func (a *Actor) onEnvelope(c actor.Context, m *actors.Envelope) {
 }
 
 // onEnded: while leadership is handed over, users still take the ends of sends.
+// The end of a push that was with its vendor when leadership was lost goes on to
+// the next leader, which is about to send it again.
 func (a *Actor) onEnded(c actor.Context, m *lane.Ended) {
-	if a.term != 0 {
-		a.toUser(c, userKey{m.App, m.User}, m)
-	}
-}
-
-func (a *Actor) onReleased(c actor.Context, m *user.Released) {
-	if !a.open() {
-		m.Reject()
+	if a.term == 0 {
+		a.elsewhere(m)
 		return
 	}
 	a.toUser(c, userKey{m.App, m.User}, m)
+}
+
+func (a *Actor) onReleased(c actor.Context, m *user.Released) {
+	switch {
+	case a.term == 0 && a.elsewhere(m):
+	case !a.open():
+		m.Reject()
+	default:
+		a.toUser(c, userKey{m.App, m.User}, m)
+	}
 }
 
 // toUser hands a message to a user, whose actor is started when there is none.

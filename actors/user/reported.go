@@ -10,6 +10,7 @@ import (
 	"github.com/rouse-im/rouse/actors"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/storage"
+	"github.com/rouse-im/rouse/vendors"
 )
 
 // Reported brings a receipt to the shard of its token, which knows whose it is,
@@ -31,6 +32,56 @@ func (r *Reported) Reject() {
 
 // IgnoreDeadLetterLogging keeps tokens out of the log.
 func (*Reported) IgnoreDeadLetterLogging() {}
+
+// Encode appends what one node tells another of a receipt besides app and user: a
+// protobuf message, written by hand:
+//
+//	1 notifier · 2 sum · 3 kind · 4 push id · 5 vendor id · 6 code · 7 at ms · 8 new token
+func (r *Reported) Encode(b []byte) []byte {
+	b = putString(b, 1, r.Notifier)
+	b = putBytes(b, 2, r.Sum[:])
+	b = putInt(b, 3, r.Kind)
+	b = putString(b, 4, r.PushID)
+	b = putString(b, 5, r.VendorID)
+	b = putString(b, 6, r.Code)
+	if !r.At.IsZero() {
+		b = putInt(b, 7, r.At.UnixMilli())
+	}
+	return putString(b, 8, r.NewToken)
+}
+
+// DecodeReported reads it. Fields of a later release are passed over.
+func DecodeReported(b []byte) (*Reported, error) {
+	m := &Reported{}
+	r := reader{s: string(b)}
+	for {
+		f, n, v, ok := r.next()
+		if !ok {
+			break
+		}
+		switch f {
+		case 1:
+			m.Notifier = v
+		case 2:
+			if copy(m.Sum[:], v) != len(m.Sum) {
+				return nil, errCorrupt
+			}
+		case 3:
+			m.Kind = vendors.ReceiptKind(n)
+		case 4:
+			m.PushID = v
+		case 5:
+			m.VendorID = v
+		case 6:
+			m.Code = v
+		case 7:
+			m.At = time.UnixMilli(int64(n))
+		case 8:
+			m.NewToken = v
+		}
+	}
+	return m, r.err
+}
 
 // maxLook bounds the outcomes that are looked at for one receipt.
 const maxLook = 4_000

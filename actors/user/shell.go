@@ -113,6 +113,18 @@ func (a *Actor) onEnded(c actor.Context, m *lane.Ended) {
 	a.step(c, e, outcomeDurable)
 }
 
+// withdraw takes a push that ended in the lane of another node out of the one of
+// this node, where it was dispatched again before.
+func (a *Actor) withdraw(c actor.Context, e Ended, s *Step) {
+	m, ok := c.Message().(*lane.Ended)
+	if !ok || !m.Elsewhere {
+		return
+	}
+	if l := a.home.Deps.Lanes.Get(a.app, e.Notifier); l != nil {
+		s.Tell = append(s.Tell, LaneMessage{Lane: l, Cancel: &lane.Cancel{PushID: m.PushID, Status: e.Status, Reason: e.Reason}})
+	}
+}
+
 // outcomeDurable is when a repeat of the push can no longer happen.
 func outcomeDurable(actors.Reply) { failpoint.Hit("user/outcome-durable") }
 
@@ -164,6 +176,10 @@ func (a *Actor) step(c actor.Context, cmd any, done func(actors.Reply)) {
 	}
 	a.effects(t, &d, s)
 	switch cmd := cmd.(type) {
+	case Ended:
+		if len(d.Send) == 0 {
+			a.withdraw(c, cmd, s)
+		}
 	case Bind:
 		s.Reply.Response = &rousev1.BindTokenResponse{Bindings: t.state.Bindings(cmd.GetDeviceId(), a.tail)}
 	case *rousev1.UnbindTokenRequest:

@@ -20,6 +20,7 @@ var pure = []struct {
 	{dir: "internal/extension"},
 	{dir: "internal/content", shell: []string{"language.go"}},
 	{dir: "cluster/placement", only: []string{"node.go", "leaders.go", "plan.go", "next.go"}},
+	{dir: "actors/route", only: []string{"answer.go", "state.go", "timers.go", "way.go"}},
 	{dir: "actors/lane", only: []string{"state.go", "queue.go", "breaker.go", "backoff.go", "pace.go", "quota.go", "midnight.go"}},
 }
 

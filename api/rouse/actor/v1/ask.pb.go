@@ -40,6 +40,7 @@ type Ask struct {
 	//	*Ask_Command
 	//	*Ask_Released
 	//	*Ask_Reported
+	//	*Ask_Ended
 	Body          isAsk_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -137,6 +138,15 @@ func (x *Ask) GetReported() *Reported {
 	return nil
 }
 
+func (x *Ask) GetEnded() *Ended {
+	if x != nil {
+		if x, ok := x.Body.(*Ask_Ended); ok {
+			return x.Ended
+		}
+	}
+	return nil
+}
+
 type isAsk_Body interface {
 	isAsk_Body()
 }
@@ -153,13 +163,20 @@ type Ask_Reported struct {
 	Reported *Reported `protobuf:"bytes,7,opt,name=reported,proto3,oneof"`
 }
 
+type Ask_Ended struct {
+	Ended *Ended `protobuf:"bytes,8,opt,name=ended,proto3,oneof"`
+}
+
 func (*Ask_Command) isAsk_Body() {}
 
 func (*Ask_Released) isAsk_Body() {}
 
 func (*Ask_Reported) isAsk_Body() {}
 
-// Command is one of the rouse.v1 events and user-scoped requests.
+func (*Ask_Ended) isAsk_Body() {}
+
+// Command is one of the rouse.v1 events and user-scoped requests, of an event
+// without its recipients.
 type Command struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Full name of the message, like "rouse.v1.MessageEvent".
@@ -339,6 +356,169 @@ func (x *Reported) GetBody() []byte {
 	return nil
 }
 
+// Ended is what became of a push that was still with a vendor when its node lost
+// the leadership of the user's shard. The new leader may be about to send it again.
+type Ended struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Message  string                 `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"`
+	Device   string                 `protobuf:"bytes,2,opt,name=device,proto3" json:"device,omitempty"`
+	Notifier string                 `protobuf:"bytes,3,opt,name=notifier,proto3" json:"notifier,omitempty"`
+	PushId   string                 `protobuf:"bytes,4,opt,name=push_id,json=pushId,proto3" json:"push_id,omitempty"`
+	// Of the token it was sent to, 16 bytes.
+	TokenSum []byte `protobuf:"bytes,5,opt,name=token_sum,json=tokenSum,proto3" json:"token_sum,omitempty"`
+	// rouse.v1 OutcomeStatus and Reason.
+	Status     int32  `protobuf:"varint,6,opt,name=status,proto3" json:"status,omitempty"`
+	Reason     int32  `protobuf:"varint,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	VendorCode string `protobuf:"bytes,8,opt,name=vendor_code,json=vendorCode,proto3" json:"vendor_code,omitempty"`
+	VendorId   string `protobuf:"bytes,9,opt,name=vendor_id,json=vendorId,proto3" json:"vendor_id,omitempty"`
+	// The vendor does not know the token; since then, unix ms, 0 = not said.
+	TokenInvalid   bool  `protobuf:"varint,10,opt,name=token_invalid,json=tokenInvalid,proto3" json:"token_invalid,omitempty"`
+	InvalidSinceMs int64 `protobuf:"varint,11,opt,name=invalid_since_ms,json=invalidSinceMs,proto3" json:"invalid_since_ms,omitempty"`
+	// Replaces the token; empty = none does.
+	NewToken string `protobuf:"bytes,12,opt,name=new_token,json=newToken,proto3" json:"new_token,omitempty"`
+	// An attempt had no answer.
+	InDoubt       bool   `protobuf:"varint,13,opt,name=in_doubt,json=inDoubt,proto3" json:"in_doubt,omitempty"`
+	Attempts      uint32 `protobuf:"varint,14,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	AtMs          int64  `protobuf:"varint,15,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ended) Reset() {
+	*x = Ended{}
+	mi := &file_rouse_actor_v1_ask_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ended) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ended) ProtoMessage() {}
+
+func (x *Ended) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_actor_v1_ask_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ended.ProtoReflect.Descriptor instead.
+func (*Ended) Descriptor() ([]byte, []int) {
+	return file_rouse_actor_v1_ask_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Ended) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *Ended) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
+func (x *Ended) GetNotifier() string {
+	if x != nil {
+		return x.Notifier
+	}
+	return ""
+}
+
+func (x *Ended) GetPushId() string {
+	if x != nil {
+		return x.PushId
+	}
+	return ""
+}
+
+func (x *Ended) GetTokenSum() []byte {
+	if x != nil {
+		return x.TokenSum
+	}
+	return nil
+}
+
+func (x *Ended) GetStatus() int32 {
+	if x != nil {
+		return x.Status
+	}
+	return 0
+}
+
+func (x *Ended) GetReason() int32 {
+	if x != nil {
+		return x.Reason
+	}
+	return 0
+}
+
+func (x *Ended) GetVendorCode() string {
+	if x != nil {
+		return x.VendorCode
+	}
+	return ""
+}
+
+func (x *Ended) GetVendorId() string {
+	if x != nil {
+		return x.VendorId
+	}
+	return ""
+}
+
+func (x *Ended) GetTokenInvalid() bool {
+	if x != nil {
+		return x.TokenInvalid
+	}
+	return false
+}
+
+func (x *Ended) GetInvalidSinceMs() int64 {
+	if x != nil {
+		return x.InvalidSinceMs
+	}
+	return 0
+}
+
+func (x *Ended) GetNewToken() string {
+	if x != nil {
+		return x.NewToken
+	}
+	return ""
+}
+
+func (x *Ended) GetInDoubt() bool {
+	if x != nil {
+		return x.InDoubt
+	}
+	return false
+}
+
+func (x *Ended) GetAttempts() uint32 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+func (x *Ended) GetAtMs() int64 {
+	if x != nil {
+		return x.AtMs
+	}
+	return 0
+}
+
 // Answer ends an Ask.
 type Answer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -355,7 +535,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_rouse_actor_v1_ask_proto_msgTypes[4]
+	mi := &file_rouse_actor_v1_ask_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -367,7 +547,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_ask_proto_msgTypes[4]
+	mi := &file_rouse_actor_v1_ask_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -380,7 +560,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_ask_proto_rawDescGZIP(), []int{4}
+	return file_rouse_actor_v1_ask_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Answer) GetId() uint64 {
@@ -431,7 +611,7 @@ type Redirect struct {
 
 func (x *Redirect) Reset() {
 	*x = Redirect{}
-	mi := &file_rouse_actor_v1_ask_proto_msgTypes[5]
+	mi := &file_rouse_actor_v1_ask_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -443,7 +623,7 @@ func (x *Redirect) String() string {
 func (*Redirect) ProtoMessage() {}
 
 func (x *Redirect) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_ask_proto_msgTypes[5]
+	mi := &file_rouse_actor_v1_ask_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -456,7 +636,7 @@ func (x *Redirect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Redirect.ProtoReflect.Descriptor instead.
 func (*Redirect) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_ask_proto_rawDescGZIP(), []int{5}
+	return file_rouse_actor_v1_ask_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Redirect) GetShard() uint32 {
@@ -497,7 +677,7 @@ type Claim struct {
 
 func (x *Claim) Reset() {
 	*x = Claim{}
-	mi := &file_rouse_actor_v1_ask_proto_msgTypes[6]
+	mi := &file_rouse_actor_v1_ask_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -509,7 +689,7 @@ func (x *Claim) String() string {
 func (*Claim) ProtoMessage() {}
 
 func (x *Claim) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_ask_proto_msgTypes[6]
+	mi := &file_rouse_actor_v1_ask_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -522,7 +702,7 @@ func (x *Claim) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Claim.ProtoReflect.Descriptor instead.
 func (*Claim) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_ask_proto_rawDescGZIP(), []int{6}
+	return file_rouse_actor_v1_ask_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Claim) GetShard() uint32 {
@@ -572,7 +752,7 @@ type ClaimAck struct {
 
 func (x *ClaimAck) Reset() {
 	*x = ClaimAck{}
-	mi := &file_rouse_actor_v1_ask_proto_msgTypes[7]
+	mi := &file_rouse_actor_v1_ask_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -584,7 +764,7 @@ func (x *ClaimAck) String() string {
 func (*ClaimAck) ProtoMessage() {}
 
 func (x *ClaimAck) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_ask_proto_msgTypes[7]
+	mi := &file_rouse_actor_v1_ask_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -597,7 +777,7 @@ func (x *ClaimAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimAck.ProtoReflect.Descriptor instead.
 func (*ClaimAck) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_ask_proto_rawDescGZIP(), []int{7}
+	return file_rouse_actor_v1_ask_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ClaimAck) GetShard() uint32 {
@@ -625,7 +805,7 @@ var File_rouse_actor_v1_ask_proto protoreflect.FileDescriptor
 
 const file_rouse_actor_v1_ask_proto_rawDesc = "" +
 	"\n" +
-	"\x18rouse/actor/v1/ask.proto\x12\x0erouse.actor.v1\x1a\x14rouse/v1/error.proto\x1a\x15rouse/v1/intake.proto\"\xfe\x01\n" +
+	"\x18rouse/actor/v1/ask.proto\x12\x0erouse.actor.v1\x1a\x14rouse/v1/error.proto\x1a\x15rouse/v1/intake.proto\"\xad\x02\n" +
 	"\x03Ask\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x14\n" +
 	"\x05shard\x18\x02 \x01(\rR\x05shard\x12\x10\n" +
@@ -633,7 +813,8 @@ const file_rouse_actor_v1_ask_proto_rawDesc = "" +
 	"\x04user\x18\x04 \x01(\tR\x04user\x123\n" +
 	"\acommand\x18\x05 \x01(\v2\x17.rouse.actor.v1.CommandH\x00R\acommand\x126\n" +
 	"\breleased\x18\x06 \x01(\v2\x18.rouse.actor.v1.ReleasedH\x00R\breleased\x126\n" +
-	"\breported\x18\a \x01(\v2\x18.rouse.actor.v1.ReportedH\x00R\breportedB\x06\n" +
+	"\breported\x18\a \x01(\v2\x18.rouse.actor.v1.ReportedH\x00R\breported\x12-\n" +
+	"\x05ended\x18\b \x01(\v2\x15.rouse.actor.v1.EndedH\x00R\x05endedB\x06\n" +
 	"\x04body\"\x81\x01\n" +
 	"\aCommand\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x12\n" +
@@ -645,7 +826,25 @@ const file_rouse_actor_v1_ask_proto_rawDesc = "" +
 	"\x03sum\x18\x01 \x01(\fR\x03sum\x12\x1e\n" +
 	"\vbound_at_ms\x18\x02 \x01(\x03R\tboundAtMs\"\x1e\n" +
 	"\bReported\x12\x12\n" +
-	"\x04body\x18\x01 \x01(\fR\x04body\"\xd8\x01\n" +
+	"\x04body\x18\x01 \x01(\fR\x04body\"\xb1\x03\n" +
+	"\x05Ended\x12\x18\n" +
+	"\amessage\x18\x01 \x01(\tR\amessage\x12\x16\n" +
+	"\x06device\x18\x02 \x01(\tR\x06device\x12\x1a\n" +
+	"\bnotifier\x18\x03 \x01(\tR\bnotifier\x12\x17\n" +
+	"\apush_id\x18\x04 \x01(\tR\x06pushId\x12\x1b\n" +
+	"\ttoken_sum\x18\x05 \x01(\fR\btokenSum\x12\x16\n" +
+	"\x06status\x18\x06 \x01(\x05R\x06status\x12\x16\n" +
+	"\x06reason\x18\a \x01(\x05R\x06reason\x12\x1f\n" +
+	"\vvendor_code\x18\b \x01(\tR\n" +
+	"vendorCode\x12\x1b\n" +
+	"\tvendor_id\x18\t \x01(\tR\bvendorId\x12#\n" +
+	"\rtoken_invalid\x18\n" +
+	" \x01(\bR\ftokenInvalid\x12(\n" +
+	"\x10invalid_since_ms\x18\v \x01(\x03R\x0einvalidSinceMs\x12\x1b\n" +
+	"\tnew_token\x18\f \x01(\tR\bnewToken\x12\x19\n" +
+	"\bin_doubt\x18\r \x01(\bR\ainDoubt\x12\x1a\n" +
+	"\battempts\x18\x0e \x01(\rR\battempts\x12\x13\n" +
+	"\x05at_ms\x18\x0f \x01(\x03R\x04atMs\"\xd8\x01\n" +
 	"\x06Answer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x124\n" +
 	"\bredirect\x18\x02 \x01(\v2\x18.rouse.actor.v1.RedirectR\bredirect\x12,\n" +
@@ -680,32 +879,34 @@ func file_rouse_actor_v1_ask_proto_rawDescGZIP() []byte {
 	return file_rouse_actor_v1_ask_proto_rawDescData
 }
 
-var file_rouse_actor_v1_ask_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_rouse_actor_v1_ask_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_rouse_actor_v1_ask_proto_goTypes = []any{
 	(*Ask)(nil),        // 0: rouse.actor.v1.Ask
 	(*Command)(nil),    // 1: rouse.actor.v1.Command
 	(*Released)(nil),   // 2: rouse.actor.v1.Released
 	(*Reported)(nil),   // 3: rouse.actor.v1.Reported
-	(*Answer)(nil),     // 4: rouse.actor.v1.Answer
-	(*Redirect)(nil),   // 5: rouse.actor.v1.Redirect
-	(*Claim)(nil),      // 6: rouse.actor.v1.Claim
-	(*ClaimAck)(nil),   // 7: rouse.actor.v1.ClaimAck
-	(v1.ItemStatus)(0), // 8: rouse.v1.ItemStatus
-	(*v1.Error)(nil),   // 9: rouse.v1.Error
+	(*Ended)(nil),      // 4: rouse.actor.v1.Ended
+	(*Answer)(nil),     // 5: rouse.actor.v1.Answer
+	(*Redirect)(nil),   // 6: rouse.actor.v1.Redirect
+	(*Claim)(nil),      // 7: rouse.actor.v1.Claim
+	(*ClaimAck)(nil),   // 8: rouse.actor.v1.ClaimAck
+	(v1.ItemStatus)(0), // 9: rouse.v1.ItemStatus
+	(*v1.Error)(nil),   // 10: rouse.v1.Error
 }
 var file_rouse_actor_v1_ask_proto_depIdxs = []int32{
-	1, // 0: rouse.actor.v1.Ask.command:type_name -> rouse.actor.v1.Command
-	2, // 1: rouse.actor.v1.Ask.released:type_name -> rouse.actor.v1.Released
-	3, // 2: rouse.actor.v1.Ask.reported:type_name -> rouse.actor.v1.Reported
-	5, // 3: rouse.actor.v1.Answer.redirect:type_name -> rouse.actor.v1.Redirect
-	8, // 4: rouse.actor.v1.Answer.status:type_name -> rouse.v1.ItemStatus
-	9, // 5: rouse.actor.v1.Answer.error:type_name -> rouse.v1.Error
-	1, // 6: rouse.actor.v1.Answer.response:type_name -> rouse.actor.v1.Command
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	1,  // 0: rouse.actor.v1.Ask.command:type_name -> rouse.actor.v1.Command
+	2,  // 1: rouse.actor.v1.Ask.released:type_name -> rouse.actor.v1.Released
+	3,  // 2: rouse.actor.v1.Ask.reported:type_name -> rouse.actor.v1.Reported
+	4,  // 3: rouse.actor.v1.Ask.ended:type_name -> rouse.actor.v1.Ended
+	6,  // 4: rouse.actor.v1.Answer.redirect:type_name -> rouse.actor.v1.Redirect
+	9,  // 5: rouse.actor.v1.Answer.status:type_name -> rouse.v1.ItemStatus
+	10, // 6: rouse.actor.v1.Answer.error:type_name -> rouse.v1.Error
+	1,  // 7: rouse.actor.v1.Answer.response:type_name -> rouse.actor.v1.Command
+	8,  // [8:8] is the sub-list for method output_type
+	8,  // [8:8] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_rouse_actor_v1_ask_proto_init() }
@@ -717,6 +918,7 @@ func file_rouse_actor_v1_ask_proto_init() {
 		(*Ask_Command)(nil),
 		(*Ask_Released)(nil),
 		(*Ask_Reported)(nil),
+		(*Ask_Ended)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -724,7 +926,7 @@ func file_rouse_actor_v1_ask_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rouse_actor_v1_ask_proto_rawDesc), len(file_rouse_actor_v1_ask_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

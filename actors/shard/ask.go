@@ -1,0 +1,156 @@
+package shard
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rouse-im/rouse/actors"
+	"github.com/rouse-im/rouse/actors/user"
+	actorv1 "github.com/rouse-im/rouse/api/rouse/actor/v1"
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/storage"
+)
+
+// onAsk takes a question from another node.
+func (a *Actor) onAsk(c actor.Context, m *actorv1.Ask) {
+	q := &question{set: a.set, shard: a.id, id: m.GetId(), from: c.Sender()}
+	switch {
+	case q.from == nil: // nobody waits for the answer
+	case a.term == 0 || a.leave != nil:
+		q.redirect()
+	default:
+		if err := a.take(c, q, m); err != nil {
+			q.answer(actors.Reply{Status: rousev1.ItemStatus_ITEM_STATUS_REFUSED, Err: &rousev1.Error{
+				Code: rousev1.ErrorCode_ERROR_CODE_INVALID_ARGUMENT, Message: err.Error(),
+			}})
+		}
+	}
+}
+
+// take hands what was asked on; an error says what was wrong with it.
+func (a *Actor) take(c actor.Context, q *question, m *actorv1.Ask) error {
+	switch body := m.GetBody().(type) {
+	case *actorv1.Ask_Command:
+		command, err := commandOf(body.Command)
+		if err != nil {
+			return err
+		}
+		if err := a.owns(m); err != nil {
+			return err
+		}
+		q.envelope = actors.Envelope{
+			App: m.GetApp(), User: m.GetUser(), Node: actors.Node{Name: body.Command.GetNode(), Incarnation: body.Command.GetIncarnation()},
+			Stopped: body.Command.GetStopped(), Command: command, Done: q.answer, Back: q.back,
+		}
+		a.onEnvelope(c, &q.envelope)
+	case *actorv1.Ask_Released:
+		s, ok := sum(body.Released.GetSum())
+		if !ok {
+			return errSum
+		}
+		if err := a.owns(m); err != nil {
+			return err
+		}
+		a.onReleased(c, &user.Released{App: m.GetApp(), User: m.GetUser(), Sum: user.Sum(s), BoundAt: body.Released.GetBoundAtMs(), Done: q.answer})
+	case *actorv1.Ask_Reported:
+		r, err := user.DecodeReported(body.Reported.GetBody())
+		if err != nil {
+			return err
+		}
+		if r.App, r.User, r.Done = m.GetApp(), m.GetUser(), q.answer; r.User != "" {
+			err = a.owns(m)
+		} else if a.o.User.Store.ShardOfToken(storage.Sum(r.Sum)) != a.id {
+			err = a.notMine(m)
+		}
+		if err != nil {
+			return err
+		}
+		a.onReported(c, r)
+	case *actorv1.Ask_Ended:
+		if err := a.owns(m); err != nil {
+			return err
+		}
+		a.onEnded(c, decodeEnded(m.GetApp(), m.GetUser(), body.Ended))
+		q.answer(actors.Reply{Status: rousev1.ItemStatus_ITEM_STATUS_ACCEPTED})
+	default:
+		return errors.New("shard: the question is of a kind that this release does not know; upgrade this node")
+	}
+	return nil
+}
+
+const errSum = shardError("shard: the sum of a token needs 16 bytes")
+
+// owns checks that the user of a question is of this shard.
+func (a *Actor) owns(m *actorv1.Ask) error {
+	if a.o.User.Store.ShardOf(m.GetApp(), m.GetUser()) != a.id {
+		return a.notMine(m)
+	}
+	return nil
+}
+
+func (a *Actor) notMine(m *actorv1.Ask) error {
+	return fmt.Errorf("shard: shard %d was asked for what is not its own; all nodes need the same number of shards (asked for: %d)", a.id, m.GetShard())
+}
+
+// question is an Ask under way. It is answered once.
+type question struct {
+	set      *Set
+	shard    uint16
+	id       uint64
+	from     *actor.PID
+	envelope actors.Envelope
+}
+
+func (q *question) send(m *actorv1.Answer) {
+	m.Id = q.id
+	q.set.sys.Root.Send(q.from, m)
+}
+
+// answer may be called from any goroutine, as may the next two.
+func (q *question) answer(r actors.Reply) {
+	m := &actorv1.Answer{Status: r.Status, Error: r.Err}
+	if r.Response != nil {
+		body, err := proto.Marshal(r.Response)
+		if err != nil { // only invalid UTF-8 fails, which no decoder lets in
+			m = &actorv1.Answer{Status: rousev1.ItemStatus_ITEM_STATUS_REFUSED, Error: &rousev1.Error{
+				Code: rousev1.ErrorCode_ERROR_CODE_INTERNAL, Message: "the answer cannot be encoded",
+			}}
+		} else {
+			m.Response = &actorv1.Command{Type: string(r.Response.ProtoReflect().Descriptor().FullName()), Body: body}
+		}
+	}
+	q.send(m)
+}
+
+// back: the shard is not led here any more, or starts anew.
+func (q *question) back(*actors.Envelope) { q.redirect() }
+
+func (q *question) redirect() {
+	to := &actorv1.Redirect{Shard: uint32(q.shard)}
+	if r := q.set.o.Router; r != nil {
+		to.Leader, to.Term = r.Leader(q.shard)
+	}
+	q.send(&actorv1.Answer{Redirect: to})
+}
+
+func (a *Actor) onClaim(c actor.Context, m *actorv1.Claim) {
+	cl, err := decodeClaim(m.GetClaim())
+	id, ok := sum(m.GetIntent())
+	from := m.GetFromShard()
+	if kind := m.GetKind(); err != nil || !ok || kind != uint32(intentClaim) && kind != uint32(intentDisown) ||
+		from == 0 || from > uint32(a.o.User.Store.Shards()) || a.o.User.Store.ShardOfToken(cl.Sum) != a.id {
+		a.o.Logger.Error("a claim from another node makes no sense; do both nodes have the same release and number of shards?",
+			"shard", a.id, "from_shard", from, "kind", m.GetKind())
+		return
+	}
+	a.onClaimed(c, &claimed{kind: intentKind(m.GetKind()), id: id, claim: cl, from: uint16(from)})
+}
+
+func (a *Actor) onClaimAck(c actor.Context, m *actorv1.ClaimAck) {
+	if id, ok := sum(m.GetIntent()); ok {
+		a.onAcked(c, &acked{id: id, boundAt: m.GetBoundAtMs()})
+	}
+}
