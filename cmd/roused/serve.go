@@ -45,7 +45,7 @@ func serve(ctx context.Context, f flags, env []string, signals <-chan os.Signal,
 		return err
 	}
 	log := newLogger(c.Log, errs)
-	node, err := app.Start(app.Options{Config: c, Logger: log})
+	node, err := startNode(ctx, app.Options{Config: c, Logger: log}, signals)
 	if err != nil {
 		return fmt.Errorf("cannot start: %w", err)
 	}
@@ -59,11 +59,7 @@ func serve(ctx context.Context, f flags, env []string, signals <-chan os.Signal,
 		log.Error("a port can no longer be served; shutting down", "error", failure)
 	}
 	stopped := make(chan error, 1)
-	go func() {
-		ctx, cancel := context.WithTimeout(ctx, c.Shutdown.Timeout)
-		defer cancel()
-		stopped <- node.Stop(ctx)
-	}()
+	go func() { stopped <- stopNode(c, node) }()
 	select {
 	case <-signals:
 		return errAtOnce
@@ -77,6 +73,42 @@ func serve(ctx context.Context, f flags, env []string, signals <-chan os.Signal,
 	}
 	log.Info("stopped")
 	return nil
+}
+
+// startNode gives up when a signal comes first.
+func startNode(ctx context.Context, o app.Options, signals <-chan os.Signal) (*app.Node, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	type result struct {
+		node *app.Node
+		err  error
+	}
+	started := make(chan result, 1)
+	go func() {
+		node, err := app.StartContext(ctx, o)
+		started <- result{node, err}
+	}()
+	select {
+	case r := <-started:
+		return r.node, r.err
+	case s := <-signals:
+		cancel(fmt.Errorf("signal %s", s))
+	}
+	select {
+	case r := <-started:
+		if r.err == nil { // it was faster
+			r.err = errors.Join(context.Cause(ctx), stopNode(o.Config, r.node))
+		}
+		return nil, r.err
+	case <-signals:
+		return nil, errAtOnce
+	}
+}
+
+func stopNode(c config.Config, node *app.Node) error {
+	ctx, cancel := context.WithTimeout(context.Background(), c.Shutdown.Timeout)
+	defer cancel()
+	return node.Stop(ctx)
 }
 
 // greet says where everything is.

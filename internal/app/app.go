@@ -25,6 +25,8 @@ import (
 	"github.com/rouse-im/rouse/actors/user"
 	"github.com/rouse-im/rouse/actors/user/quiet"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/cluster/link"
+	"github.com/rouse-im/rouse/cluster/replica"
 	"github.com/rouse-im/rouse/internal/catalog"
 	"github.com/rouse-im/rouse/internal/config"
 	"github.com/rouse-im/rouse/internal/failpoint"
@@ -54,11 +56,17 @@ type Node struct {
 	o        Options
 	log      *slog.Logger
 	registry *prometheus.Registry
-	undo     []step // in order of construction
+	undo     []step          // in order of construction
+	starting context.Context // ends when the start is given up
 	ready    atomic.Bool
 
 	ring    *seal.Ring
 	store   *storage.Store
+	self    uint64 // Raft's id of this node
+	engine  *replica.Engine
+	link    atomic.Pointer[link.Link] // nil = there are no other nodes
+	duties  *duties
+	leases  *lease.Table
 	catalog *catalog.Catalog
 	quotas  *quota.Book
 	apps    *apps
@@ -78,12 +86,16 @@ type step struct {
 
 // Start builds a node and returns when it serves. What it had built is taken
 // down again when it fails.
-func Start(o Options) (_ *Node, err error) {
+func Start(o Options) (*Node, error) { return StartContext(context.Background(), o) }
+
+// StartContext is Start until ctx ends: a node of a cluster may have to wait for
+// the others.
+func StartContext(ctx context.Context, o Options) (_ *Node, err error) {
 	loadBallast()
-	n := &Node{o: o, log: o.Logger, registry: prometheus.NewRegistry(), failed: make(chan error, 1)}
+	n := &Node{o: o, starting: ctx, log: o.Logger, registry: prometheus.NewRegistry(), failed: make(chan error, 1)}
 	defer func() {
 		if err != nil {
-			ctx, cancel := context.WithTimeout(context.Background(), o.Config.Shutdown.Timeout)
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.Config.Shutdown.Timeout)
 			defer cancel()
 			err = errors.Join(err, n.Stop(ctx))
 		}
@@ -92,7 +104,7 @@ func Start(o Options) (_ *Node, err error) {
 	if n.ring, err = openRing(o.Config); err != nil {
 		return nil, err
 	}
-	for _, build := range []func() error{n.openStore, n.startActors, n.startGateway} {
+	for _, build := range []func() error{n.openStore, n.openViews, n.openReplicas, n.startActors, n.startGateway} {
 		if err := build(); err != nil {
 			return nil, err
 		}
@@ -152,31 +164,45 @@ func (n *Node) openStore() error {
 	return nil
 }
 
-func (n *Node) startActors() (err error) {
+// openViews reads what the meta group holds, and follows it from then on: nothing
+// may be committed before.
+func (n *Node) openViews() (err error) {
 	check := func(c *rousev1.Credential) error { return checkCredential(c, n.receiptURL("", c)) }
 	if n.catalog, err = catalog.Open(catalog.Options{Store: n.store, Ring: n.ring, Check: check, Logger: n.log}); err != nil {
 		return err
 	}
+	n.apps = &apps{catalog: n.catalog}
+	if n.quotas, err = quota.Open(quota.Options{Store: n.store, Asks: n.quotaAsks(), Logger: n.log}); err != nil {
+		return err
+	}
+	n.leases, err = lease.Open(lease.Options{Store: n.store, TTL: n.o.Config.Lease.TTL, Grant: n.grant, Logger: n.log})
+	return err
+}
+
+// leadMeta takes up what the leader of the meta group does for all nodes.
+func (n *Node) leadMeta(uint64) {
+	n.leases.Lead()
+	n.quotas.Lead(time.Now())
 	if _, err := n.catalog.Bootstrap(time.Now(), func(secret string) error {
 		return keepSecret(filepath.Join(n.o.Config.Data.Dir, OperatorKeyFile), secret)
 	}); err != nil {
-		return err
+		n.log.Error("the first operator key cannot be made; restart the server when the reason is gone", "error", err)
 	}
-	if n.quotas, err = quota.Open(quota.Options{Store: n.store, Logger: n.log}); err != nil {
-		return err
-	}
-	leases, err := lease.Open(lease.Options{Store: n.store, TTL: n.o.Config.Lease.TTL, Logger: n.log})
-	if err != nil {
-		return err
-	}
+}
+
+func (n *Node) loseMeta(uint64) {
+	n.leases.Lose()
+	n.quotas.Lose()
+}
+
+func (n *Node) startActors() (err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var clocks sync.WaitGroup
-	clocks.Go(func() { leases.Run(ctx) })
+	clocks.Go(func() { n.leases.Run(ctx) })
 	n.later("leases", func(context.Context) error { cancel(); clocks.Wait(); return nil })
 
 	sys := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(quieter{n.log.Handler()}) }))
 	n.later("actor system", func(context.Context) error { sys.Shutdown(); return nil })
-	n.apps = &apps{catalog: n.catalog}
 	n.startLanes(sys)
 	clocks.Go(func() { n.catalog.Run(ctx) })
 	teller, err := webhook.NewTeller(webhook.Options{
@@ -188,12 +214,10 @@ func (n *Node) startActors() (err error) {
 	n.later("webhooks", func(context.Context) error { teller.Close(); return nil })
 	n.shards, err = shard.Start(sys, shard.Options{
 		User: &user.Deps{
-			Store: n.store, Ring: n.ring, Lanes: n.lanes, App: n.apps.get, Live: leases.Live, Told: teller.Wake, Logger: n.log,
+			Store: n.store, Ring: n.ring, Lanes: n.lanes, App: n.apps.get, Live: n.leases.Live, Told: teller.Wake, Logger: n.log,
 			Mailbox: n.o.Config.Users.Mailbox, Zones: &quiet.Zones{},
 		},
-		Propose: func(shard uint16, _ uint64, ms []storage.Mutation, done func(error)) {
-			n.store.Propose(shard, ms, done)
-		},
+		Propose:   n.engine.Propose,
 		IdleAfter: n.o.Config.Users.PassivateAfter, Mailbox: n.o.Config.Users.ShardMailbox,
 		Logger: n.log, Metrics: shard.NewMetrics(n.registry),
 	})
@@ -207,14 +231,18 @@ func (n *Node) startActors() (err error) {
 		n.shards.Stop()
 		return err
 	})
-	if err := n.shards.LeadAll(); err != nil {
+	if err := n.foundReplicas(); err != nil {
+		return err
+	}
+	n.startDuties()
+	if err := n.awaitLeaders(); err != nil {
 		return err
 	}
 	receipts, err := n.openReceipts()
 	if err != nil {
 		return err
 	}
-	return n.listen(leases, teller, receipts)
+	return n.listen(teller, receipts)
 }
 
 // startLanes keeps one lane for each credential. One whose sender cannot be

@@ -11,7 +11,6 @@ import (
 
 	"github.com/rouse-im/rouse/internal/config"
 	"github.com/rouse-im/rouse/internal/gateway"
-	"github.com/rouse-im/rouse/internal/lease"
 	"github.com/rouse-im/rouse/internal/receipt"
 	"github.com/rouse-im/rouse/internal/webhook"
 	"github.com/rouse-im/rouse/storage/seal"
@@ -19,7 +18,7 @@ import (
 
 var errNotReady = errors.New("the node is starting or draining")
 
-func (n *Node) listen(leases *lease.Table, teller *webhook.Teller, receipts *receipt.Intake) error {
+func (n *Node) listen(teller *webhook.Teller, receipts *receipt.Intake) error {
 	c := n.o.Config
 	tls, err := serverTLS(c.TLS)
 	if err != nil {
@@ -35,7 +34,7 @@ func (n *Node) listen(leases *lease.Table, teller *webhook.Teller, receipts *rec
 	}
 	n.grpc, n.http = grpc.Addr(), http.Addr()
 	n.gateway, err = gateway.New(gateway.Options{
-		GRPC: grpc, HTTP: http, TLS: tls, Catalog: n.catalog, Leases: leases, Router: n.shards.Route,
+		GRPC: grpc, HTTP: http, TLS: tls, Catalog: n.catalog, Leases: n.leases, Router: n.shards.Route,
 		BeforePush: teller.Caller.Before, CheckWebhooks: webhook.Validate, WebhooksQueued: teller.Queued,
 		Writable: n.store.Writable, CheckToken: checkToken,
 		ValidateCredential: validateCredential, TestCredential: testCredential, CredentialStatus: n.credentialStatus,

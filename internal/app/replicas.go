@@ -1,0 +1,117 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/rouse-im/rouse/cluster/link"
+	"github.com/rouse-im/rouse/cluster/replica"
+	"github.com/rouse-im/rouse/storage"
+)
+
+// openReplicas starts the replicas that the store holds. From then on what is
+// proposed to the store goes through their logs.
+func (n *Node) openReplicas() error {
+	n.duties = newDuties(n.store.Shards())
+	n.self = replica.NodeID(n.store.NodeID())
+	engine, err := replica.Open(replica.Options{
+		ID: n.self, Store: n.store,
+		Send: func(to uint64, frame []byte) error {
+			if l := n.link.Load(); l != nil {
+				return l.Send(to, frame)
+			}
+			return link.ErrDown
+		},
+		Open: func(ctx context.Context, to uint64) (net.Conn, error) {
+			if l := n.link.Load(); l != nil {
+				return l.Open(ctx, to)
+			}
+			return nil, link.ErrDown
+		},
+		Lead: n.duties.lead, Lose: n.duties.lose,
+		Logger: n.log, Metrics: n.registry,
+	})
+	if err != nil {
+		return err
+	}
+	n.engine = engine
+	n.store.Replicate(func(shard uint16, ms []storage.Mutation, done func(error)) { engine.Propose(shard, 0, ms, done) })
+	n.later("replicas", func(context.Context) error { return engine.Close() })
+	return nil
+}
+
+// foundReplicas makes this node the only replica of every group that it does not
+// hold yet: of all of a new store, and of one that an older release wrote.
+func (n *Node) foundReplicas() error {
+	groups := make([]uint16, n.store.Shards()+1)
+	for i := range groups {
+		groups[i] = uint16(i)
+	}
+	return n.engine.Found(groups...)
+}
+
+// startDuties has shards work where this node leads, until the node stops.
+func (n *Node) startDuties() {
+	n.duties.take = func(group uint16, term uint64) {
+		if group == storage.MetaShard {
+			n.leadMeta(term)
+			return
+		}
+		n.shards.Lead(group, term)
+	}
+	n.duties.lay = func(group uint16, term uint64) {
+		if group == storage.MetaShard {
+			n.loseMeta(term)
+			return
+		}
+		n.shards.Lose(group, term)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { n.duties.run(ctx) })
+	n.later("duties", func(context.Context) error { cancel(); running.Wait(); return nil })
+}
+
+// lookEvery is how often a starting node looks whether its shards are led.
+const lookEvery = 2 * time.Millisecond
+
+// awaitLeaders waits until this node can serve: until every shard works here, or
+// is led elsewhere.
+func (n *Node) awaitLeaders() error {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	told := time.Now()
+	for {
+		missing := n.leaderless()
+		if len(missing) == 0 {
+			return nil
+		}
+		select {
+		case <-n.starting.Done():
+			return fmt.Errorf("%d shards have no leader: %w", len(missing), context.Cause(n.starting))
+		case <-tick.C:
+		}
+		if time.Since(told) > 5*time.Second {
+			told = time.Now()
+			n.log.Warn("shards have no leader; are enough of the other nodes running?", "shards", len(missing), "first", missing[0])
+		}
+	}
+}
+
+// leaderless are the groups that nobody works for, as far as this node knows.
+func (n *Node) leaderless() (groups []uint16) {
+	for group := range n.store.Shards() + 1 {
+		leader, _ := n.engine.Leader(group)
+		switch {
+		case leader != 0 && leader != n.self:
+		case group == storage.MetaShard && n.leases.Leads():
+		case group != storage.MetaShard && n.shards.Leads(group):
+		default:
+			groups = append(groups, group)
+		}
+	}
+	return groups
+}
