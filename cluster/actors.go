@@ -9,7 +9,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	protocluster "github.com/asynkron/protoactor-go/cluster"
-	"github.com/asynkron/protoactor-go/remote"
+	protoremote "github.com/asynkron/protoactor-go/remote"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -59,14 +59,14 @@ func StartActors(sys *actor.ActorSystem, o ActorsOptions) (*Actors, error) {
 	provider, lookup := NewProvider(o.Membership), &Lookup{where: o.Where}
 	// This remote is never started: protoactor keeps in it who was given up. One
 	// of its own is touched by one goroutine, as its list needs it.
-	config := protocluster.Configure(o.Membership.o.Label, provider, lookup, remote.Configure(host, port),
+	config := protocluster.Configure(o.Membership.o.Label, provider, lookup, protoremote.Configure(host, port),
 		protocluster.WithRequestTimeout(o.Timeout),
 		protocluster.WithClusterContextProducer(func(c *protocluster.Cluster) protocluster.Context {
 			return &requests{c: c, ask: o.Ask}
 		}))
 	config.GossipInterval = 24 * time.Hour // should somebody start it after all
 	c := protocluster.New(sys, config)
-	c.Remote = remote.NewRemote(sys, config.RemoteConfig)
+	c.Remote = protoremote.NewRemote(sys, config.RemoteConfig)
 	c.IdentityLookup = lookup
 	start := provider.StartMember
 	if o.Client {

@@ -101,11 +101,11 @@ func (k *Keyring) Prints() []Print {
 }
 
 // step changes the ring, first on the disk. What is done already stays done.
-func (k *Keyring) step(step actorv1.KeyOrder_Step, key []byte, print Print) error {
+func (k *Keyring) step(step actorv1.KeyOrder_Step, key []byte, p Print) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	keys := k.ring.GetKeys()
-	next, err := stepKeys(keys, step, key, print)
+	next, err := stepKeys(keys, step, key, p)
 	if err != nil || sameKeys(keys, next) {
 		return err
 	}
@@ -123,10 +123,10 @@ func (k *Keyring) step(step actorv1.KeyOrder_Step, key []byte, print Print) erro
 }
 
 // stepKeys says which keys there are after a step.
-func stepKeys(keys [][]byte, step actorv1.KeyOrder_Step, key []byte, print Print) ([][]byte, error) {
+func stepKeys(keys [][]byte, step actorv1.KeyOrder_Step, key []byte, p Print) ([][]byte, error) {
 	at := -1
 	for i, k := range keys {
-		if PrintOf(k) == print {
+		if PrintOf(k) == p {
 			at = i
 		}
 	}
@@ -146,7 +146,7 @@ func stepKeys(keys [][]byte, step actorv1.KeyOrder_Step, key []byte, print Print
 		return [][]byte{keys[0], key}, nil
 	case actorv1.KeyOrder_STEP_USE:
 		if at < 0 {
-			return nil, fmt.Errorf("key %v is not installed", print)
+			return nil, fmt.Errorf("key %v is not installed", p)
 		}
 		if at == 0 {
 			return keys, nil
@@ -154,7 +154,7 @@ func stepKeys(keys [][]byte, step actorv1.KeyOrder_Step, key []byte, print Print
 		return [][]byte{keys[at], keys[0]}, nil
 	case actorv1.KeyOrder_STEP_REMOVE:
 		if at == 0 {
-			return nil, fmt.Errorf("key %v is in use", print)
+			return nil, fmt.Errorf("key %v is in use", p)
 		}
 		if at < 0 {
 			return keys, nil

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"testing"
@@ -280,7 +281,7 @@ func TestUnreadableMemberIsListed(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := memberlist.DefaultLANConfig()
-		c.Name, c.Label, c.Transport, c.Logger = "alien", "test", g, newLogger(quiet())
+		c.Name, c.Label, c.Transport, c.Logger = "alien", "test", g, slog.NewLogLogger(lines{quiet().Handler()}, slog.LevelDebug)
 		c.Delegate = alien{}
 		list, err := memberlist.Create(c)
 		if err != nil {

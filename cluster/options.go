@@ -98,7 +98,7 @@ func (o *Options) config(ctx context.Context) (*memberlist.Config, error) {
 	if o.Keys != nil {
 		c.Keyring = o.Keys.ring
 	}
-	c.Logger = newLogger(o.Logger)
+	c.Logger = slog.NewLogLogger(lines{o.Logger.Handler()}, slog.LevelDebug)
 	if o.Transport != nil {
 		c.Transport = o.Transport
 		return c, nil

@@ -19,7 +19,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	protocluster "github.com/asynkron/protoactor-go/cluster"
-	"github.com/asynkron/protoactor-go/remote"
+	protoremote "github.com/asynkron/protoactor-go/remote"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -77,7 +77,7 @@ func runNode(c nodeConfig, in io.Reader, out io.Writer) error {
 	if _, err := fmt.Sscan(port, &n); err != nil {
 		return err
 	}
-	r := remote.NewRemote(sys, remote.Configure(host, n))
+	r := protoremote.NewRemote(sys, protoremote.Configure(host, n))
 	r.Start()
 	if _, err := sys.Root.SpawnNamed(actor.PropsFromFunc(func(x actor.Context) {
 		if m, ok := x.Message().(*actorv1.Ask); ok {

@@ -33,24 +33,24 @@ func (m *Membership) InstallKey(ctx context.Context, key []byte) error {
 }
 
 // UseKey lets all nodes send with the key, once all of them can read it.
-func (m *Membership) UseKey(ctx context.Context, print Print) error {
-	return m.after(ctx, actorv1.KeyOrder_STEP_USE, print, "has not installed", func(keys []Print) bool { return slices.Contains(keys, print) })
+func (m *Membership) UseKey(ctx context.Context, p Print) error {
+	return m.after(ctx, actorv1.KeyOrder_STEP_USE, p, "has not installed", func(keys []Print) bool { return slices.Contains(keys, p) })
 }
 
 // RemoveKey lets all nodes forget a key, once none of them sends with it.
-func (m *Membership) RemoveKey(ctx context.Context, print Print) error {
-	return m.after(ctx, actorv1.KeyOrder_STEP_REMOVE, print, "still sends with", func(keys []Print) bool { return keys[0] != print })
+func (m *Membership) RemoveKey(ctx context.Context, p Print) error {
+	return m.after(ctx, actorv1.KeyOrder_STEP_REMOVE, p, "still sends with", func(keys []Print) bool { return keys[0] != p })
 }
 
 // RotateKey puts a key in the place of all others: installed, used, and the
 // others removed, each step on all nodes before the next. After an error it may
 // be called again with the same key.
 func (m *Membership) RotateKey(ctx context.Context, key []byte) error {
-	print := PrintOf(key)
+	next := PrintOf(key)
 	if err := m.InstallKey(ctx, key); err != nil {
 		return err
 	}
-	if err := m.UseKey(ctx, print); err != nil {
+	if err := m.UseKey(ctx, next); err != nil {
 		return err
 	}
 	all, err := m.Keys(ctx)
@@ -60,7 +60,7 @@ func (m *Membership) RotateKey(ctx context.Context, key []byte) error {
 	old := map[Print]bool{}
 	for _, keys := range all {
 		for _, k := range keys {
-			old[k] = k != print
+			old[k] = k != next
 		}
 	}
 	for k, other := range old {
@@ -75,7 +75,7 @@ func (m *Membership) RotateKey(ctx context.Context, key []byte) error {
 }
 
 // after does a step only if the keys of all nodes allow it.
-func (m *Membership) after(ctx context.Context, step actorv1.KeyOrder_Step, print Print, fault string, ready func([]Print) bool) error {
+func (m *Membership) after(ctx context.Context, step actorv1.KeyOrder_Step, p Print, fault string, ready func([]Print) bool) error {
 	all, err := m.Keys(ctx)
 	if err != nil {
 		return err
@@ -88,9 +88,9 @@ func (m *Membership) after(ctx context.Context, step actorv1.KeyOrder_Step, prin
 	}
 	if len(not) > 0 {
 		slices.Sort(not)
-		return fmt.Errorf("cluster: %s %s key %v; nothing was changed", strings.Join(not, ", "), fault, print)
+		return fmt.Errorf("cluster: %s %s key %v; nothing was changed", strings.Join(not, ", "), fault, p)
 	}
-	_, err = m.order(ctx, &actorv1.KeyOrder{Step: step, Print: uint64(print)})
+	_, err = m.order(ctx, &actorv1.KeyOrder{Step: step, Print: uint64(p)})
 	return err
 }
 

@@ -3,7 +3,6 @@ package memnet
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -19,7 +18,7 @@ const actorsPort = 9000
 func system(t *testing.T, n *Net, host string) *actor.ActorSystem {
 	t.Helper()
 	sys := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
-		return slog.New(slog.NewTextHandler(io.Discard, nil))
+		return slog.New(slog.DiscardHandler)
 	}))
 	if err := n.Host(host).Attach(sys, fmt.Sprint(":", actorsPort)); err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package memnet
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"sync"
@@ -109,7 +110,7 @@ func (h *Host) Dial(ctx context.Context, addr string) (net.Conn, error) {
 	select {
 	case err = <-a.done:
 	case <-ctx.Done():
-		if err = ctx.Err(); err == context.DeadlineExceeded {
+		if err = ctx.Err(); errors.Is(err, context.DeadlineExceeded) {
 			err = os.ErrDeadlineExceeded
 		}
 	case <-h.gone:
