@@ -1,0 +1,275 @@
+package checker
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/rouse-im/rouse/simulations"
+)
+
+type deviceKey struct{ user, device string }
+
+type bindKey struct{ user, device, notifier string }
+
+// ackedIsStored: sessions are at least as new as the newest acknowledged one,
+// messages have outcomes, and tokens are where they were bound last.
+func ackedIsStored(h *History, v *verdict) {
+	stored := map[deviceKey]Stored{}
+	for _, s := range h.Stored {
+		stored[deviceKey{s.User, s.Device}] = s
+	}
+	decided := map[[2]string]bool{}
+	for _, o := range h.Outcomes {
+		decided[[2]string{o.User, o.Message}] = true
+	}
+	newest := map[deviceKey]*simulations.Event{}
+	for e := range h.taken(simulations.Presence, simulations.Message) {
+		if e.Kind == simulations.Message {
+			for _, u := range e.To {
+				if v.look(); !decided[[2]string{u, e.Message}] {
+					v.breach([]uint64{e.N}, "message %s was acknowledged and has no outcome for user %s", e.Message, u)
+				}
+			}
+			continue
+		}
+		key := deviceKey{e.User, e.Device}
+		if n := newest[key]; n == nil || e.Session > n.Session || e.Session == n.Session && e.Step > n.Step {
+			newest[key] = e
+		}
+	}
+	for key, e := range newest {
+		v.look()
+		if s := stored[key]; (s.Session < e.Session || s.Session == e.Session && s.Step < e.Step) && !(e.Unbind && s.Device == "") {
+			v.breach([]uint64{e.N}, "session %d.%d of device %s was acknowledged, the store has %d.%d", e.Session, e.Step, e.Device, s.Session, s.Step)
+		}
+	}
+	for key, b := range h.bound() {
+		v.look()
+		if got := stored[deviceKey{key.user, key.device}].Tokens[key.notifier]; got != b.token {
+			v.breach([]uint64{b.event}, "a token of %s was bound to device %s and acknowledged; the store has another or none", key.notifier, key.device)
+		}
+	}
+}
+
+type boundToken struct {
+	token string
+	event uint64
+	at    simulations.Offset
+}
+
+// bound are the tokens that must be in the store: those that nothing took away,
+// neither surely nor maybe. What overlaps in time is left out.
+func (h *History) bound() map[bindKey]boundToken {
+	last := map[bindKey]boundToken{}
+	owner := map[[2]string]bindKey{}
+	for e, a := range h.taken(simulations.Bind, simulations.Unbind, simulations.Presence) {
+		key := bindKey{e.User, e.Device, e.Notifier}
+		switch {
+		case e.Kind == simulations.Bind:
+			token := [2]string{e.Notifier, e.Token}
+			if former, ok := owner[token]; ok && former != key {
+				delete(last, former)
+			}
+			if before, ok := last[key]; ok && a.Sent < before.at {
+				delete(last, key) // one of two at the same time
+				continue
+			}
+			owner[token], last[key] = key, boundToken{e.Token, e.N, a.Answered}
+		case e.Kind == simulations.Unbind || e.State == simulations.LoggedOut && e.Unbind:
+			maps.DeleteFunc(last, func(k bindKey, _ boundToken) bool {
+				return k.user == e.User && k.device == e.Device && (e.Notifier == "" || k.notifier == e.Notifier)
+			})
+		}
+	}
+	dead := map[string]bool{}
+	for i := range h.Events {
+		if h.Events[i].Kind == simulations.Dead {
+			dead[h.Events[i].Token] = true
+		}
+	}
+	maps.DeleteFunc(last, func(_ bindKey, b boundToken) bool { return dead[b.token] })
+	return last
+}
+
+var terminal = []string{"accepted", "suppressed", "expired", "cancelled", "failed", "superseded"}
+
+func oneOutcome(h *History, v *verdict) {
+	type key struct{ user, device, notifier, message string }
+	count, byStatus := map[key][]uint64{}, map[string]float64{}
+	for _, o := range h.Outcomes {
+		v.look()
+		k := key{o.User, o.Device, o.Notifier, o.Message}
+		if count[k] = append(count[k], o.Event); len(count[k]) == 2 {
+			v.breach(count[k], "message %s has two outcomes for device %s of user %s", o.Message, o.Device, o.User)
+		}
+		if !slices.Contains(terminal, o.Status) {
+			v.breach([]uint64{o.Event}, "message %s for device %s of user %s has not ended: %s %s", o.Message, o.Device, o.User, o.Status, o.Reason)
+		}
+		if o.Reason == "" {
+			v.breach([]uint64{o.Event}, "message %s for device %s of user %s ended without a reason", o.Message, o.Device, o.User)
+		}
+		byStatus[o.Status]++
+	}
+	for _, c := range h.Counters {
+		if c.Name != "outcomes" {
+			continue
+		}
+		if v.look(); byStatus[c.Label] != c.Value {
+			v.breach(nil, "the counter of outcomes %s says %g, there are %g", c.Label, c.Value, byStatus[c.Label])
+		}
+	}
+	accepted := map[string]bool{}
+	for _, p := range h.Pushes {
+		if p.Answer == "accepted" || p.Answer == "none" {
+			accepted[p.PushID] = true
+		}
+	}
+	for _, o := range h.Outcomes {
+		if o.Status == "accepted" && len(h.Pushes) > 0 && !accepted[o.PushID] {
+			v.breach([]uint64{o.Event}, "push %s of message %s is said to be accepted, and no vendor took it", o.PushID, o.Message)
+		}
+	}
+}
+
+// events of a message or user for findings.
+func (h *History) eventOf(push string) []uint64 {
+	if o := h.outcome[push]; o != nil {
+		return []uint64{o.Event}
+	}
+	return nil
+}
+
+func onePushID(h *History, v *verdict) {
+	type key struct{ user, device, notifier, message string }
+	ids := map[key]string{}
+	for _, o := range h.Outcomes {
+		if o.PushID == "" {
+			continue
+		}
+		k := key{o.User, o.Device, o.Notifier, o.Message}
+		if id := ids[k]; id != "" && id != o.PushID {
+			v.breach([]uint64{o.Event}, "message %s for device %s has push ids %s and %s", o.Message, o.Device, id, o.PushID)
+		}
+		ids[k] = o.PushID
+	}
+	last := map[[2]string]string{} // answer by push id and token
+	for _, p := range h.Pushes {
+		v.look()
+		k := [2]string{p.PushID, p.Token}
+		if a := last[k]; a == "accepted" || a == "rejected" || a == "invalid-token" {
+			v.breach(h.eventOf(p.PushID), "push %s was sent to %s again at %v after the answer %q", p.PushID, p.Vendor, p.At, a)
+		}
+		last[k] = p.Answer
+		if h.outcome[p.PushID] == nil {
+			v.breach(nil, "%s saw push %s at %v, which belongs to no outcome", p.Vendor, p.PushID, p.At)
+		}
+	}
+}
+
+// span in which a device was online for certain.
+type span struct {
+	from, to simulations.Offset
+	event    uint64
+}
+
+// onlines are the spans between an acknowledged "online" and the moment at which
+// the next event of the device, or the death of its IM node, was under way.
+func (h *History) onlines() map[deviceKey][]span {
+	all := map[deviceKey][]span{}
+	sent := map[deviceKey][]Ack{}
+	var downs []*simulations.Event
+	for i := range h.Events {
+		if e := &h.Events[i]; e.Kind == simulations.IMDown {
+			downs = append(downs, e)
+		}
+	}
+	for _, a := range h.Acks {
+		if e := h.event[a.Event]; e != nil && e.Kind == simulations.Presence {
+			k := deviceKey{e.User, e.Device}
+			sent[k] = append(sent[k], a)
+		}
+	}
+	for e, a := range h.taken(simulations.Presence) {
+		if e.State != simulations.Connected {
+			continue // a phone in the background may be counted offline
+		}
+		k := deviceKey{e.User, e.Device}
+		s := span{a.Answered, endOfTime, e.N}
+		for _, other := range sent[k] {
+			if other.Event != a.Event && other.Answered > a.Sent {
+				s.to = min(s.to, other.Sent)
+			}
+		}
+		for _, d := range downs {
+			if d.Node == e.Node && d.Incarnation == e.Incarnation {
+				s.to = min(s.to, d.At)
+			}
+		}
+		if s.to > s.from {
+			all[k] = append(all[k], s)
+		}
+	}
+	return all
+}
+
+const endOfTime = simulations.Offset(1<<62 - 1)
+
+func noneAfterOnline(h *History, v *verdict) {
+	onlines := h.onlines()
+	for _, p := range h.Pushes {
+		o := h.outcome[p.PushID]
+		if o == nil {
+			continue
+		}
+		v.look()
+		for _, s := range onlines[deviceKey{o.User, o.Device}] {
+			if o.Decided > s.from && o.Decided < s.to || p.At > s.from+h.handover() && p.At < s.to {
+				v.breach([]uint64{o.Event, s.event}, "push %s, decided at %v, was sent at %v to device %s of user %s, online since %v", p.PushID, o.Decided, p.At, o.Device, o.User, s.from)
+			}
+		}
+	}
+}
+
+func noRemovedToken(h *History, v *verdict) {
+	type when struct {
+		at    simulations.Offset
+		event uint64
+	}
+	gone, binds := map[[2]string]when{}, map[[2]string][]Ack{}
+	holds := map[deviceKey][][2]string{}
+	for _, a := range h.Acks {
+		e := h.event[a.Event]
+		if e == nil {
+			continue
+		}
+		k := deviceKey{e.User, e.Device}
+		switch {
+		case e.Kind == simulations.Bind:
+			t := [2]string{e.Notifier, e.Token}
+			binds[t] = append(binds[t], a)
+			holds[k] = append(holds[k], t)
+			delete(gone, t)
+		case a.Status != "accepted":
+		case e.Kind == simulations.Unbind || e.Kind == simulations.Presence && e.State == simulations.LoggedOut && e.Unbind:
+			for _, t := range holds[k] {
+				if e.Notifier == "" || e.Notifier == t[0] {
+					gone[t] = when{a.Answered, e.N}
+				}
+			}
+			holds[k] = nil
+		}
+	}
+	for _, p := range h.Pushes {
+		v.look()
+		t := [2]string{p.Notifier, p.Token}
+		if w, ok := gone[t]; ok && p.At > w.at+h.handover() {
+			v.breach(append(h.eventOf(p.PushID), w.event), "push %s was sent at %v to a token of %s that was removed at %v", p.PushID, p.At, p.Notifier, w.at)
+		}
+	}
+	for _, d := range h.Dropped {
+		v.look()
+		if d.Since > 0 && d.Bound > d.Since {
+			v.breach(nil, "a token of %s, bound at %v, was removed at %v by an answer that calls it invalid since %v", d.Notifier, d.Bound, d.At, d.Since)
+		}
+	}
+}
