@@ -24,7 +24,7 @@ func (l *Link) accept() {
 			l.log.Warn("link cannot accept a connection", slog.Any("error", err))
 			select { // too many open files, for example
 			case <-l.ctx.Done():
-			case <-time.After(backoffMax / 10):
+			case <-time.After(longestPause / 10):
 			}
 			continue
 		}

@@ -50,19 +50,21 @@ type refusal struct {
 }
 
 func (r refusal) Error() string {
+	why := "the peer refused the connection: " + r.verdict.String()
 	switch r.verdict {
 	case otherCluster:
-		return "link: the peer belongs to another cluster: compare the cluster labels of both nodes"
+		why = "the peer belongs to another cluster: compare the cluster labels of both nodes"
 	case otherNode:
-		return fmt.Sprintf("link: another node answers at this address: %016x", r.by)
+		why = fmt.Sprintf("another node answers at this address: %016x", r.by)
 	case stranger:
-		return "link: the peer does not know this node as a member (yet)"
+		why = "the peer does not know this node as a member (yet)"
 	case badCertificate:
-		return "link: the peer knows this node by another certificate"
+		why = "the peer knows this node by another certificate"
 	case busy:
-		return "link: the peer has too many connections of this kind"
+		why = "the peer has too many connections of this kind"
+	case accepted, unknownKind:
 	}
-	return "link: the peer refused the connection: " + r.verdict.String()
+	return "link: " + why
 }
 
 // hello opens a connection: magic, version u8, kind u8, from u64, to u64, length

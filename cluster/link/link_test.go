@@ -218,7 +218,7 @@ func TestSilenceIsDown(t *testing.T) {
 		expect(t, "a", a.told(), "down2")
 		expect(t, "b", b.told(), "down1")
 		w.freeze(false)
-		wait(2*silence + backoffMax)
+		wait(2*silence + longestPause)
 		expect(t, "a, after", a.told(), "up2")
 	})
 }

@@ -14,8 +14,8 @@ import (
 
 // Waits between attempts to connect double from the first to the second.
 const (
-	backoffMin = 20 * time.Millisecond
-	backoffMax = time.Second
+	firstPause   = 20 * time.Millisecond
+	longestPause = time.Second
 )
 
 // The directions of a peer's connections.
@@ -126,12 +126,12 @@ func (p *peer) send(frame []byte) error {
 
 // run keeps the outgoing connection.
 func (p *peer) run() {
-	wait := backoffMin
+	wait := firstPause
 	warned := ""
 	for p.ctx.Err() == nil {
 		conn, addr, err := p.attempt()
 		if err == nil {
-			wait, warned = backoffMin, ""
+			wait, warned = firstPause, ""
 			err = p.stay(conn, addr)
 			p.l.log.Info("link lost the connection to a peer", peerAttr(p.id), slog.Any("error", err))
 		} else if p.ctx.Err() == nil {
@@ -144,9 +144,9 @@ func (p *peer) run() {
 		select {
 		case <-p.ctx.Done():
 		case <-p.haste:
-			wait = backoffMin
+			wait = firstPause
 		case <-time.After(wait/2 + rand.N(wait/2)):
-			wait = min(2*wait, backoffMax)
+			wait = min(2*wait, longestPause)
 		}
 	}
 }

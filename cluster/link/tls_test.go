@@ -3,76 +3,36 @@ package link
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"math/big"
+	"io"
 	"net"
-	"net/url"
 	"testing"
-	"time"
+
+	"github.com/rouse-im/rouse/cluster/certs"
 )
 
-// authority signs certificates for nodes.
-type authority struct {
-	key  *ecdsa.PrivateKey
-	cert *x509.Certificate
-	pool *x509.CertPool
-}
-
-func newAuthority(t *testing.T) *authority {
+// settings are those of a node of the cluster whose secrets are in dir.
+func settings(t testing.TB, dir string, id uint64) *tls.Config {
 	t.Helper()
-	a := &authority{pool: x509.NewCertPool()}
-	a.cert, a.key = a.sign(t, &x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
-	a.pool.AddCert(a.cert)
-	return a
-}
-
-func (a *authority) sign(t *testing.T, c *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	name := fmt.Sprint("n", id)
+	if err := certs.Found(dir, name, nil); err != nil {
+		t.Fatal(err)
+	}
+	own, err := certs.Load(dir, name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.SerialNumber = big.NewInt(time.Now().UnixNano())
-	c.NotBefore, c.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
-	parent, signer := c, key
-	if a.key != nil {
-		parent, signer = a.cert, a.key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, signer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cert, key
-}
-
-func (a *authority) config(t *testing.T, id uint64) *tls.Config {
-	t.Helper()
-	cert, key := a.sign(t, &x509.Certificate{
-		URIs: []*url.URL{{Scheme: "test", Host: fmt.Sprint(id)}}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
-	})
-	return &tls.Config{
-		MinVersion: tls.VersionTLS13, RootCAs: a.pool, ClientCAs: a.pool, ClientAuth: tls.RequireAndVerifyClientCert,
-		ServerName:   "127.0.0.1",
-		Certificates: []tls.Certificate{{Certificate: [][]byte{cert.Raw}, PrivateKey: key, Leaf: cert}},
-	}
+	return own.TLS(nil)
 }
 
 func verify(peer uint64, s tls.ConnectionState) error {
-	if got := s.PeerCertificates[0].URIs[0].Host; got != fmt.Sprint(peer) {
-		return fmt.Errorf("the certificate is %s's", got)
+	p, err := certs.PeerOf(s)
+	if err == nil && p.Node != fmt.Sprint("n", peer) {
+		err = fmt.Errorf("the certificate is %s's", p)
 	}
-	return nil
+	return err
 }
 
 // secured is a link over real sockets.
@@ -99,7 +59,7 @@ func startTLS(t testing.TB, id uint64, config *tls.Config) *secured {
 		},
 		Receive: func(_ uint64, f []byte) { s.frames <- f },
 		Bulk: func(_ uint64, c net.Conn) {
-			b, _ := bufioRead(c)
+			b, _ := io.ReadAll(c)
 			s.frames <- b
 			c.Close()
 		},
@@ -116,12 +76,6 @@ func startTLS(t testing.TB, id uint64, config *tls.Config) *secured {
 	return s
 }
 
-func bufioRead(c net.Conn) ([]byte, error) {
-	var b bytes.Buffer
-	_, err := b.ReadFrom(c)
-	return b.Bytes(), err
-}
-
 func know(ss map[uint64]*secured) {
 	addrs := map[uint64]string{}
 	for id, s := range ss {
@@ -133,8 +87,8 @@ func know(ss map[uint64]*secured) {
 }
 
 func TestOverTLS(t *testing.T) {
-	ca := newAuthority(t)
-	a, b := startTLS(t, 1, ca.config(t, 1)), startTLS(t, 2, ca.config(t, 2))
+	dir := t.TempDir()
+	a, b := startTLS(t, 1, settings(t, dir, 1)), startTLS(t, 2, settings(t, dir, 2))
 	know(map[uint64]*secured{1: a, 2: b})
 	<-a.up
 	<-b.up
@@ -167,8 +121,8 @@ func TestOverTLS(t *testing.T) {
 // Who has no certificate of this cluster, or that of another node, gets nothing
 // through; the others go on.
 func TestIntrudersOverTLS(t *testing.T) {
-	ca := newAuthority(t)
-	a, b := startTLS(t, 1, ca.config(t, 1)), startTLS(t, 2, ca.config(t, 2))
+	dir := t.TempDir()
+	a, b := startTLS(t, 1, settings(t, dir, 1)), startTLS(t, 2, settings(t, dir, 2))
 	know(map[uint64]*secured{1: a, 2: b})
 	<-a.up
 	intruder := func(config *tls.Config) *Link {
@@ -176,12 +130,10 @@ func TestIntrudersOverTLS(t *testing.T) {
 			return new(net.Dialer).DialContext(ctx, "tcp", addr)
 		}}}
 	}
-	foreign := newAuthority(t).config(t, 2)
-	foreign.RootCAs = ca.pool
-	bare := ca.config(t, 2)
-	bare.Certificates = nil
+	foreign, bare := settings(t, t.TempDir(), 2), settings(t, dir, 2)
+	foreign.VerifyConnection, bare.GetClientCertificate = nil, nil
 	for name, config := range map[string]*tls.Config{
-		"plaintext": nil, "another CA": foreign, "no certificate": bare, "another node's": ca.config(t, 3),
+		"plaintext": nil, "another CA": foreign, "no certificate": bare, "another node's": settings(t, dir, 3),
 	} {
 		_, err := intruder(config).dial(t.Context(), a.addr, hello{kind: kindFrames, from: 2, to: 1})
 		if err == nil {
@@ -207,9 +159,8 @@ func TestIntrudersOverTLS(t *testing.T) {
 func BenchmarkFrames(b *testing.B) {
 	for _, size := range []int{128, 4096} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
-			t := &testing.T{}
-			ca := newAuthority(t)
-			x, y := startTLS(b, 1, ca.config(t, 1)), startTLS(b, 2, ca.config(t, 2))
+			dir := b.TempDir()
+			x, y := startTLS(b, 1, settings(b, dir, 1)), startTLS(b, 2, settings(b, dir, 2))
 			know(map[uint64]*secured{1: x, 2: y})
 			<-x.up
 			b.SetBytes(int64(size))

@@ -161,9 +161,14 @@ func (w *wires) addr(id uint64) string { return fmt.Sprint("n", id) }
 
 func (w *wires) start(t *testing.T, id uint64, change ...func(*Options)) *node {
 	t.Helper()
+	return w.begin(t, id, append([]func(*Options){func(o *Options) { o.Listener, o.Dial = w.listen(w.addr(id)), w.dial }}, change...)...)
+}
+
+func (w *wires) begin(t *testing.T, id uint64, change ...func(*Options)) *node {
+	t.Helper()
 	n := &node{}
 	o := Options{
-		Self: id, Cluster: "test", Listener: w.listen(w.addr(id)), Dial: w.dial,
+		Self: id, Cluster: "test",
 		Receive: func(from uint64, frame []byte) {
 			n.mu.Lock()
 			defer n.mu.Unlock()
@@ -204,7 +209,7 @@ func (w *wires) pair(t *testing.T, change ...func(*Options)) (a, b *node) {
 // settle lets all that can happen without time passing happen, and the first
 // retries, too.
 func (w *wires) settle() {
-	wait(2 * backoffMin)
+	wait(2 * firstPause)
 	synctest.Wait()
 }
 

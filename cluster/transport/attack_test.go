@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/asynkron/protoactor-go/remote"
+	protoremote "github.com/asynkron/protoactor-go/remote"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
@@ -26,32 +26,32 @@ func TestAttacksOfANode(t *testing.T) {
 	v := spawn(t, testProgram(t), s.dir, "a", "127.0.0.1:0")
 	c := call(t, v.address, as(s.node(t, s.dir, "b")))
 	good := letter{kind: askType, address: v.address, target: "shard-1", body: ask(t, "chat", "ann")}
-	with := func(change func(*letter)) *remote.RemoteMessage {
+	with := func(change func(*letter)) *protoremote.RemoteMessage {
 		l := good
 		change(&l)
 		return l.pack()
 	}
-	envelope := func(change func(*remote.MessageEnvelope)) *remote.RemoteMessage {
-		return with(func(l *letter) { l.change = func(b *remote.MessageBatch) { change(b.Envelopes[0]) } })
+	envelope := func(change func(*protoremote.MessageEnvelope)) *protoremote.RemoteMessage {
+		return with(func(l *letter) { l.change = func(b *protoremote.MessageBatch) { change(b.Envelopes[0]) } })
 	}
 	watcher := &actor.PID{Address: "127.0.0.1:1", Id: "w"}
 	for i, a := range []struct {
 		name string
-		m    *remote.RemoteMessage
+		m    *protoremote.RemoteMessage
 		want string // counter that rises
 	}{
 		{"a type of nobody", with(func(l *letter) { l.kind = "rouse.actor.v1.Nobody" }), "dropped type"},
 		{"a type that is known but not allowed", with(func(l *letter) { l.kind = "google.protobuf.Empty" }), "dropped type"},
-		{"type index beyond", envelope(func(e *remote.MessageEnvelope) { e.TypeId = 1 }), "dropped index"},
-		{"type index negative", envelope(func(e *remote.MessageEnvelope) { e.TypeId = -1 }), "dropped index"},
-		{"serializer beyond", envelope(func(e *remote.MessageEnvelope) { e.SerializerId = 9 }), "dropped serializer"},
-		{"JSON", envelope(func(e *remote.MessageEnvelope) { e.SerializerId = 1 }), "dropped serializer"},
-		{"target index beyond", envelope(func(e *remote.MessageEnvelope) { e.Target = 1 }), "dropped index"},
-		{"target index negative", envelope(func(e *remote.MessageEnvelope) { e.Target = -1 }), "dropped index"},
-		{"sender index beyond", envelope(func(e *remote.MessageEnvelope) { e.Sender = 2 }), "dropped index"},
-		{"sender index negative", envelope(func(e *remote.MessageEnvelope) { e.Sender = -1 }), "dropped index"},
+		{"type index beyond", envelope(func(e *protoremote.MessageEnvelope) { e.TypeId = 1 }), "dropped index"},
+		{"type index negative", envelope(func(e *protoremote.MessageEnvelope) { e.TypeId = -1 }), "dropped index"},
+		{"serializer beyond", envelope(func(e *protoremote.MessageEnvelope) { e.SerializerId = 9 }), "dropped serializer"},
+		{"JSON", envelope(func(e *protoremote.MessageEnvelope) { e.SerializerId = 1 }), "dropped serializer"},
+		{"target index beyond", envelope(func(e *protoremote.MessageEnvelope) { e.Target = 1 }), "dropped index"},
+		{"target index negative", envelope(func(e *protoremote.MessageEnvelope) { e.Target = -1 }), "dropped index"},
+		{"sender index beyond", envelope(func(e *protoremote.MessageEnvelope) { e.Sender = 2 }), "dropped index"},
+		{"sender index negative", envelope(func(e *protoremote.MessageEnvelope) { e.Sender = -1 }), "dropped index"},
 		{"no tables", with(func(l *letter) {
-			l.change = func(b *remote.MessageBatch) { b.TypeNames, b.Targets = nil, nil }
+			l.change = func(b *protoremote.MessageBatch) { b.TypeNames, b.Targets = nil, nil }
 		}), "dropped index"},
 		{"empty Terminated", with(func(l *letter) { l.kind, l.body = "actor.Terminated", nil }), "dropped type"},
 		{"Watch of nobody", with(func(l *letter) { l.kind, l.body = "actor.Watch", nil }), "dropped type"},
@@ -64,9 +64,9 @@ func TestAttacksOfANode(t *testing.T) {
 		{"a relay", with(func(l *letter) { l.address = "127.0.0.1:9" }), "dropped address"},
 		{"a relay to the local name", with(func(l *letter) { l.address = "nonhost" }), "dropped address"},
 		{"bytes that are no message", with(func(l *letter) { l.body = []byte{0xff, 0xff} }), ""},
-		{"not a batch", &remote.RemoteMessage{MessageType: &remote.RemoteMessage_DisconnectRequest{DisconnectRequest: &remote.DisconnectRequest{}}}, "dropped form"},
-		{"nothing", &remote.RemoteMessage{}, "dropped form"},
-		{"a client", &remote.RemoteMessage{MessageType: &remote.RemoteMessage_ConnectRequest{ConnectRequest: &remote.ConnectRequest{}}}, "dropped form"},
+		{"not a batch", &protoremote.RemoteMessage{MessageType: &protoremote.RemoteMessage_DisconnectRequest{DisconnectRequest: &protoremote.DisconnectRequest{}}}, "dropped form"},
+		{"nothing", &protoremote.RemoteMessage{}, "dropped form"},
+		{"a client", &protoremote.RemoteMessage{MessageType: &protoremote.RemoteMessage_ConnectRequest{ConnectRequest: &protoremote.ConnectRequest{}}}, "dropped form"},
 	} {
 		before := v.stat()[a.want]
 		err := c.send("127.0.0.1:1", a.m)
@@ -89,11 +89,11 @@ func TestAttacksOfANode(t *testing.T) {
 	// The library declares these, and panics when they are called.
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	_, err := remote.NewRemotingClient(c.conn).ListProcesses(ctx, &remote.ListProcessesRequest{})
+	_, err := protoremote.NewRemotingClient(c.conn).ListProcesses(ctx, &protoremote.ListProcessesRequest{})
 	if status.Code(err) != codes.Unimplemented {
 		t.Errorf("ListProcesses: %v", err)
 	}
-	_, err = remote.NewRemotingClient(c.conn).GetProcessDiagnostics(ctx, &remote.GetProcessDiagnosticsRequest{})
+	_, err = protoremote.NewRemotingClient(c.conn).GetProcessDiagnostics(ctx, &protoremote.GetProcessDiagnosticsRequest{})
 	if status.Code(err) != codes.Unimplemented {
 		t.Errorf("GetProcessDiagnostics: %v", err)
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/asynkron/protoactor-go/remote"
+	protoremote "github.com/asynkron/protoactor-go/remote"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
@@ -87,7 +87,7 @@ func (s *sender) RecvMsg(m any) error {
 
 // SendMsg sends a batch in as many parts as its length takes.
 func (s *sender) SendMsg(m any) error {
-	rm, ok := m.(*remote.RemoteMessage)
+	rm, ok := m.(*protoremote.RemoteMessage)
 	if !ok || rm.GetMessageBatch() == nil {
 		return s.ClientStream.SendMsg(m)
 	}
@@ -97,7 +97,7 @@ func (s *sender) SendMsg(m any) error {
 		s.refuse(b, e)
 	}
 	for _, part := range parts {
-		if err := s.ClientStream.SendMsg(&remote.RemoteMessage{MessageType: &remote.RemoteMessage_MessageBatch{MessageBatch: part}}); err != nil {
+		if err := s.ClientStream.SendMsg(&protoremote.RemoteMessage{MessageType: &protoremote.RemoteMessage_MessageBatch{MessageBatch: part}}); err != nil {
 			return err
 		}
 		s.r.metrics.sent.Add(float64(len(part.GetEnvelopes())))
@@ -106,7 +106,7 @@ func (s *sender) SendMsg(m any) error {
 }
 
 // refuse tells who sent a message that it is too long.
-func (s *sender) refuse(b *remote.MessageBatch, e *remote.MessageEnvelope) {
+func (s *sender) refuse(b *protoremote.MessageBatch, e *protoremote.MessageEnvelope) {
 	s.r.metrics.long.Inc()
 	s.r.log.Error("transport: a message is too long to be sent", slog.String("to", s.address),
 		slog.String("type", b.GetTypeNames()[e.GetTypeId()]), slog.Int("bytes", len(e.GetMessageData())), slog.Int("limit", MaxMessage))

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/asynkron/protoactor-go/remote"
+	protoremote "github.com/asynkron/protoactor-go/remote"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
@@ -68,7 +68,7 @@ func (g *guarded) RecvMsg(m any) error {
 		if err := g.ServerStream.RecvMsg(m); err != nil {
 			return err
 		}
-		rm, ok := m.(*remote.RemoteMessage)
+		rm, ok := m.(*protoremote.RemoteMessage)
 		if !ok {
 			return status.Error(codes.Internal, "not a message of remote")
 		}
@@ -112,7 +112,7 @@ func (r *Remote) welcome(address string, p certs.Peer) error {
 }
 
 // filter leaves in a batch what may pass.
-func (g *guarded) filter(b *remote.MessageBatch) (any bool) {
+func (g *guarded) filter(b *protoremote.MessageBatch) (some bool) {
 	keep := b.Envelopes[:0]
 	for _, e := range b.Envelopes {
 		var why string

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/asynkron/protoactor-go/remote"
+	protoremote "github.com/asynkron/protoactor-go/remote"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/protobuf/proto"
@@ -162,15 +162,15 @@ func as(id *certs.Identity) credentials.TransportCredentials { return credential
 
 // send opens a stream, says that it is at an address, and sends messages. It
 // answers how the node ended the stream, when it has read all of it.
-func (c caller) send(at string, ms ...*remote.RemoteMessage) error {
+func (c caller) send(at string, ms ...*protoremote.RemoteMessage) error {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), 20*time.Second)
 	defer cancel()
-	stream, err := remote.NewRemotingClient(c.conn).Receive(ctx)
+	stream, err := protoremote.NewRemotingClient(c.conn).Receive(ctx)
 	if err != nil {
 		return err
 	}
-	for _, m := range append([]*remote.RemoteMessage{hi(at)}, ms...) {
+	for _, m := range append([]*protoremote.RemoteMessage{hi(at)}, ms...) {
 		if err := stream.Send(m); err != nil {
 			break // Recv tells why
 		}
@@ -187,9 +187,9 @@ func (c caller) send(at string, ms ...*remote.RemoteMessage) error {
 	}
 }
 
-func hi(at string) *remote.RemoteMessage {
-	return &remote.RemoteMessage{MessageType: &remote.RemoteMessage_ConnectRequest{ConnectRequest: &remote.ConnectRequest{
-		ConnectionType: &remote.ConnectRequest_ServerConnection{ServerConnection: &remote.ServerConnection{SystemId: "x", Address: at}},
+func hi(at string) *protoremote.RemoteMessage {
+	return &protoremote.RemoteMessage{MessageType: &protoremote.RemoteMessage_ConnectRequest{ConnectRequest: &protoremote.ConnectRequest{
+		ConnectionType: &protoremote.ConnectRequest_ServerConnection{ServerConnection: &protoremote.ServerConnection{SystemId: "x", Address: at}},
 	}}}
 }
 
@@ -198,13 +198,13 @@ type letter struct {
 	kind, address, target string
 	body                  []byte
 	sender                *actor.PID
-	change                func(*remote.MessageBatch)
+	change                func(*protoremote.MessageBatch)
 }
 
-func (l letter) pack() *remote.RemoteMessage {
-	b := &remote.MessageBatch{
+func (l letter) pack() *protoremote.RemoteMessage {
+	b := &protoremote.MessageBatch{
 		TypeNames: []string{l.kind}, Targets: []*actor.PID{{Address: l.address, Id: l.target}},
-		Envelopes: []*remote.MessageEnvelope{{MessageData: l.body}},
+		Envelopes: []*protoremote.MessageEnvelope{{MessageData: l.body}},
 	}
 	if l.sender != nil {
 		b.Senders = []*actor.PID{l.sender}
@@ -213,7 +213,7 @@ func (l letter) pack() *remote.RemoteMessage {
 	if l.change != nil {
 		l.change(b)
 	}
-	return &remote.RemoteMessage{MessageType: &remote.RemoteMessage_MessageBatch{MessageBatch: b}}
+	return &protoremote.RemoteMessage{MessageType: &protoremote.RemoteMessage_MessageBatch{MessageBatch: b}}
 }
 
 func encode(t *testing.T, m proto.Message) []byte {

@@ -137,13 +137,13 @@ func TestStartErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	any := func(string) bool { return true }
+	all := func(string) bool { return true }
 	for name, o := range map[string]Options{
 		"nothing":      {},
-		"no port":      {Listen: "127.0.0.1", Identity: id, Target: any},
-		"a named port": {Listen: "127.0.0.1:http", Identity: id, Target: any},
-		"everywhere":   {Listen: "0.0.0.0:0", Identity: id, Target: any},
-		"taken":        {Listen: taken.Addr().String(), Identity: id, Target: any},
+		"no port":      {Listen: "127.0.0.1", Identity: id, Target: all},
+		"a named port": {Listen: "127.0.0.1:http", Identity: id, Target: all},
+		"everywhere":   {Listen: "0.0.0.0:0", Identity: id, Target: all},
+		"taken":        {Listen: taken.Addr().String(), Identity: id, Target: all},
 	} {
 		sys := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
 		if _, err := Start(sys, o); err == nil {

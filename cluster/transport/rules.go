@@ -3,7 +3,7 @@ package transport
 import (
 	"strings"
 
-	"github.com/asynkron/protoactor-go/remote"
+	protoremote "github.com/asynkron/protoactor-go/remote"
 	"google.golang.org/protobuf/proto"
 
 	actorv1 "github.com/rouse-im/rouse/api/rouse/actor/v1"
@@ -46,7 +46,7 @@ type rules struct {
 
 // check answers why a node's message is dropped; empty = it passes. What passes
 // cannot make the library panic.
-func (r rules) check(b *remote.MessageBatch, e *remote.MessageEnvelope) string {
+func (r rules) check(b *protoremote.MessageBatch, e *protoremote.MessageEnvelope) string {
 	switch {
 	case e == nil, !in(e.GetTypeId(), len(b.GetTypeNames())), !in(e.GetTarget(), len(b.GetTargets())),
 		b.GetTargets()[e.GetTarget()] == nil, !in(e.GetSender(), len(b.GetSenders())+1),
@@ -72,7 +72,7 @@ func (r rules) check(b *remote.MessageBatch, e *remote.MessageEnvelope) string {
 func in(i int32, n int) bool { return i >= 0 && int(i) < n }
 
 // checkGuest is check for an IM node that has connected from an address.
-func (r rules) checkGuest(p certs.Peer, from string, b *remote.MessageBatch, e *remote.MessageEnvelope) string {
+func (r rules) checkGuest(p certs.Peer, from string, b *protoremote.MessageBatch, e *protoremote.MessageEnvelope) string {
 	if why := r.check(b, e); why != "" {
 		return why
 	}
@@ -94,8 +94,8 @@ func (r rules) checkGuest(p certs.Peer, from string, b *remote.MessageBatch, e *
 
 // split cuts a batch into such that a peer takes. Messages that are too long are
 // left out.
-func split(b *remote.MessageBatch, maxMessage, maxBatch int) (parts []*remote.MessageBatch, long []*remote.MessageEnvelope) {
-	var part *remote.MessageBatch
+func split(b *protoremote.MessageBatch, maxMessage, maxBatch int) (parts []*protoremote.MessageBatch, long []*protoremote.MessageEnvelope) {
+	var part *protoremote.MessageBatch
 	size := 0
 	for _, e := range b.GetEnvelopes() {
 		n := proto.Size(e)
@@ -104,7 +104,7 @@ func split(b *remote.MessageBatch, maxMessage, maxBatch int) (parts []*remote.Me
 			continue
 		}
 		if part == nil || size+n > maxBatch {
-			part = &remote.MessageBatch{TypeNames: b.GetTypeNames(), Targets: b.GetTargets(), Senders: b.GetSenders()}
+			part = &protoremote.MessageBatch{TypeNames: b.GetTypeNames(), Targets: b.GetTargets(), Senders: b.GetSenders()}
 			parts, size = append(parts, part), 0
 		}
 		part.Envelopes = append(part.Envelopes, e)

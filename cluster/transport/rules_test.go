@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/asynkron/protoactor-go/remote"
+	protoremote "github.com/asynkron/protoactor-go/remote"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
@@ -35,7 +35,7 @@ func TestWhatPassesIsInRange(t *testing.T) {
 	dice := rand.New(rand.NewPCG(1, 2))
 	passed := 0
 	for range 200_000 {
-		b := &remote.MessageBatch{}
+		b := &protoremote.MessageBatch{}
 		for range dice.IntN(3) {
 			b.TypeNames = append(b.TypeNames, []string{askType, "x"}[dice.IntN(2)])
 		}
@@ -45,7 +45,7 @@ func TestWhatPassesIsInRange(t *testing.T) {
 		for range dice.IntN(2) {
 			b.Senders = append(b.Senders, []*actor.PID{nil, {Address: "y", Id: "z"}}[dice.IntN(2)])
 		}
-		e := &remote.MessageEnvelope{
+		e := &protoremote.MessageEnvelope{
 			TypeId: dice.Int32N(4) - 1, Target: dice.Int32N(4) - 1, Sender: dice.Int32N(4) - 1, SerializerId: dice.Int32N(3) - 1,
 		}
 		if r.check(b, e) != "" {
@@ -63,18 +63,18 @@ func TestWhatPassesIsInRange(t *testing.T) {
 	if passed < 100 {
 		t.Errorf("only %d messages passed: the dice are loaded", passed)
 	}
-	if r.check(&remote.MessageBatch{}, nil) == "" {
+	if r.check(&protoremote.MessageBatch{}, nil) == "" {
 		t.Error("nil passed")
 	}
 }
 
 func TestLengthOfMessages(t *testing.T) {
 	r := rules{"me:1", func(string) bool { return true }}
-	b := &remote.MessageBatch{TypeNames: []string{askType}, Targets: []*actor.PID{{Address: "me:1", Id: "shard-1"}}}
-	if why := r.check(b, &remote.MessageEnvelope{MessageData: make([]byte, MaxMessage)}); why != "" {
+	b := &protoremote.MessageBatch{TypeNames: []string{askType}, Targets: []*actor.PID{{Address: "me:1", Id: "shard-1"}}}
+	if why := r.check(b, &protoremote.MessageEnvelope{MessageData: make([]byte, MaxMessage)}); why != "" {
 		t.Error(why)
 	}
-	if why := r.check(b, &remote.MessageEnvelope{MessageData: make([]byte, MaxMessage+1)}); why != dropSize {
+	if why := r.check(b, &protoremote.MessageEnvelope{MessageData: make([]byte, MaxMessage+1)}); why != dropSize {
 		t.Errorf("%q", why)
 	}
 }
@@ -84,13 +84,13 @@ func TestLengthOfMessages(t *testing.T) {
 func TestSplit(t *testing.T) {
 	dice := rand.New(rand.NewPCG(3, 4))
 	for range 1000 {
-		b := &remote.MessageBatch{TypeNames: []string{"t"}, Targets: []*actor.PID{{Id: "x"}}, Senders: []*actor.PID{{Id: "y"}}}
+		b := &protoremote.MessageBatch{TypeNames: []string{"t"}, Targets: []*actor.PID{{Id: "x"}}, Senders: []*actor.PID{{Id: "y"}}}
 		const maxMessage, maxBatch = 100, 250
 		var want, got []uint32
 		tooLong := 0
 		for i := range uint32(dice.IntN(30)) {
 			n := dice.IntN(maxMessage + 20)
-			b.Envelopes = append(b.Envelopes, &remote.MessageEnvelope{MessageData: make([]byte, n), TargetRequestId: i})
+			b.Envelopes = append(b.Envelopes, &protoremote.MessageEnvelope{MessageData: make([]byte, n), TargetRequestId: i})
 			if n > maxMessage {
 				tooLong++
 			} else {

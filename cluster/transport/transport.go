@@ -19,7 +19,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/asynkron/protoactor-go/remote"
+	protoremote "github.com/asynkron/protoactor-go/remote"
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
@@ -64,7 +64,7 @@ type Remote struct {
 	o       Options
 	log     *slog.Logger
 	sys     *actor.ActorSystem
-	remote  *remote.Remote
+	remote  *protoremote.Remote
 	metrics *metrics
 	guests  guests
 
@@ -103,14 +103,14 @@ func Start(sys *actor.ActorSystem, o Options) (*Remote, error) {
 		return nil, fmt.Errorf("transport: %w", err)
 	}
 	r := &Remote{o: o, log: o.Logger, sys: sys, metrics: m, streams: map[*sender]struct{}{}}
-	config := remote.Configure(host, int(port),
-		remote.WithAdvertisedHost(o.Advertise),
-		remote.WithServerOptions(r.serverOptions()...),
-		remote.WithDialOptions(r.dialOptions()...),
-		remote.WithEndpointWriterBatchSize(batchMessages),
-		remote.WithEndpointWriterQueueSize(queueInitial))
+	config := protoremote.Configure(host, int(port),
+		protoremote.WithAdvertisedHost(o.Advertise),
+		protoremote.WithServerOptions(r.serverOptions()...),
+		protoremote.WithDialOptions(r.dialOptions()...),
+		protoremote.WithEndpointWriterBatchSize(batchMessages),
+		protoremote.WithEndpointWriterQueueSize(queueInitial))
 	config.MaxRetryCount = 1 // another attempt follows with the next message
-	r.remote = remote.NewRemote(sys, config)
+	r.remote = protoremote.NewRemote(sys, config)
 	if err := r.listen(); err != nil {
 		m.unregister(o.Metrics)
 		return nil, err

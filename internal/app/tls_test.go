@@ -160,15 +160,15 @@ func TestTLSFollowsItsFiles(t *testing.T) {
 
 func healthy(t *testing.T, n *Node, trust *tls.Config) string {
 	t.Helper()
-	h := &http.Client{Transport: &http.Transport{TLSClientConfig: trust}}
+	h := &http.Client{Transport: &http.Transport{TLSClientConfig: trust, ForceAttemptHTTP2: true}}
 	defer h.CloseIdleConnections()
 	r, err := h.Get("https://" + n.HTTPAddr() + "/healthz")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = r.Body.Close()
-	if r.StatusCode != http.StatusOK {
-		t.Errorf("healthz: %s", r.Status)
+	if r.StatusCode != http.StatusOK || r.ProtoMajor != 2 {
+		t.Errorf("healthz: %s over %s", r.Status, r.Proto)
 	}
 	return r.TLS.PeerCertificates[0].SerialNumber.String()
 }
