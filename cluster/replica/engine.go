@@ -25,7 +25,8 @@ type Engine struct {
 	in      inbox
 	writer  *writer
 	loop    *loop
-	running sync.WaitGroup // the watchdog and snapshots
+	traffic *traffic
+	running sync.WaitGroup // the watchdog and what is sent whole
 	stopped chan struct{}  // closed by Close
 	closing atomic.Bool
 	broken  atomic.Pointer[error]
@@ -55,7 +56,7 @@ func Open(o Options) (*Engine, error) {
 	if e.release, err = e.metrics.register(o.Metrics); err != nil {
 		return nil, err
 	}
-	e.writer, e.loop = newWriter(e), newLoop(e)
+	e.writer, e.loop, e.traffic = newWriter(e), newLoop(e), newTraffic(e)
 	for _, g := range loaded {
 		e.loop.adopt(g)
 	}
@@ -179,8 +180,6 @@ func (e *Engine) Receive(from uint64, frame []byte) {
 		if !e.in.hear(ms, len(frame)) {
 			e.metrics.dropped.Inc()
 		}
-	case frameSnapshot:
-		e.receiveSnapshot(from, frame[1:])
 	default:
 		e.metrics.malformed.Inc()
 	}
@@ -252,8 +251,12 @@ func (e *Engine) Close() error {
 	<-e.loop.ended
 	e.writer.stop()
 	e.loop.drain()
+	err := e.traffic.close()
 	e.running.Wait()
 	e.release()
+	if err != nil {
+		return err
+	}
 	if err := e.broken.Load(); err != nil {
 		return *err
 	}

@@ -14,6 +14,9 @@ type metrics struct {
 	malformed prometheus.Counter
 	unsent    prometheus.Counter
 	snapshots prometheus.Counter
+
+	snapshotSent, snapshotReceived, resumed prometheus.Counter
+	receiving                               prometheus.Gauge
 }
 
 func newMetrics() *metrics {
@@ -27,11 +30,16 @@ func newMetrics() *metrics {
 		malformed: counter("rouse_replica_malformed_frames_total", "Frames of other nodes that cannot be read."),
 		unsent:    counter("rouse_replica_unsent_frames_total", "Frames that could not be sent."),
 		snapshots: counter("rouse_replica_snapshots_total", "Groups that were sent whole."),
+
+		snapshotSent:     counter("rouse_replica_snapshot_sent_bytes_total", "Bytes sent of groups that are sent whole."),
+		snapshotReceived: counter("rouse_replica_snapshot_received_bytes_total", "Bytes received of groups that are sent whole."),
+		resumed:          counter("rouse_replica_snapshots_resumed_total", "Times that a broken stream of a group went on."),
+		receiving:        prometheus.NewGauge(prometheus.GaugeOpts{Name: "rouse_replica_receiving_groups", Help: "Groups that arrive as a whole."}),
 	}
 }
 
 func (m *metrics) register(r prometheus.Registerer) (release func(), err error) {
-	all := []prometheus.Collector{m.led, m.refused, m.dropped, m.malformed, m.unsent, m.snapshots}
+	all := []prometheus.Collector{m.led, m.refused, m.dropped, m.malformed, m.unsent, m.snapshots, m.snapshotSent, m.snapshotReceived, m.resumed, m.receiving}
 	release = func() {
 		for _, c := range all {
 			if r != nil {

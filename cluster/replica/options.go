@@ -21,6 +21,8 @@ const (
 	defaultElection     = 10
 	defaultSlowDisk     = time.Second
 	defaultDeadDisk     = 20 * time.Second
+	defaultSnapshotRate = 64 << 20
+	leastSnapshotRate   = 64 << 10 // so that something moves within idleFor
 	maxSizePerMessage   = 1 << 20
 	maxInflightMessages = 256
 	maxInflightBytes    = 4 << 20 // of one group to one follower
@@ -37,8 +39,12 @@ type Options struct {
 	// Send takes a frame over and never blocks. An error means that it will not
 	// arrive; nil does not mean that it will.
 	Send func(to uint64, frame []byte) error
-	// Open makes a connection for bulk data.
+	// Open makes a connection for bulk data, whose other end Engine.Bulk of that
+	// node gets.
 	Open func(ctx context.Context, to uint64) (net.Conn, error)
+	// SnapshotRate is how many bytes a second this node sends of groups that it
+	// sends as a whole; default 64 MiB, at least 64 KiB.
+	SnapshotRate int
 
 	// Tick is Raft's unit of time; default 100 ms. Leaders are heard of each
 	// tick, and missed after Election..2*Election of them, default 10.
@@ -71,8 +77,10 @@ func (o *Options) setDefaults() error {
 	switch {
 	case o.ID == 0 || o.ID >= 1<<64-2: // Raft's names for its own threads
 		return fmt.Errorf("%w: node id %x is reserved", errOptions, o.ID)
-	case o.Store == nil || o.Send == nil:
-		return fmt.Errorf("%w: Store and Send are needed", errOptions)
+	case o.Store == nil || o.Send == nil || o.Open == nil:
+		return fmt.Errorf("%w: Store, Send and Open are needed", errOptions)
+	case o.SnapshotRate < 0 || o.SnapshotRate > 0 && o.SnapshotRate < leastSnapshotRate:
+		return fmt.Errorf("%w: snapshots at %d bytes a second; choose %d or more", errOptions, o.SnapshotRate, leastSnapshotRate)
 	case o.Tick < 0 || o.Election < 0 || o.Election == 1:
 		return fmt.Errorf("%w: a tick of %v and an election after %d", errOptions, o.Tick, o.Election)
 	}
@@ -81,6 +89,9 @@ func (o *Options) setDefaults() error {
 	}
 	if o.Election == 0 {
 		o.Election = defaultElection
+	}
+	if o.SnapshotRate == 0 {
+		o.SnapshotRate = defaultSnapshotRate
 	}
 	if o.SlowDisk == 0 {
 		o.SlowDisk = defaultSlowDisk

@@ -2,10 +2,7 @@ package replica
 
 import (
 	"context"
-	"encoding/binary"
-	"errors"
 	"fmt"
-	"net"
 	"slices"
 
 	"go.etcd.io/raft/v3"
@@ -45,15 +42,9 @@ type incoming struct {
 	conf  *pb.ConfState
 	// install replaces all of the group, its log and its state by what arrived
 	// and by these states, durably and in one step. The writer calls it.
-	install func(states []replicaState) error
+	install func(states []storage.State) error
 	// drop gives it up; it comes instead of install.
 	drop func()
-}
-
-// replicaState is a part of a replica's state, as it is stored.
-type replicaState struct {
-	kind  storage.StateKind
-	value []byte
 }
 
 // snapshotOf answers Raft: the data follow later, at this index or above.
@@ -151,8 +142,13 @@ func (l *loop) offered(in *incoming) {
 	if g == nil && in.group <= l.e.o.Store.Shards() {
 		g = l.blank(in.group)
 	}
-	if g == nil || g.incoming != nil || in.at.index <= g.applied.index {
+	if g == nil || g.incoming != nil {
 		in.drop()
+		return
+	}
+	if in.at.index <= g.applied.index {
+		in.drop()
+		l.refuse(g, in.from, in.term, in.at)
 		return
 	}
 	g.incoming = in
@@ -186,106 +182,13 @@ func (l *loop) installed(g *group, w *work) {
 func (w *writer) install(x *work) error {
 	at := x.restore.at.append(nil)
 	return w.timed(func() error {
-		return x.restore.install([]replicaState{
-			{storage.HardState, x.hard.append(nil)},
-			{storage.ConfState, appendConf(nil, x.restore.conf)},
-			{storage.TruncatedState, at},
-			{storage.AppliedState, at},
+		return x.restore.install([]storage.State{
+			{Kind: storage.HardState, Value: x.hard.append(nil)},
+			{Kind: storage.ConfState, Value: appendConf(nil, x.restore.conf)},
+			{Kind: storage.TruncatedState, Value: at},
+			{Kind: storage.AppliedState, Value: at},
 		})
 	})
-}
-
-// smallBytes bounds a group that travels in one frame.
-const smallBytes = 8 << 20
-
-var errLarge = errors.New("the group is too large for a frame")
-
-// transmit brings a group to another node.
-func (e *Engine) transmit(_ context.Context, o *outgoing) error {
-	frame, err := e.pack(o)
-	if err != nil {
-		return err
-	}
-	return e.o.Send(o.to, frame)
-}
-
-// pack puts one moment of a whole group into a frame: group, term of the
-// leadership, position, configuration, then keys and values with their lengths.
-func (e *Engine) pack(o *outgoing) (frame []byte, err error) {
-	v, err := e.o.Store.View()
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, v.Close()) }()
-	at, err := v.State(o.group, storage.AppliedState)
-	if err != nil {
-		return nil, err
-	}
-	conf, err := v.State(o.group, storage.ConfState)
-	if err != nil {
-		return nil, err
-	}
-	frame = binary.BigEndian.AppendUint16([]byte{frameSnapshot}, o.group)
-	frame = append(binary.AppendUvarint(frame, o.term), at...)
-	frame = appendSized(frame, conf)
-	for _, r := range storage.ShardRanges(o.group) {
-		err := v.Scan(r, func(key, value []byte) bool {
-			frame = appendSized(appendSized(frame, key), value)
-			return len(frame) <= smallBytes
-		})
-		if err != nil {
-			return nil, err
-		}
-		if len(frame) > smallBytes {
-			return nil, errLarge
-		}
-	}
-	return frame, nil
-}
-
-func appendSized(dst, b []byte) []byte {
-	return append(binary.AppendUvarint(dst, uint64(len(b))), b...)
-}
-
-// receiveSnapshot reads what pack wrote.
-func (e *Engine) receiveSnapshot(from uint64, b []byte) {
-	r := reader{b: b}
-	in := &incoming{group: r.uint16(), from: from, term: r.uvarint(), drop: func() {}}
-	in.at = position{index: r.uvarint(), term: r.uvarint()}
-	conf, err := readConf(r.sized())
-	data := r.b
-	for len(r.b) > 0 {
-		r.sized()
-		r.sized()
-	}
-	if err != nil || r.bad || in.term == 0 || in.at.index == 0 {
-		e.metrics.malformed.Inc()
-		return
-	}
-	in.conf = conf
-	in.install = func(states []replicaState) error { return e.unpack(in.group, data, states) }
-	e.offer(in)
-}
-
-// unpack replaces a group by the keys and values in data.
-func (e *Engine) unpack(group uint16, data []byte, states []replicaState) error {
-	batch := e.o.Store.NewBatch()
-	batch.Clear(group)
-	for r := (reader{b: data}); len(r.b) > 0; {
-		if err := batch.Put(group, r.sized(), r.sized()); err != nil {
-			return err
-		}
-	}
-	for _, s := range states {
-		batch.SetState(group, s.kind, s.value)
-	}
-	return batch.Commit(true)
-}
-
-// Bulk takes over a connection for bulk data that another node made.
-func (e *Engine) Bulk(from uint64, conn net.Conn) {
-	e.log.Warn("replica: nothing is expected on a bulk connection", "from", hexID(from))
-	_ = conn.Close()
 }
 
 func hexID(id uint64) string { return fmt.Sprintf("%016x", id) }

@@ -23,8 +23,11 @@ type Status struct {
 	Applied, Commit uint64
 	// First and Last are the ends of the log in memory; Last < First if empty.
 	First, Last uint64
-	LogBytes    int    // of the log in memory
-	Peers       []Peer // as the leader knows them, itself included; ascending
+	LogBytes    int // of the log in memory
+	// Sending and Receiving are this group on its way as a whole; nil if it is not.
+	Sending   []Transfer
+	Receiving *Transfer
+	Peers     []Peer // as the leader knows them, itself included; ascending
 }
 
 // Peer is a replica as the leader knows it.
@@ -45,6 +48,7 @@ func (e *Engine) Status(id uint16) (s Status, err error) {
 			return fmt.Errorf("replica: group %d: %w", id, storage.ErrNotFound)
 		}
 		s = g.status()
+		s.Sending, s.Receiving = e.traffic.moving(id)
 		return nil
 	})
 	return s, err

@@ -9,7 +9,6 @@ import (
 // The first byte of a frame says what is in it.
 const (
 	frameMessages = 1 // messages of any number of groups, one after the other
-	frameSnapshot = 2 // a whole small group
 )
 
 // frameBytes is about where a frame ends and the next one begins.

@@ -2,11 +2,13 @@ package replica
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
+	"net"
 	"os"
 	"slices"
 	"sync"
@@ -33,6 +35,7 @@ type world struct {
 	cut   map[[2]uint64]bool // from, to
 	loss  int                // frames lost of 100
 	links map[[2]uint64]*wire
+	bulk  bulk
 }
 
 type node struct {
@@ -89,6 +92,7 @@ func (w *world) start(id uint64, fs *vfs.MemFS) *node {
 	s.Watch(n.watch)
 	o := Options{
 		ID: id, Store: s, Send: func(to uint64, frame []byte) error { return w.send(id, to, frame) },
+		Open: func(_ context.Context, to uint64) (net.Conn, error) { return w.open(id, to) },
 		Lead: n.lead, Lose: n.lose, Logger: testLog().With("node", id),
 		Fatal: func(err error) { n.mu.Lock(); n.died = err; n.mu.Unlock() },
 	}
@@ -217,7 +221,7 @@ func (w *world) end() {
 		close(l.frames)
 	}
 	w.mu.Unlock()
-	synctest.Wait()
+	w.pass(time.Second) // frames that are on their way
 }
 
 // wait lets fake time pass until cond holds.

@@ -38,7 +38,8 @@ func (t *Total) Sum() uint64 { return t.sum.Sum64() }
 
 const totalBytes = 3 * 8
 
-func (t *Total) append(dst []byte) []byte {
+// Append appends the payload of an End frame.
+func (t *Total) Append(dst []byte) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, t.Keys)
 	dst = binary.BigEndian.AppendUint64(dst, t.Bytes)
 	return binary.BigEndian.AppendUint64(dst, t.Sum())
@@ -93,7 +94,7 @@ func (w *Writer) End() error {
 			return err
 		}
 	}
-	return WriteFrame(w.w, End, w.total.append(nil))
+	return WriteFrame(w.w, End, w.total.Append(nil))
 }
 
 func (w *Writer) flush() error {
