@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"slices"
 	"sync"
 	"testing"
@@ -394,6 +395,23 @@ func TestLabelsKeepClustersApart(t *testing.T) {
 		<-time.After(time.Minute)
 		if a, b := names(w.up["a"]), names(w.up["b"]); len(a) != 1 || len(b) != 1 {
 			t.Errorf("a sees %v, b %v", a, b)
+		}
+	})
+}
+
+func TestOtherNetworksAreRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, memnet.Options{})
+		for _, name := range []string{"a", "b", "c"} {
+			o := w.options(name, "a")
+			if name != "c" {
+				o.Allow = []net.IPNet{{IP: net.IPv4(10, 77, 0, 0), Mask: net.CIDRMask(31, 32)}} // a and b
+			}
+			w.start(o)
+		}
+		<-time.After(time.Minute)
+		if got := names(w.up["a"]); !slices.Equal(got, []string{"a", "b"}) {
+			t.Errorf("a sees %v", got)
 		}
 	})
 }

@@ -23,11 +23,7 @@ func (l *link) flow() *flow { return &flow{l: l} }
 
 // push sends size bytes; do is called when they are there.
 func (f *flow) push(size int, do func()) {
-	at := f.l.arrival(size)
-	if n := len(f.queue); n > 0 && f.queue[n-1].at.After(at) {
-		at = f.queue[n-1].at
-	}
-	f.queue = append(f.queue, arrival{at, do})
+	f.queue = append(f.queue, arrival{f.l.arrival(size), do}) // a sooner one waits for those before it
 	if len(f.queue) == 1 && !f.draining {
 		f.l.flows = append(f.l.flows, f)
 		f.arm()
