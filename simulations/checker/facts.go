@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -37,13 +38,18 @@ func ackedIsStored(h *History, v *verdict) {
 			newest[key] = e
 		}
 	}
-	for key, e := range newest {
+	for _, key := range slices.SortedFunc(maps.Keys(newest), func(a, b deviceKey) int { return cmp.Compare(newest[a].N, newest[b].N) }) {
+		e := newest[key]
 		v.look()
 		if s := stored[key]; (s.Session < e.Session || s.Session == e.Session && s.Step < e.Step) && !(e.Unbind && s.Device == "") {
 			v.breach([]uint64{e.N}, "session %d.%d of device %s was acknowledged, the store has %d.%d", e.Session, e.Step, e.Device, s.Session, s.Step)
 		}
 	}
-	for key, b := range h.bound() {
+	bound := h.bound()
+	for _, key := range slices.SortedFunc(maps.Keys(bound), func(a, b bindKey) int {
+		return cmp.Or(cmp.Compare(bound[a].event, bound[b].event), cmp.Compare(a.notifier, b.notifier))
+	}) {
+		b := bound[key]
 		v.look()
 		if got := stored[deviceKey{key.user, key.device}].Tokens[key.notifier]; got != b.token {
 			v.breach([]uint64{b.event}, "a token of %s was bound to device %s and acknowledged; the store has another or none", key.notifier, key.device)

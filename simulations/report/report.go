@@ -1,0 +1,128 @@
+// Package report shows a run: figures for programs (summary.json), what happened
+// line by line (transcript.txt), plots (*.svg) and all of it on one page
+// (index.html) that needs nothing else. The same run always makes the same files.
+package report
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/rouse-im/rouse/simulations/checker"
+)
+
+// Text in English and Chinese.
+type Text struct {
+	EN string `json:"en"`
+	ZH string `json:"zh"`
+}
+
+// Run is what a report is made of.
+type Run struct {
+	Scenario string
+	About    string
+	Seed     uint64
+	Commit   string
+	// Engine: "fake time", "real time", or "events only" for a preview.
+	Engine string
+	Nodes  int
+	Start  time.Time
+	Length time.Duration
+	// Replay is the command that does it again.
+	Replay string
+
+	History *checker.History
+	Results []checker.Result
+	// Wrong decisions and badges, as the model found them.
+	Wrong []Wrong
+}
+
+// Wrong is a decision or a badge that the rules do not allow.
+type Wrong struct {
+	At    time.Duration `json:"at_ns"`
+	Event uint64        `json:"event"`
+	Text  string        `json:"text"`
+}
+
+// Summary of a run.
+type Summary struct {
+	Scenario string           `json:"scenario"`
+	About    string           `json:"about"`
+	Seed     uint64           `json:"seed"`
+	Commit   string           `json:"commit"`
+	Engine   string           `json:"engine"`
+	Nodes    int              `json:"nodes"`
+	Start    time.Time        `json:"start"`
+	LengthMS int64            `json:"length_ms"`
+	Replay   string           `json:"replay"`
+	Held     bool             `json:"held"` // nothing was broken
+	Figures  []Figure         `json:"figures"`
+	Checks   []checker.Result `json:"checks"`
+	Wrong    []Wrong          `json:"wrong,omitempty"`
+	Charts   []Chart          `json:"charts"`
+}
+
+// Figure is one number.
+type Figure struct {
+	ID    string  `json:"id"`
+	Name  Text    `json:"name"`
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit,omitempty"`
+	// Bad: it should be 0 and is not.
+	Bad bool `json:"bad,omitempty"`
+}
+
+// Chart of values over the time of the run, or of one value for each name.
+type Chart struct {
+	ID    string `json:"id"`
+	Title Text   `json:"title"`
+	// About says what to look for.
+	About Text   `json:"about"`
+	Unit  string `json:"unit"`
+	// Bars have one point for each line; others have points in order of time.
+	Bars bool `json:"bars,omitempty"`
+	// Dots are points without lines between them.
+	Dots  bool   `json:"dots,omitempty"`
+	Lines []Line `json:"lines"`
+}
+
+// Line of a chart. X is in minutes since the start.
+type Line struct {
+	Name   Text         `json:"name"`
+	Points [][2]float64 `json:"points"`
+}
+
+// Write the files of a report into a directory, which is made if it is missing.
+func Write(dir string, r Run) (Summary, error) {
+	s := Summarize(r)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return s, fmt.Errorf("writing a report: %w", err)
+	}
+	figures, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return s, fmt.Errorf("writing a report: %w", err)
+	}
+	files := map[string][]byte{"summary.json": append(figures, '\n'), "transcript.txt": Transcript(r)}
+	drawn := map[string]string{}
+	for _, c := range s.Charts {
+		svg, err := draw(c, r)
+		if err != nil {
+			return s, err
+		}
+		drawn[c.ID] = svg
+		files[c.ID+".svg"] = []byte(standalone(svg))
+	}
+	if files["index.html"], err = page(s, drawn); err != nil {
+		return s, err
+	}
+	var faults []error
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
+			faults = append(faults, fmt.Errorf("writing a report: %w", err))
+		}
+	}
+	return s, errors.Join(faults...)
+}
