@@ -54,7 +54,8 @@ type Options struct {
 	TLS *tls.Config
 	// Verify says whether a certificate belongs to peer; nil = TLS has seen to it.
 	Verify func(peer uint64, state tls.ConnectionState) error
-	// Receive takes over a frame. While it blocks, the peer's frames wait at the peer.
+	// Receive takes over a frame. While it blocks, the peer's frames wait at the
+	// peer; after 3 s that takes this node for dead and drops them.
 	Receive func(from uint64, frame []byte)
 	// Bulk takes over a connection that a peer's Open made, deadlines included. It
 	// runs in a goroutine of its own, and what it gives the connection to closes

@@ -421,3 +421,28 @@ func TestFramesUnderway(t *testing.T) {
 		}
 	})
 }
+
+// A node that takes no frames is as good as dead, and its peer's queue must not
+// wait for it.
+func TestStuckReceiverIsDown(t *testing.T) {
+	bubble(t, func(t *testing.T, w *wires) {
+		gate := make(chan struct{})
+		a, b := w.pair(t, func(o *Options) { o.Receive = func(uint64, []byte) { <-gate } })
+		a.told()
+		for range 3 {
+			if err := a.Send(2, make([]byte, 200<<10)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		wait(silence + time.Millisecond)
+		synctest.Wait()
+		expect(t, "a", a.told(), "down2")
+		if n := value(t, a.metrics.dropped.WithLabelValues(dropBroken)); n < 2 {
+			t.Errorf("%v frames are counted as dropped", n)
+		}
+		close(gate)
+		wait(time.Second)
+		expect(t, "a, later", a.told(), "up2")
+		stop(t, a, b)
+	})
+}

@@ -95,7 +95,6 @@ func TestTLS(t *testing.T) {
 	if err := im.Close(ctx); err != nil {
 		t.Error(err)
 	}
-
 }
 
 // Renewed certificates and another list of roots are taken up by a running
