@@ -29,6 +29,10 @@ func (c Configuration) is(p roster.Placement) bool {
 	return len(c.Outgoing) == 0 && slices.Equal(c.Voters, p.Voters) && slices.Equal(c.Learners, p.Learners)
 }
 
+func (c Configuration) same(o Configuration) bool {
+	return slices.Equal(c.Voters, o.Voters) && slices.Equal(c.Learners, o.Learners) && slices.Equal(c.Outgoing, o.Outgoing)
+}
+
 // Observed is a group as its leader tells.
 type Observed struct {
 	Conf Configuration

@@ -37,7 +37,7 @@ var layers = []layer{
 	{"cluster/transport", []string{"api/...", "cluster/certs"}, "the way of actor messages between nodes knows their types and no actor"},
 	{"cluster/replica", []string{"storage/...", "internal/failpoint"}, "replicated logs carry evaluated mutations and decide nothing; the way to other nodes is handed in"},
 	{"cluster/roster", []string{"api/rouse/actor/v1", "storage"}, "which nodes are admitted is state of the meta group"},
-	{"cluster/placement", []string{"api/rouse/actor/v1", "cluster/replica", "cluster/roster"}, "where replicas shall be follows from the members; carrying it out goes through the replicas"},
+	{"cluster/placement", []string{"api/rouse/actor/v1", "cluster/replica", "cluster/roster", "storage"}, "where replicas shall be follows from the members; carrying it out goes through the replicas"},
 	{"cluster", []string{"api/...", "cluster/..."}, "membership and the way to members know no actor: kinds are handed in"},
 	{"internal/catalog", []string{"api/rouse/v1", "storage/...", "vendors"}, "apps and credentials are read by actors and edges, and know neither"},
 	{"internal/reason", []string{"api/rouse/v1"}, "words for the contract's reasons know nothing of who says them"},

@@ -1,0 +1,172 @@
+package placement
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/rouse-im/rouse/cluster/roster"
+	"github.com/rouse-im/rouse/storage"
+)
+
+const (
+	planEvery   = time.Second
+	observeTime = 2 * time.Second // for all answers
+	writeTime   = 5 * time.Second
+	// sureAfter is three times the time in which a leader that is cut off notices:
+	// what it told unchanged for so long, it told as the leader.
+	sureAfter = 3 * time.Second
+)
+
+// PlannerOptions of a Planner; all are needed.
+type PlannerOptions struct {
+	Roster *roster.Roster
+	Rules  Rules
+	// Alive tells whether a node is alive, without blocking.
+	Alive func(node uint64) bool
+	// Leads tells whether this node leads the meta group, all of it applied.
+	Leads func() (term uint64, ok bool)
+	// Observe asks the leaders of these groups how they are. It ends with ctx;
+	// what was not told is left out.
+	Observe func(ctx context.Context, groups []uint16) map[uint16]Observed
+	// Propose writes to the meta group under a term, as storage.Store.Propose does.
+	Propose func(term uint64, ms []storage.Mutation, done func(error))
+	Logger  *slog.Logger
+}
+
+// Planner keeps the records of placement as Plan wants them, while its node
+// leads the meta group. It sees all nodes' deaths on every node.
+type Planner struct {
+	PlannerOptions
+	Sightings
+	changed <-chan struct{}
+	term    uint64 // of the last turn as a leader, 0 = it was none
+	heard   map[uint16]heard
+}
+
+type heard struct {
+	Observed
+	since time.Time
+}
+
+// NewPlanner makes a Planner that does nothing before Run.
+func NewPlanner(o PlannerOptions) *Planner {
+	return &Planner{PlannerOptions: o, changed: o.Roster.Changed(), heard: make(map[uint16]heard)}
+}
+
+// Run plans on each change of the members, and every second, until ctx ends.
+func (p *Planner) Run(ctx context.Context) {
+	tick := time.NewTicker(planEvery)
+	defer tick.Stop()
+	for {
+		p.turn(ctx, time.Now())
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.changed:
+		case <-tick.C:
+		}
+	}
+}
+
+func (p *Planner) turn(ctx context.Context, now time.Time) {
+	p.Look(p.Roster.View(), p.Alive, now)
+	term, leads := p.Leads()
+	if !leads {
+		p.term = 0
+		return
+	}
+	if term != p.term {
+		p.term = term
+		p.Doubt(now)
+		clear(p.heard)
+	}
+	p.observe(ctx, p.Roster.View(), now)
+	ctx, cancel := context.WithTimeout(ctx, writeTime)
+	defer cancel()
+	err := p.Roster.Update(ctx, func(ms []storage.Mutation, done func(error)) { p.Propose(term, ms, done) },
+		func(v *roster.View) ([]storage.Mutation, error) { return p.mutations(v, now) })
+	if err != nil && !errors.Is(err, context.Canceled) {
+		p.Logger.Warn("placement: a plan was not written; it is made again in a second", "error", err)
+	}
+}
+
+// observe asks about the groups that are not settled.
+func (p *Planner) observe(ctx context.Context, v *roster.View, now time.Time) {
+	var open []uint16
+	for group, record := range v.Placements() {
+		if !record.Settled {
+			open = append(open, group)
+		}
+	}
+	told := make(map[uint16]Observed)
+	if len(open) > 0 {
+		slices.Sort(open)
+		ctx, cancel := context.WithTimeout(ctx, observeTime)
+		defer cancel()
+		told = p.Observe(ctx, open)
+	}
+	maps.DeleteFunc(p.heard, func(group uint16, _ heard) bool { _, ok := told[group]; return !ok })
+	for group, x := range told {
+		was, ok := p.heard[group]
+		if !ok || was.Leader != x.Leader || was.Term != x.Term || !was.Conf.same(x.Conf) {
+			was.since = now
+		}
+		x.Sure = now.Sub(was.since) >= sureAfter
+		p.heard[group] = heard{x, was.since}
+	}
+}
+
+// mutations are what brings the records to the plan for this moment.
+func (p *Planner) mutations(v *roster.View, now time.Time) ([]storage.Mutation, error) {
+	changes := Plan(p.state(v, now), p.Rules, now)
+	ms, err := roster.Place(changes)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range v.Members() {
+		if !m.GetLeaving() || !v.Unused(m.GetNode()) {
+			continue
+		}
+		gone, err := v.Forget(m.GetNode(), now)
+		if err != nil {
+			return nil, err
+		}
+		p.Logger.Info("placement: a node has left", "node", roster.NodeID(m.GetNode()), "name", m.GetName())
+		ms = append(ms, gone...)
+	}
+	if len(changes) > 0 {
+		p.Logger.Info("placement: planned", "groups", len(changes))
+	}
+	return ms, nil
+}
+
+func (p *Planner) state(v *roster.View, now time.Time) State {
+	s := State{Nodes: p.Nodes(v, now), Records: v.Placements(), Observed: make(map[uint16]Observed, len(p.heard))}
+	for group, x := range p.heard {
+		s.Observed[group] = x.Observed
+	}
+	return s
+}
+
+// Preview is what the records would become in the end, by group, if the nodes
+// stayed as they are: those that would change. It may be called on any node.
+func (p *Planner) Preview(now time.Time) map[uint16]roster.Placement {
+	v := p.Roster.View()
+	p.Look(v, p.Alive, now)
+	nodes := p.Nodes(v, now)
+	after := make(map[uint16]roster.Placement)
+	for group, record := range v.Placements() {
+		after[group] = desired(group, record, nodes, p.Rules, now)
+	}
+	for group, leader := range Leaders(after, nodes, p.Rules, now) {
+		x := after[group]
+		x.Leader = leader
+		after[group] = x
+	}
+	maps.DeleteFunc(after, func(group uint16, x roster.Placement) bool { return x.Equal(v.Placements()[group]) })
+	return after
+}
