@@ -28,6 +28,8 @@ type verbs struct {
 	Key        keyVerb        `cmd:"" help:"Create, list and revoke API keys."`
 	Certs      certsVerb      `cmd:"" help:"Make the secrets of a cluster, and certificates for its nodes."`
 
+	Cluster clusterVerb `cmd:"" help:"Show and order the nodes of a cluster."`
+
 	Bind     bindVerb     `cmd:"" help:"Tie a vendor token to a device."`
 	Unbind   unbindVerb   `cmd:"" help:"Remove the tokens of a device."`
 	Devices  devicesVerb  `cmd:"" help:"Show a user's devices, sessions and bindings."`

@@ -78,4 +78,11 @@ var methods = map[string]access{
 	rousev1.AdminService_CreateApiKey_FullMethodName:        {roles: admins, fills: true, leads: true},
 	rousev1.AdminService_ListApiKeys_FullMethodName:         {roles: readers},
 	rousev1.AdminService_RevokeApiKey_FullMethodName:        {roles: admins, leads: true},
+
+	rousev1.ClusterService_GetClusterStatus_FullMethodName: {roles: operators},
+	rousev1.ClusterService_DrainNode_FullMethodName:        {roles: operators},
+	rousev1.ClusterService_UndrainNode_FullMethodName:      {roles: operators},
+	rousev1.ClusterService_RemoveNode_FullMethodName:       {roles: operators},
+	rousev1.ClusterService_PlanRebalance_FullMethodName:    {roles: operators},
+	rousev1.ClusterService_Rebalance_FullMethodName:        {roles: operators},
 }

@@ -30,7 +30,7 @@ func allowed(service, method string, reads bool) []rousev1.Role {
 	switch {
 	case service == "IntakeService":
 		return []rousev1.Role{intakeRole, adminRole, operatorRole}
-	case method == "CreateApp":
+	case service == "ClusterService", method == "CreateApp":
 		return []rousev1.Role{operatorRole}
 	case service == "AdminService" && reads:
 		return []rousev1.Role{adminRole, viewerRole, operatorRole}

@@ -60,6 +60,8 @@ type Options struct {
 	// meta group, with Execute of its Gateway, and returns the encoded response when
 	// this node shows the change; nil = this node always leads.
 	Forward func(ctx context.Context, call *actorv1.AdminCall) ([]byte, error)
+	// Cluster shows and orders the cluster; nil = it is not known yet.
+	Cluster *Cluster
 	// CredentialStatus tells how a credential of the app is on this node.
 	CredentialStatus func(*catalog.App, *rousev1.Credential) *rousev1.CredentialStatus
 	// Receipts takes what vendors report, at ReceiptPattern of the HTTP port; nil = nothing.

@@ -39,6 +39,8 @@ type Services struct {
 	// What users wish, and why they were woken or not.
 	Settings rousev1connect.SettingsServiceClient
 	Trace    rousev1connect.TraceServiceClient
+	// For operators: the nodes and what they hold.
+	Cluster rousev1connect.ClusterServiceClient
 
 	transport *http.Transport
 }
@@ -73,6 +75,7 @@ func Open(o Options) (*Services, error) {
 		User:      rousev1connect.NewUserServiceClient(c, base, with),
 		Settings:  rousev1connect.NewSettingsServiceClient(c, base, with),
 		Trace:     rousev1connect.NewTraceServiceClient(c, base, with),
+		Cluster:   rousev1connect.NewClusterServiceClient(c, base, with),
 		transport: t,
 	}, nil
 }
