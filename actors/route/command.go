@@ -24,11 +24,14 @@ type encoded struct {
 }
 
 // ask is the message that carries an envelope. It fails for a command that is
-// not valid UTF-8, which no decoder lets in.
+// too long, or not valid UTF-8, which no decoder lets in.
 func (e *encoder) ask(shard uint16, x *actors.Envelope) (*actorv1.Ask, error) {
 	body, err := e.body(x.Command)
 	if err != nil {
 		return nil, fmt.Errorf("route: %s cannot be encoded: %w", x.Command.ProtoReflect().Descriptor().FullName(), err)
+	}
+	if len(body) > MaxBody {
+		return nil, fmt.Errorf("route: %s has %d bytes, of which another node takes %d", x.Command.ProtoReflect().Descriptor().FullName(), len(body), MaxBody)
 	}
 	return &actorv1.Ask{Shard: uint32(shard), App: x.App, User: x.User, Body: &actorv1.Ask_Command{Command: &actorv1.Command{
 		Type: string(x.Command.ProtoReflect().Descriptor().FullName()), Body: body,

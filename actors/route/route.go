@@ -60,6 +60,10 @@ const (
 	pauseMax = 100 * time.Millisecond
 )
 
+// MaxBody bounds an encoded command or response, in bytes: a message between nodes
+// is a little longer, and the way between them takes up to 4 MiB.
+const MaxBody = 3 << 20
+
 // ShardName is the name of a shard's actor, on any node.
 func ShardName(shard uint16) string { return fmt.Sprint("shard-", shard) }
 
@@ -141,7 +145,7 @@ func (r *Router) free(shard uint16) bool {
 func (r *Router) submit(shard uint16, e *actors.Envelope, back bool) {
 	ask, err := r.encoder.ask(shard, e)
 	if err != nil {
-		e.Done(actors.Reply{Status: rousev1.ItemStatus_ITEM_STATUS_REFUSED, Err: &rousev1.Error{Code: rousev1.ErrorCode_ERROR_CODE_INTERNAL, Message: err.Error()}})
+		e.Done(actors.Reply{Status: rousev1.ItemStatus_ITEM_STATUS_REFUSED, Err: &rousev1.Error{Code: rousev1.ErrorCode_ERROR_CODE_INVALID_ARGUMENT, Message: err.Error()}})
 		return
 	}
 	r.admit(&request{shard: shard, ask: ask, deadline: e.Deadline, envelope: e}, back)

@@ -123,6 +123,21 @@ func TestRedirectIsFollowedAndRemembered(t *testing.T) {
 	r.wantFlying(t, "b", "b", "c")
 }
 
+// What a leader of before says when the request is with the next one is not heeded.
+func TestRedirectOfAnEarlierAttempt(t *testing.T) {
+	r := newRig(testLimits())
+	r.leaders[1] = hint{"a", 1}
+	q := r.ask(1, 1)
+	r.leaders[1] = hint{"b", 2}
+	r.pass(250 * time.Millisecond)
+	r.wantFlying(t, "a", "b")
+	r.answer(0, redirect("b", 2))
+	r.wantFlying(t, "b")
+	if r.s.ways[1].doubt != "" || q.peer == nil {
+		t.Error("the way to the new leader is in doubt")
+	}
+}
+
 // Two nodes that take each other for the leader are not asked without end.
 func TestCircleOfRedirects(t *testing.T) {
 	r := newRig(testLimits())

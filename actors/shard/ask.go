@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rouse-im/rouse/actors"
+	"github.com/rouse-im/rouse/actors/route"
 	"github.com/rouse-im/rouse/actors/user"
 	actorv1 "github.com/rouse-im/rouse/api/rouse/actor/v1"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
@@ -23,9 +24,7 @@ func (a *Actor) onAsk(c actor.Context, m *actorv1.Ask) {
 		q.redirect()
 	default:
 		if err := a.take(c, q, m); err != nil {
-			q.answer(actors.Reply{Status: rousev1.ItemStatus_ITEM_STATUS_REFUSED, Err: &rousev1.Error{
-				Code: rousev1.ErrorCode_ERROR_CODE_INVALID_ARGUMENT, Message: err.Error(),
-			}})
+			q.send(refused(rousev1.ErrorCode_ERROR_CODE_INVALID_ARGUMENT, err.Error()))
 		}
 	}
 }
@@ -114,15 +113,20 @@ func (q *question) answer(r actors.Reply) {
 	m := &actorv1.Answer{Status: r.Status, Error: r.Err}
 	if r.Response != nil {
 		body, err := proto.Marshal(r.Response)
-		if err != nil { // only invalid UTF-8 fails, which no decoder lets in
-			m = &actorv1.Answer{Status: rousev1.ItemStatus_ITEM_STATUS_REFUSED, Error: &rousev1.Error{
-				Code: rousev1.ErrorCode_ERROR_CODE_INTERNAL, Message: "the answer cannot be encoded",
-			}}
-		} else {
+		switch {
+		case err != nil: // only invalid UTF-8 fails, which no decoder lets in
+			m = refused(rousev1.ErrorCode_ERROR_CODE_INTERNAL, "the answer cannot be encoded")
+		case len(body) > route.MaxBody:
+			m = refused(rousev1.ErrorCode_ERROR_CODE_LIMIT_EXCEEDED, fmt.Sprintf("the answer has %d bytes, of which another node takes %d; ask for fewer", len(body), route.MaxBody))
+		default:
 			m.Response = &actorv1.Command{Type: string(r.Response.ProtoReflect().Descriptor().FullName()), Body: body}
 		}
 	}
 	q.send(m)
+}
+
+func refused(code rousev1.ErrorCode, message string) *actorv1.Answer {
+	return &actorv1.Answer{Status: rousev1.ItemStatus_ITEM_STATUS_REFUSED, Error: &rousev1.Error{Code: code, Message: message}}
 }
 
 // back: the shard is not led here any more, or starts anew.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/rouse-im/rouse/actors"
+	"github.com/rouse-im/rouse/actors/user"
+	actorv1 "github.com/rouse-im/rouse/api/rouse/actor/v1"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/storage"
 	"github.com/rouse-im/rouse/vendors"
@@ -301,4 +303,81 @@ func TestWaitingCommandsGoOn(t *testing.T) {
 		}
 		w.stop()
 	})
+}
+
+// A receipt finds its user over the shard of the token, wherever both are led.
+func TestReceiptBetweenNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3)
+		for u := range 9 {
+			who, token := fmt.Sprint("u", u), fmt.Sprintf("%04x", u)
+			w.mustAt(0, who, bindRequest(who, token))
+			w.mustAt(0, who, event("m1"))
+			<-time.After(time.Second)
+			p := w.mustAt(1, who, &rousev1.ListOutcomesRequest{}).Response.(*rousev1.ListOutcomesResponse).GetOutcomes()[0]
+			done := make(chan actors.Reply, 1)
+			w.nodes[u%3].set.Report(&user.Reported{App: "app", Receipt: user.Receipt{
+				Notifier: "apns", Sum: user.SumOf(testRing(), "app", "apns", token), Kind: vendors.ReceiptDelivered, PushID: p.GetPushId(), At: time.Now(),
+			}, Done: func(r actors.Reply) { done <- r }})
+			if r := <-done; r.Err != nil || r.Status != rousev1.ItemStatus_ITEM_STATUS_ACCEPTED {
+				t.Errorf("%s: %+v", who, r)
+			}
+			p = w.mustAt(2, who, &rousev1.ListOutcomesRequest{}).Response.(*rousev1.ListOutcomesResponse).GetOutcomes()[0]
+			if p.GetDeliveredAt() == nil {
+				t.Errorf("%s: the receipt did not arrive: %v", who, p)
+			}
+		}
+		w.stop()
+	})
+}
+
+// What no release of ours asks is refused in words, and does no harm.
+func TestStrangeQuestions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		k := w.nodes[0].store.ShardOf("app", "ann")
+		w.move(k, 0)
+		command := func(kind string, body []byte) *actorv1.Ask {
+			return &actorv1.Ask{Shard: uint32(k), App: "app", User: "ann", Body: &actorv1.Ask_Command{Command: &actorv1.Command{Type: kind, Body: body}}}
+		}
+		stranger := command("rouse.v1.MessageEvent", nil)
+		for i := 0; w.nodes[0].store.ShardOf("app", stranger.User) == k; i++ {
+			stranger.User = fmt.Sprint("bob", i)
+		}
+		for name, q := range map[string]*actorv1.Ask{
+			"nothing":            {Shard: uint32(k), App: "app", User: "ann"},
+			"unknown type":       command("rouse.v2.Event", nil),
+			"type of a response": command("rouse.v1.ListDevicesResponse", nil),
+			"type of another":    command("rouse.actor.v1.Ask", nil),
+			"damaged":            command("rouse.v1.MessageEvent", []byte{0xff}),
+			"another's user":     stranger,
+			"short sum":          {Shard: uint32(k), App: "app", User: "ann", Body: &actorv1.Ask_Released{Released: &actorv1.Released{Sum: []byte{1}}}},
+			"damaged receipt":    {Shard: uint32(k), App: "app", User: "ann", Body: &actorv1.Ask_Reported{Reported: &actorv1.Reported{Body: []byte{0xff}}}},
+			"receipt elsewhere":  {Shard: uint32(k), App: "app", Body: &actorv1.Ask_Reported{Reported: &actorv1.Reported{Body: (&user.Reported{Receipt: user.Receipt{Sum: foreign(w, k)}}).Encode(nil)}}},
+			"end of another's":   {Shard: uint32(k), App: "app", User: stranger.User, Body: &actorv1.Ask_Ended{Ended: &actorv1.Ended{}}},
+		} {
+			done := make(chan *actorv1.Answer, 1)
+			w.nodes[1].router.Ask(q, func() { t.Error("it is led here") }, func(a *actorv1.Answer) { done <- a })
+			if a := <-done; a.GetError().GetCode() != rousev1.ErrorCode_ERROR_CODE_INVALID_ARGUMENT || a.GetError().GetTemporary() {
+				t.Errorf("%s: %v", name, a)
+			}
+		}
+		for _, m := range []*actorv1.Claim{{}, {Kind: 1, Intent: make([]byte, 16), FromShard: 99}, {Claim: []byte{1}}} {
+			w.nodes[1].router.Tell(k, m)
+		}
+		w.nodes[1].router.Tell(k, &actorv1.ClaimAck{Intent: []byte{1}})
+		<-time.After(time.Second)
+		w.mustAt(1, "ann", event("m1"))
+		w.stop()
+	})
+}
+
+// foreign is the sum of a token of another shard.
+func foreign(w *world, k uint16) (s user.Sum) {
+	for i := byte(1); w.nodes[0].store.ShardOfToken(storage.Sum(s)) == k; i++ {
+		for j := range s {
+			s[j] = i
+		}
+	}
+	return s
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/rouse-im/rouse/actors"
+	"github.com/rouse-im/rouse/actors/user"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/storage"
 	"github.com/rouse-im/rouse/vendors"
@@ -142,6 +143,38 @@ func TestLossWhileCommitting(t *testing.T) {
 		if n := len(e.vendor.pushes()); n != 1 {
 			t.Errorf("%d pushes", n)
 		}
+		e.stop()
+	})
+}
+
+// What a user decides after the leadership was lost is not proposed.
+func TestDecidedTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		var shut atomic.Bool
+		e := startEngine(t, vfs.NewMem(), func(_ *engine, o *Options) {
+			app := o.User.App
+			o.User.App = func(id string) *user.App {
+				if shut.Load() {
+					<-gate
+				}
+				return app(id)
+			}
+		})
+		e.bind("ann", "phone", "aa")
+		synctest.Wait()
+		shut.Store(true)
+		replies, back := e.route("ann", "m1")
+		synctest.Wait()
+		e.hold(func(_ uint16, _ []storage.Mutation, done func(error)) {
+			t.Error("it was proposed")
+			done(storage.ErrNotLeader)
+		})
+		e.set.Lose(shardOf(e, "ann"), 1)
+		synctest.Wait()
+		shut.Store(false)
+		close(gate)
+		wantBack(t, "an event", replies, back)
 		e.stop()
 	})
 }

@@ -109,6 +109,9 @@ func (w *world) learnAll(k uint16) {
 }
 
 func (w *world) propose(i int, k uint16, term uint64, ms []storage.Mutation, done func(error)) {
+	if term == 0 {
+		w.t.Errorf("shard %d of node %d proposes without leadership", k, i)
+	}
 	w.mu.Lock()
 	if w.truth[k] != (leadership{i, term}) {
 		w.mu.Unlock()

@@ -1,6 +1,7 @@
 package user
 
 import (
+	"reflect"
 	"testing"
 	"time"
 
@@ -275,5 +276,28 @@ func TestReceiptQuota(t *testing.T) {
 	quota(last) // of yesterday
 	if _, got := w.advertise(); got != "QUEUED" {
 		t.Errorf("a receipt of yesterday filled today: %s", got)
+	}
+}
+
+// What one node tells another of a receipt arrives as it was, and damage is found.
+func TestReportedCrosses(t *testing.T) {
+	for name, r := range map[string]Reported{
+		"empty": {},
+		"full": {NewToken: "new", Receipt: Receipt{
+			Notifier: "apns", Sum: Sum{1, 2, 3}, Kind: vendors.ReceiptDelivered, PushID: "p", VendorID: "v", Code: "c", At: time.UnixMilli(1234),
+		}},
+	} {
+		got, err := DecodeReported(r.Encode(nil))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if !reflect.DeepEqual(got, &r) {
+			t.Errorf("%s: it became %+v", name, got)
+		}
+	}
+	for _, b := range [][]byte{{0x12, 1, 7}, {0xff}, {0x12, 99}} {
+		if _, err := DecodeReported(b); err == nil {
+			t.Errorf("%x was taken", b)
+		}
 	}
 }
