@@ -30,6 +30,9 @@ func (a *shell) Receive(c actor.Context) {
 		}
 	}()
 	now := time.Now()
+	if part := a.lane.share.Load(); part != nil && *part != a.state.pace.part {
+		a.state.pace.use(*part, now)
+	}
 	switch m := c.Message().(type) {
 	case enter:
 		a.state.dispatch(m.p, now)
@@ -44,6 +47,7 @@ func (a *shell) Receive(c actor.Context) {
 		a.state.land(m.p, now)
 	case sendDue:
 		a.armed = time.Time{}
+	case shareChanged: // taken in above
 	case *replaceSender:
 		a.replace(m, now)
 	case removeLane:
@@ -171,7 +175,11 @@ func (a *shell) report(now time.Time) {
 	for _, f := range a.retired {
 		stats.InFlight += f.n
 	}
-	stats.PerSecond = s.pace.perSecond(s.o.PerSecond)
+	stats.PerSecond, stats.NoShare = s.pace.perSecond(s.o.PerSecond), s.pace.closed(now)
+	stats.at, stats.taken = now, float64(s.pace.taken.perSecond(now))
+	if !s.o.PerPush {
+		stats.batch = s.flight.batch
+	}
 	a.lane.mu.Lock()
 	a.lane.stats = stats
 	a.lane.mu.Unlock()

@@ -22,8 +22,9 @@ type Lane struct {
 	log      *slog.Logger
 	pid      *actor.PID
 	reserved atomic.Int64
-	limit    atomic.Int64  // Options.QueueLimit
-	removed  atomic.Bool   // by Remove; else a stopped lane was drained
+	limit    atomic.Int64 // Options.QueueLimit
+	removed  atomic.Bool  // by Remove; else a stopped lane was drained
+	share    atomic.Pointer[share]
 	done     chan struct{} // closed when the actor has stopped
 
 	mu    sync.Mutex
@@ -52,8 +53,14 @@ type Stats struct {
 	ProbeAt, PausedUntil time.Time
 	// PerSecond is the rate in force; 0 = unlimited.
 	PerSecond float64
+	// NoShare: the rate is shared with other nodes, and this one has no part of it.
+	NoShare bool
 	// Quotas of the day by class: call, IM, system, marketing.
 	Quotas [quota.Classes]QuotaUse
+
+	at    time.Time // of the turn
+	taken float64   // by the vendor in a second
+	batch int       // pushes that may count as one
 }
 
 // QuotaUse is how the quota of a class stands.

@@ -11,6 +11,9 @@ type Options struct {
 	// PerSecond bounds what goes in any second: requests, of which each may carry
 	// many pushes, or pushes with PerPush; 0 = unlimited.
 	PerSecond float64
+	// Shared: PerSecond is for several nodes together. Each sends what SetShare
+	// allows it, and nothing before that or without one.
+	Shared bool
 	// PerPush: the vendor counts devices. A request is then cut so that it fits
 	// Burst.
 	PerPush bool

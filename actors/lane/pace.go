@@ -17,9 +17,15 @@ import (
 // one at the configured rate, which jitter on the way explains, only dents it.
 type pace struct {
 	bucket  *rate.Limiter
-	nominal rate.Limit // steady rate that keeps every second within the configured one
-	burst   int        // configured
-	found   rate.Limit // limit that was found; 0 = none was
+	nominal rate.Limit // steady rate that keeps every second within the configured one, or within the share
+	burst   int        // at that rate
+	// whole and wholeBurst are configured; shared says that part of them is this
+	// node's.
+	whole      float64
+	wholeBurst int
+	shared     bool
+	part       share
+	found      rate.Limit // limit that was found; 0 = none was
 	// ceiling is where a lowered rate ends for now; 0 = the rate is the nominal one.
 	ceiling   rate.Limit
 	until     time.Time // end of the pause
@@ -68,11 +74,9 @@ const (
 )
 
 func newPace(o Options) pace {
-	p := pace{nominal: rate.Inf, burst: o.Burst}
+	p := pace{nominal: rate.Inf, burst: o.Burst, whole: o.PerSecond, wholeBurst: o.Burst, shared: o.Shared && o.PerSecond > 0}
 	if o.PerSecond > 0 {
-		// Within a second the burst comes on top of the rate.
-		steady := min(o.PerSecond-float64(o.Burst-1), o.PerSecond*steadyShare)
-		p.nominal = rate.Limit(max(steady, o.PerSecond/2))
+		p.nominal = steady(o.PerSecond, o.Burst)
 	}
 	p.bucket = rate.NewLimiter(p.nominal, p.burst)
 	return p
@@ -82,20 +86,22 @@ func newPace(o Options) pace {
 // rate is another one.
 func (p *pace) configure(o Options, now time.Time) {
 	fresh := newPace(o)
-	if fresh.nominal == p.nominal && fresh.burst == p.burst {
+	if fresh.whole == p.whole && fresh.wholeBurst == p.wholeBurst && fresh.shared == p.shared {
 		p.until, p.throttles = time.Time{}, 0
 		return
 	}
 	p.bucket.SetLimitAt(now, fresh.nominal)
 	p.bucket.SetBurstAt(now, fresh.burst)
 	fresh.bucket, fresh.taken = p.bucket, p.taken
+	part := p.part
 	*p = fresh
+	p.use(part, now)
 }
 
 // take tells whether one may go now, and n if there are so many, as far as the
 // burst goes. It counts one.
 func (p *pace) take(now time.Time, n int) bool {
-	if now.Before(p.until) {
+	if now.Before(p.until) || p.closed(now) {
 		return false
 	}
 	p.grow(now)
@@ -113,8 +119,11 @@ func (p *pace) also(now time.Time) bool { return p.bucket.AllowN(now, 1) }
 
 // next is when take will be true again. It waits for the tokens of a
 // millisecond, as far as the burst goes, so that a fast lane does not wake for
-// each push.
+// each push. zero = not before there is a share.
 func (p *pace) next(now time.Time) time.Time {
+	if p.closed(now) {
+		return time.Time{}
+	}
 	if now.Before(p.until) {
 		return p.until
 	}
@@ -242,7 +251,10 @@ func (p *pace) probe(now time.Time) {
 // perSecond is the rate in force, as it was configured if nothing lowered it; 0 =
 // there is none.
 func (p *pace) perSecond(configured float64) float64 {
-	if p.ceiling == 0 {
+	switch {
+	case p.ceiling == 0 && p.shared && p.part.perSecond > 0:
+		return p.part.perSecond
+	case p.ceiling == 0:
 		return configured
 	}
 	return float64(p.bucket.Limit())

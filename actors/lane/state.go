@@ -241,6 +241,8 @@ func (s *state) obstacleTo(p *push, now time.Time) obstacle {
 	switch {
 	case s.breaker.open:
 		return s.breaker.why
+	case s.pace.closed(now):
+		return shareObstacle
 	case now.Before(s.pace.until):
 		return s.pace.why
 	case now.Before(s.queue.paused[p.level]):

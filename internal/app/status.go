@@ -105,6 +105,9 @@ func stateOfLane(l lane.Stats, now time.Time) (rousev1.CredentialState, rousev1.
 			return rousev1.CredentialState_CREDENTIAL_STATE_OUT_OF_QUOTA, q.Reason, q.Code
 		}
 	}
+	if l.NoShare {
+		return rousev1.CredentialState_CREDENTIAL_STATE_UNREACHABLE, rousev1.Reason_REASON_NO_SHARE, ""
+	}
 	if l.Worked {
 		return rousev1.CredentialState_CREDENTIAL_STATE_VALID, 0, ""
 	}

@@ -31,6 +31,7 @@ func TestStateOfLane(t *testing.T) {
 	}{
 		{lane.Stats{}, rousev1.CredentialState_CREDENTIAL_STATE_UNTRIED, 0, false, 0},
 		{lane.Stats{Worked: true}, rousev1.CredentialState_CREDENTIAL_STATE_VALID, 0, false, 0},
+		{lane.Stats{Worked: true, NoShare: true}, rousev1.CredentialState_CREDENTIAL_STATE_UNREACHABLE, rousev1.Reason_REASON_NO_SHARE, false, 0},
 		{spent, rousev1.CredentialState_CREDENTIAL_STATE_OUT_OF_QUOTA, rousev1.Reason_REASON_NOTIFIER_OUT_OF_QUOTA, false, 1},
 		{renewed, rousev1.CredentialState_CREDENTIAL_STATE_VALID, 0, false, 1},
 		{open(rousev1.Reason_REASON_VENDOR_TIMEOUT), rousev1.CredentialState_CREDENTIAL_STATE_UNREACHABLE, rousev1.Reason_REASON_VENDOR_TIMEOUT, true, 1},

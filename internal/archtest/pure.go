@@ -22,6 +22,7 @@ var pure = []struct {
 	{dir: "cluster/placement", only: []string{"node.go", "leaders.go", "plan.go", "next.go"}},
 	{dir: "actors/route", only: []string{"answer.go", "state.go", "timers.go", "way.go"}},
 	{dir: "actors/lane", only: []string{"state.go", "queue.go", "breaker.go", "backoff.go", "pace.go", "quota.go", "midnight.go"}},
+	{dir: "internal/quota", only: []string{"share.go", "holder.go", "split.go", "ledger.go", "record.go"}},
 }
 
 // impure imports: "p/..." means p and all below. Values that live below

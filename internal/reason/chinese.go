@@ -33,6 +33,7 @@ var chinese = map[rousev1.Reason]Text{
 	rousev1.Reason_REASON_NOTIFIER_DISABLED:     {"凭证已停用。", "请以启用状态重新上传。"},
 	rousev1.Reason_REASON_NOTIFIER_BANNED:       {"凭证被本服务的运营者封禁。", "请联系运营者。"},
 	rousev1.Reason_REASON_NOTIFIER_OUT_OF_QUOTA: {"凭证该类别的每日配额已用完，直到推送过期。", "请向厂商申请提额，改用不限量的消息类别，或让有效期跨过厂商的零点。"},
+	rousev1.Reason_REASON_NO_SHARE:              {"直到推送过期，该节点没有获得该凭证速率的份额。", "请查看 rouse cluster status：集群没有主节点，或本节点无法连接主节点。"},
 	rousev1.Reason_REASON_DEVICE_CAP:            {"该设备当天的营销推送已达上限。", "请明天再发；若厂商允许更多，请调高 marketing_per_device。"},
 	rousev1.Reason_REASON_DEVICE_RETURNED:       {"推送等待期间设备已上线。", noAction},
 	rousev1.Reason_REASON_READ:                  {"推送等待期间，用户已在其他设备阅读了消息。", noAction},

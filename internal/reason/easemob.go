@@ -38,7 +38,7 @@ func Easemob(r rousev1.Reason) string {
 		return "invalid VOIP notification"
 	case rousev1.Reason_REASON_CREDENTIAL_REJECTED:
 		return "get push token fail"
-	case rousev1.Reason_REASON_PAYLOAD_REJECTED, rousev1.Reason_REASON_VENDOR_UNAVAILABLE, rousev1.Reason_REASON_VENDOR_THROTTLED,
+	case rousev1.Reason_REASON_NO_SHARE, rousev1.Reason_REASON_PAYLOAD_REJECTED, rousev1.Reason_REASON_VENDOR_UNAVAILABLE, rousev1.Reason_REASON_VENDOR_THROTTLED,
 		rousev1.Reason_REASON_VENDOR_TIMEOUT, rousev1.Reason_REASON_NOT_SHOWN, rousev1.Reason_REASON_MUTED_ON_DEVICE:
 		return "push yet but fail"
 	}

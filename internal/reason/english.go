@@ -33,6 +33,7 @@ var english = map[rousev1.Reason]Text{
 	rousev1.Reason_REASON_NOTIFIER_DISABLED:     {"The credential is disabled.", "Put it again without disabled."},
 	rousev1.Reason_REASON_NOTIFIER_BANNED:       {"The credential is banned by the operator of this server.", "Ask the operator."},
 	rousev1.Reason_REASON_NOTIFIER_OUT_OF_QUOTA: {"The credential's daily quota of this class was used up until the push expired.", "Ask the vendor for more, use a class that is not bounded, or let pushes live past the vendor's midnight."},
+	rousev1.Reason_REASON_NO_SHARE:              {"The node had no share of the credential's rate until the push expired.", "Look at rouse cluster status: no node led the cluster, or this one could not reach it."},
 	rousev1.Reason_REASON_DEVICE_CAP:            {"The device had its marketing pushes of the day.", "Send it tomorrow; raise marketing_per_device if the vendor grants more."},
 	rousev1.Reason_REASON_DEVICE_RETURNED:       {"The device came back online while the push waited.", nothingToDo},
 	rousev1.Reason_REASON_READ:                  {"The user read the message on another device while the push waited.", nothingToDo},

@@ -137,6 +137,9 @@ const (
 	Reason_REASON_NOTIFIER_OUT_OF_QUOTA Reason = 44
 	// The device had its marketing pushes of the day.
 	Reason_REASON_DEVICE_CAP Reason = 45
+	// The node had no share of the credential's rate: no node led the cluster, or
+	// none that could be reached.
+	Reason_REASON_NO_SHARE Reason = 46
 	// After the decision.
 	Reason_REASON_DEVICE_RETURNED Reason = 50
 	Reason_REASON_READ            Reason = 51
@@ -201,6 +204,7 @@ var (
 		43: "REASON_NOTIFIER_BANNED",
 		44: "REASON_NOTIFIER_OUT_OF_QUOTA",
 		45: "REASON_DEVICE_CAP",
+		46: "REASON_NO_SHARE",
 		50: "REASON_DEVICE_RETURNED",
 		51: "REASON_READ",
 		52: "REASON_UNBOUND",
@@ -254,6 +258,7 @@ var (
 		"REASON_NOTIFIER_BANNED":       43,
 		"REASON_NOTIFIER_OUT_OF_QUOTA": 44,
 		"REASON_DEVICE_CAP":            45,
+		"REASON_NO_SHARE":              46,
 		"REASON_DEVICE_RETURNED":       50,
 		"REASON_READ":                  51,
 		"REASON_UNBOUND":               52,
@@ -517,7 +522,7 @@ const file_rouse_v1_outcome_proto_rawDesc = "" +
 	"\x16OUTCOME_STATUS_EXPIRED\x10\x04\x12\x1c\n" +
 	"\x18OUTCOME_STATUS_CANCELLED\x10\x05\x12\x19\n" +
 	"\x15OUTCOME_STATUS_FAILED\x10\x06\x12\x1d\n" +
-	"\x19OUTCOME_STATUS_SUPERSEDED\x10\a*\x90\n" +
+	"\x19OUTCOME_STATUS_SUPERSEDED\x10\a*\xa5\n" +
 	"\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
@@ -549,7 +554,8 @@ const file_rouse_v1_outcome_proto_rawDesc = "" +
 	"\x18REASON_NOTIFIER_DISABLED\x10*\x12\x1a\n" +
 	"\x16REASON_NOTIFIER_BANNED\x10+\x12 \n" +
 	"\x1cREASON_NOTIFIER_OUT_OF_QUOTA\x10,\x12\x15\n" +
-	"\x11REASON_DEVICE_CAP\x10-\x12\x1a\n" +
+	"\x11REASON_DEVICE_CAP\x10-\x12\x13\n" +
+	"\x0fREASON_NO_SHARE\x10.\x12\x1a\n" +
 	"\x16REASON_DEVICE_RETURNED\x102\x12\x0f\n" +
 	"\vREASON_READ\x103\x12\x12\n" +
 	"\x0eREASON_UNBOUND\x104\x12\x11\n" +

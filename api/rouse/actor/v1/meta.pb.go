@@ -876,8 +876,10 @@ type ShareRequest struct {
 	Wishes []*ShareWish `protobuf:"bytes,2,rep,name=wishes,proto3" json:"wishes,omitempty"`
 	// Random number of the run of the node, and number of the request in it: only
 	// the answer to the last request of a run is used.
-	Run           uint64 `protobuf:"varint,3,opt,name=run,proto3" json:"run,omitempty"`
-	Seq           uint64 `protobuf:"varint,4,opt,name=seq,proto3" json:"seq,omitempty"`
+	Run uint64 `protobuf:"varint,3,opt,name=run,proto3" json:"run,omitempty"`
+	Seq uint64 `protobuf:"varint,4,opt,name=seq,proto3" json:"seq,omitempty"`
+	// Of the last ShareGrant that the node has taken in; 0 = none.
+	Epoch         uint64 `protobuf:"varint,5,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -936,6 +938,13 @@ func (x *ShareRequest) GetRun() uint64 {
 func (x *ShareRequest) GetSeq() uint64 {
 	if x != nil {
 		return x.Seq
+	}
+	return 0
+}
+
+func (x *ShareRequest) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
 	}
 	return 0
 }
@@ -1009,8 +1018,10 @@ type ShareGrant struct {
 	// How long the shares may be used, counted by the node from before it asked.
 	LeaseMs int64 `protobuf:"varint,2,opt,name=lease_ms,json=leaseMs,proto3" json:"lease_ms,omitempty"`
 	// Of the request.
-	Run           uint64 `protobuf:"varint,3,opt,name=run,proto3" json:"run,omitempty"`
-	Seq           uint64 `protobuf:"varint,4,opt,name=seq,proto3" json:"seq,omitempty"`
+	Run uint64 `protobuf:"varint,3,opt,name=run,proto3" json:"run,omitempty"`
+	Seq uint64 `protobuf:"varint,4,opt,name=seq,proto3" json:"seq,omitempty"`
+	// Random number of the leadership that granted.
+	Epoch         uint64 `protobuf:"varint,5,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1069,6 +1080,13 @@ func (x *ShareGrant) GetRun() uint64 {
 func (x *ShareGrant) GetSeq() uint64 {
 	if x != nil {
 		return x.Seq
+	}
+	return 0
+}
+
+func (x *ShareGrant) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
 	}
 	return 0
 }
@@ -2046,22 +2064,24 @@ const file_rouse_actor_v1_meta_proto_rawDesc = "" +
 	"\aaccount\x18\x01 \x01(\v2\x1c.rouse.actor.v1.QuotaAccountR\aaccount\x12\x14\n" +
 	"\x05class\x18\x02 \x01(\rR\x05class\x12\x19\n" +
 	"\buntil_ms\x18\x03 \x01(\x03R\auntilMs\x12\x12\n" +
-	"\x04code\x18\x04 \x01(\tR\x04code\"y\n" +
+	"\x04code\x18\x04 \x01(\tR\x04code\"\x8f\x01\n" +
 	"\fShareRequest\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\x04R\x04node\x121\n" +
 	"\x06wishes\x18\x02 \x03(\v2\x19.rouse.actor.v1.ShareWishR\x06wishes\x12\x10\n" +
 	"\x03run\x18\x03 \x01(\x04R\x03run\x12\x10\n" +
-	"\x03seq\x18\x04 \x01(\x04R\x03seq\"w\n" +
+	"\x03seq\x18\x04 \x01(\x04R\x03seq\x12\x14\n" +
+	"\x05epoch\x18\x05 \x01(\x04R\x05epoch\"w\n" +
 	"\tShareWish\x126\n" +
 	"\aaccount\x18\x01 \x01(\v2\x1c.rouse.actor.v1.QuotaAccountR\aaccount\x12\x16\n" +
 	"\x06demand\x18\x03 \x01(\x04R\x06demand\x12\x14\n" +
-	"\x05holds\x18\x04 \x01(\x04R\x05holdsJ\x04\b\x02\x10\x03\"z\n" +
+	"\x05holds\x18\x04 \x01(\x04R\x05holdsJ\x04\b\x02\x10\x03\"\x90\x01\n" +
 	"\n" +
 	"ShareGrant\x12-\n" +
 	"\x06shares\x18\x01 \x03(\v2\x15.rouse.actor.v1.ShareR\x06shares\x12\x19\n" +
 	"\blease_ms\x18\x02 \x01(\x03R\aleaseMs\x12\x10\n" +
 	"\x03run\x18\x03 \x01(\x04R\x03run\x12\x10\n" +
-	"\x03seq\x18\x04 \x01(\x04R\x03seq\"S\n" +
+	"\x03seq\x18\x04 \x01(\x04R\x03seq\x12\x14\n" +
+	"\x05epoch\x18\x05 \x01(\x04R\x05epoch\"S\n" +
 	"\x05Share\x126\n" +
 	"\aaccount\x18\x01 \x01(\v2\x1c.rouse.actor.v1.QuotaAccountR\aaccount\x12\x12\n" +
 	"\x04rate\x18\x02 \x01(\x04R\x04rate\"T\n" +

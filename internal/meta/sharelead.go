@@ -1,0 +1,217 @@
+package meta
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	actorv1 "github.com/rouse-im/rouse/api/rouse/actor/v1"
+	"github.com/rouse-im/rouse/internal/quota"
+	"github.com/rouse-im/rouse/storage"
+)
+
+// shareKind is the kind of shares in the catalogue family: s, app, notifier,
+// vendor account; the value is a quota.Split.
+const shareKind = 's'
+
+// maxQuestions bounds the questions about shares that wait for the writing under
+// way; more are refused and asked again a second later.
+const maxQuestions = 1024
+
+// errSuperseded ends a question of a node that has asked again.
+var errSuperseded = errors.New("meta: the node has asked for its shares again")
+
+// ShareLeader divides rates among nodes while this node leads the meta group. Its
+// methods may be called concurrently.
+type ShareLeader struct {
+	store *storage.Store
+	limit func(quota.Key) uint64
+
+	mu     sync.Mutex
+	shares *quota.Shares // nil = another node leads
+	queue  []asked
+	busy   bool // an entry is being written
+}
+
+type asked struct {
+	q    quota.Question
+	at   time.Time
+	done func(*actorv1.ShareGrant, error)
+}
+
+// NewShareLeader makes one that does not lead. limit is the rate of an account in
+// thousandths of a push per second, 0 = it has none; it must not block.
+func NewShareLeader(store *storage.Store, limit func(quota.Key) uint64) *ShareLeader {
+	return &ShareLeader{store: store, limit: limit}
+}
+
+// Lead begins with what is stored; all entries from before must be applied.
+func (l *ShareLeader) Lead(now time.Time) error {
+	stored := make(map[quota.Key]quota.Split)
+	var bad error
+	err := l.store.Scan(storage.CatalogueRange(shareKind), func(key, value []byte) bool {
+		var parts [3]string
+		if _, bad = storage.ParseCatalogueKey(key, parts[:]); bad != nil {
+			return false
+		}
+		var split quota.Split
+		split, bad = quota.ParseSplit(value)
+		stored[quota.Key{App: parts[0], Notifier: parts[1], Account: parts[2]}] = split
+		return bad == nil
+	})
+	if err := errors.Join(err, bad); err != nil {
+		return fmt.Errorf("meta: reading the shares of rates: %w", err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.shares = quota.NewShares(1|rand.Uint64(), stored, l.limit, now) //nolint:gosec // not a secret
+	return nil
+}
+
+// Lose ends what Lead began.
+func (l *ShareLeader) Lose() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.shares = nil
+}
+
+// Ask answers a node after an entry that is proposed from now on is committed:
+// that proves that this node still led when it was asked. It does not block; done
+// is called once.
+func (l *ShareLeader) Ask(m *actorv1.ShareRequest, done func(*actorv1.ShareGrant, error)) {
+	l.mu.Lock()
+	err := l.admit(asked{questionOf(m), time.Now(), done})
+	l.mu.Unlock()
+	if err != nil {
+		done(nil, err)
+		return
+	}
+	l.write()
+}
+
+func (l *ShareLeader) admit(a asked) error {
+	switch {
+	case l.shares == nil:
+		return storage.ErrNotLeader
+	case len(l.queue) >= maxQuestions:
+		return storage.ErrBusy
+	}
+	l.queue = append(l.queue, a)
+	return nil
+}
+
+// write proposes what the waiting questions lead to, one entry at a time. An
+// entry without mutations is a barrier.
+func (l *ShareLeader) write() {
+	l.mu.Lock()
+	if l.busy || len(l.queue) == 0 {
+		l.mu.Unlock()
+		return
+	}
+	shares, queue := l.shares, l.queue
+	l.queue = nil
+	var ms []storage.Mutation
+	var taken []asked
+	var late []asked
+	if shares != nil {
+		for _, a := range queue {
+			if shares.Ask(a.q, a.at) {
+				taken = append(taken, a)
+			} else {
+				late = append(late, a)
+			}
+		}
+		ms = mutations(shares.Plan(time.Now()))
+		l.busy = true
+	}
+	l.mu.Unlock()
+	end(late, errSuperseded)
+	if shares == nil {
+		end(queue, storage.ErrNotLeader)
+		return
+	}
+	l.store.Propose(storage.MetaShard, ms, func(err error) { l.written(shares, taken, err) })
+}
+
+// written answers the questions of an entry, if this node still leads.
+func (l *ShareLeader) written(shares *quota.Shares, taken []asked, err error) {
+	l.mu.Lock()
+	l.busy = false
+	if err == nil && l.shares != shares {
+		err = storage.ErrNotLeader // another leadership began, with what is stored
+	}
+	grants := make([]*actorv1.ShareGrant, len(taken))
+	switch {
+	case err == nil:
+		shares.Written()
+		for i, a := range taken {
+			grants[i] = grantOf(a.q, shares.Epoch(), shares.Grant(a.q))
+		}
+	case errors.Is(err, storage.ErrUnknown) && l.shares == shares:
+		l.shares = nil // what is durable is not known until the next Lead
+	default:
+		shares.Dropped()
+	}
+	l.mu.Unlock()
+	for i, a := range taken {
+		if err != nil {
+			a.done(nil, err)
+		} else {
+			a.done(grants[i], nil)
+		}
+	}
+	if err == nil {
+		l.write()
+		return
+	}
+	l.mu.Lock()
+	queue := l.queue
+	l.queue = nil
+	l.mu.Unlock()
+	end(queue, err)
+}
+
+func end(all []asked, err error) {
+	for _, a := range all {
+		a.done(nil, err)
+	}
+}
+
+func mutations(changes []quota.Change) (ms []storage.Mutation) {
+	for _, c := range changes {
+		m := storage.Mutation{Op: storage.Set, Key: storage.AppendCatalogueKey(nil, shareKind, c.App, c.Notifier, c.Account)}
+		if len(c.Split) == 0 {
+			m.Op = storage.Delete
+		} else {
+			m.Value = c.Split.Encode(nil)
+		}
+		ms = append(ms, m)
+	}
+	return ms
+}
+
+func keyOf(a *actorv1.QuotaAccount) quota.Key {
+	return quota.Key{App: a.GetApp(), Notifier: a.GetNotifier(), Account: a.GetAccount()}
+}
+
+func accountOf(k quota.Key) *actorv1.QuotaAccount {
+	return &actorv1.QuotaAccount{App: k.App, Notifier: k.Notifier, Account: k.Account}
+}
+
+func questionOf(m *actorv1.ShareRequest) quota.Question {
+	q := quota.Question{Node: m.GetNode(), Run: m.GetRun(), Seq: m.GetSeq(), Epoch: m.GetEpoch()}
+	for _, w := range m.GetWishes() {
+		q.Wishes = append(q.Wishes, quota.Wish{Key: keyOf(w.GetAccount()), Demand: w.GetDemand(), Holds: w.GetHolds()})
+	}
+	return q
+}
+
+func grantOf(q quota.Question, epoch uint64, grants []quota.Grant) *actorv1.ShareGrant {
+	m := &actorv1.ShareGrant{LeaseMs: quota.ShareLease.Milliseconds(), Run: q.Run, Seq: q.Seq, Epoch: epoch}
+	for _, g := range grants {
+		m.Shares = append(m.Shares, &actorv1.Share{Account: accountOf(g.Key), Rate: g.Rate})
+	}
+	return m
+}
