@@ -151,7 +151,7 @@ func (l *loop) proposeChange(g *group, cc *pb.ConfChangeV2) bool {
 }
 
 // Remove deletes all that this node holds of a group that it is no member of any
-// more, and calls done when that is on disk. That it is no member is the
+// more, but for how it voted, and calls done when that is on disk. That it is no member is the
 // caller's to know, since a removed replica is not always told. One that leads, or
 // that counts itself in and has heard a leader, is not removed: storage.ErrBusy.
 func (e *Engine) Remove(id uint16, done func(error)) {
@@ -183,6 +183,7 @@ func (l *loop) remove(g *group, done func(error)) {
 	l.groups = slices.DeleteFunc(l.groups, func(other *group) bool { return other == g })
 	l.e.groups[g.id].Store(nil)
 	g.writing++
-	l.e.writer.add([]*work{{g: g, clear: done}})
+	hard := hardState{term: g.hard.term, vote: g.hard.vote}
+	l.e.writer.add([]*work{{g: g, clear: done, hard: &hard}})
 	l.e.o.Changed(g.id)
 }

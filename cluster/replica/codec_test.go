@@ -31,7 +31,7 @@ func TestMessagesRoundTrip(t *testing.T) {
 			number := func(name string) *uint64 { return new(rapid.Uint64().Draw(t, name)) }
 			m := &pb.Message{
 				Type: rapid.SampledFrom(kinds).Draw(t, "kind").Enum(), From: new(uint64(7)), To: new(uint64(8)),
-				Term: new(rapid.Uint64Min(1).Draw(t, "term")), LogTerm: number("log term"), Index: new(rapid.Uint64Max(1 << 60).Draw(t, "index")),
+				Term: new(rapid.Uint64Min(1).Draw(t, "term")), LogTerm: number("log term"), Index: new(rapid.Uint64Max(1<<60).Draw(t, "index")),
 				Commit: number("commit"), RejectHint: number("hint"), Reject: new(rapid.Bool().Draw(t, "reject")),
 			}
 			if c := rapid.SliceOf(rapid.Byte()).Draw(t, "context"); len(c) > 0 {

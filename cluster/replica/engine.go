@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -51,7 +52,9 @@ func Open(o Options) (*Engine, error) {
 		if err != nil {
 			return nil, err
 		}
-		loaded = append(loaded, g)
+		if len(g.conf.GetVoters()) > 0 {
+			loaded = append(loaded, g)
+		} // else it remembers how a replica voted that was removed, or never filled
 	}
 	if e.release, err = e.metrics.register(o.Metrics); err != nil {
 		return nil, err
@@ -80,6 +83,9 @@ func (e *Engine) Found(groups ...uint16) error {
 		}
 		if e.groups[id].Load() != nil {
 			continue
+		}
+		if past, err := e.load(id); err != nil || past.hard.term > 0 {
+			return errors.Join(err, fmt.Errorf("replica: group %d: %w: it has voted elsewhere", id, ErrConfiguration))
 		}
 		batch.SetState(id, storage.HardState, hard.append(nil))
 		batch.SetState(id, storage.ConfState, appendConf(nil, conf))

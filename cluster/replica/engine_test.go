@@ -218,8 +218,15 @@ func TestTransferAndRemove(t *testing.T) {
 		if err := <-answer; err != nil {
 			t.Fatal(err)
 		}
-		if ids, err := old.store.Replicas(); err != nil || len(ids) > 0 || len(old.content(1)) > 0 || len(old.engine.Groups()) > 0 {
-			t.Errorf("replicas %v, %v, content %d bytes", ids, err, len(old.content(1)))
+		if len(old.content(1)) > 0 || records(t, old, 1) > 0 || len(old.engine.Groups()) > 0 {
+			t.Errorf("groups %v, %d records, content %d bytes", old.engine.Groups(), records(t, old, 1), len(old.content(1)))
+		}
+		if err := old.engine.Found(1); !errors.Is(err, ErrConfiguration) {
+			t.Errorf("a group that lives elsewhere was founded: %v", err)
+		}
+		w.crash(old.id, 0)
+		if old = w.restart(old.id); len(old.engine.Groups()) > 0 {
+			t.Errorf("groups %v are back after a restart", old.engine.Groups())
 		}
 		if err := l.change(1, []uint64{1, 2, 3}, nil); err != nil {
 			t.Fatal(err)

@@ -101,19 +101,18 @@ func (l *loop) hear(b *batch) {
 	}
 }
 
-// step hears a message of another node. A leader's message makes a replica of a
-// group that this node has none of: it was counted in. A vote does not: who
-// asks may count a replica that was removed.
+// step hears a message of another node. A leader or a candidate counts this node
+// in, so that it makes a replica of a group of which there is none.
 func (l *loop) step(m message) {
 	g := l.e.group(m.group)
 	if g == nil {
-		t := m.m.GetType()
-		if m.group > l.e.o.Store.Shards() || t != pb.MsgApp && t != pb.MsgHeartbeat {
-			return
+		switch m.m.GetType() {
+		case pb.MsgApp, pb.MsgHeartbeat, pb.MsgVote, pb.MsgPreVote:
+			g = l.blank(m.group)
 		}
-		if g = l.blank(m.group); g == nil {
-			return
-		}
+	}
+	if g == nil {
+		return
 	}
 	switch m.m.GetType() {
 	case pb.MsgHeartbeat:
@@ -128,9 +127,13 @@ func (l *loop) step(m message) {
 	l.mark(g)
 }
 
-// blank makes an empty replica.
+// blank makes an empty replica. It remembers how a former one voted: twice in a
+// term would make two leaders. nil if there is no such group.
 func (l *loop) blank(id uint16) *group {
-	g, err := l.e.newGroup(id, hardState{}, &pb.ConfState{}, position{}, position{}, nil)
+	if id > l.e.o.Store.Shards() {
+		return nil
+	}
+	g, err := l.e.load(id)
 	if err != nil {
 		l.e.log.Error("replica: cannot make a replica", "group", id, "error", err)
 		return nil

@@ -139,7 +139,7 @@ func (e *Engine) offer(in *incoming) {
 // offered hands a snapshot to Raft, which refuses it if it has more.
 func (l *loop) offered(in *incoming) {
 	g := l.e.group(in.group)
-	if g == nil && in.group <= l.e.o.Store.Shards() {
+	if g == nil {
 		g = l.blank(in.group)
 	}
 	if g == nil || g.incoming != nil {

@@ -221,7 +221,7 @@ func (w *world) end() {
 		close(l.frames)
 	}
 	w.mu.Unlock()
-	w.pass(time.Second) // frames that are on their way
+	w.pass(time.Minute) // what is under way arrives
 }
 
 // wait lets fake time pass until cond holds.
@@ -286,7 +286,18 @@ func entry(group uint16, what string) []storage.Mutation {
 func (n *node) put(group uint16, what string) error {
 	answer := make(chan error, 1)
 	n.engine.Propose(group, 0, entry(group, what), func(err error) { answer <- err })
-	return <-answer
+	return n.w.answer(answer)
+}
+
+// answer fails the test instead of waiting for ever: ticks let fake time go on.
+func (w *world) answer(c <-chan error) error {
+	select {
+	case err := <-c:
+		return err
+	case <-time.After(5 * time.Minute):
+		w.t.Fatal("no answer in 5 min of fake time")
+		return nil
+	}
 }
 
 func (n *node) mustPut(group uint16, what string) {
@@ -308,7 +319,7 @@ func (n *node) has(group uint16, what string) bool {
 func (n *node) change(group uint16, voters, learners []uint64) error {
 	answer := make(chan error, 1)
 	n.engine.Change(group, Configuration{voters, learners}, func(err error) { answer <- err })
-	return <-answer
+	return n.w.answer(answer)
 }
 
 func (n *node) status(group uint16) Status {

@@ -167,6 +167,7 @@ func (w *writer) put(x *work) error {
 	b, id := w.batch, x.g.id
 	if x.clear != nil {
 		b.Clear(id)
+		b.SetState(id, storage.HardState, x.hard.append(nil))
 		return nil
 	}
 	if x.remove.first > 0 {

@@ -1,0 +1,99 @@
+package replica
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/rouse-im/rouse/storage"
+)
+
+// push is the entry of one push: record, outbox in, outbox out, outcome.
+func push(shard uint16, n int) []storage.Mutation {
+	user, message := fmt.Sprintf("user-%07d", n%10_000), fmt.Sprintf("message-%012d", n)
+	box := storage.AppendOutboxKey(nil, storage.OutboxKey{Shard: shard, DueMilli: uint64(n), App: "app", User: user, Message: message})
+	return []storage.Mutation{
+		{Op: storage.Set, Key: storage.AppendUserKey(nil, shard, "app", user), Value: make([]byte, 400)},
+		{Op: storage.Set, Key: box, Value: make([]byte, 200)},
+		{Op: storage.Delete, Key: box},
+		{Op: storage.Set, Key: storage.AppendOutcomeKey(nil, storage.OutcomeKey{Shard: shard, Day: 20_000, App: "app", User: user, Message: message}), Value: make([]byte, 100)},
+	}
+}
+
+// BenchmarkPropose compares entries of a sole voter with the same entries
+// through the store's own writer, on the same disk. Every caller keeps one entry
+// in flight, like a shard, and has a group of its own.
+func BenchmarkPropose(b *testing.B) {
+	for _, callers := range []int{1, 16, 64} {
+		b.Run(fmt.Sprintf("direct/callers=%d", callers), func(b *testing.B) {
+			inFlight(b, callers, benchStore(b).Propose)
+		})
+		b.Run(fmt.Sprintf("replica/callers=%d", callers), func(b *testing.B) {
+			e := benchEngine(b, callers)
+			inFlight(b, callers, func(shard uint16, ms []storage.Mutation, done func(error)) { e.Propose(shard, 0, ms, done) })
+		})
+	}
+}
+
+func benchStore(b *testing.B) *storage.Store {
+	s, err := storage.Open(b.TempDir(), storage.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func benchEngine(b *testing.B, groups int) *Engine {
+	var led sync.WaitGroup
+	led.Add(groups)
+	s := benchStore(b)
+	e, err := Open(Options{
+		ID: NodeID(s.NodeID()), Store: s, Send: func(uint64, []byte) error { return nil },
+		Lead: func(uint16, uint64) { led.Done() },
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = e.Close() })
+	var ids []uint16
+	for g := range groups {
+		ids = append(ids, uint16(g+1))
+	}
+	if err := e.Found(ids...); err != nil {
+		b.Fatal(err)
+	}
+	led.Wait()
+	return e
+}
+
+// inFlight runs b.N entries, callers at a time.
+func inFlight(b *testing.B, callers int, propose func(uint16, []storage.Mutation, func(error))) {
+	entries := make([][][]storage.Mutation, callers)
+	for c := range entries {
+		for n := range 64 {
+			entries[c] = append(entries[c], push(uint16(c+1), n*callers+c))
+		}
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	var wg sync.WaitGroup
+	for c := range callers {
+		share := b.N / callers
+		if c < b.N%callers {
+			share++
+		}
+		wg.Go(func() {
+			answer := make(chan error, 1)
+			done := func(err error) { answer <- err }
+			for i := range share {
+				propose(uint16(c+1), entries[c][i%64], done)
+				if err := <-answer; err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
