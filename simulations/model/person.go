@@ -43,6 +43,10 @@ func (p *person) settle() {
 		p.lose(open, fmt.Sprintf("event %d: %d events at the same time", open[0].Event.N, len(open)))
 		return
 	}
+	if len(open) == 1 && len(p.states) == 1 && open[0].Event.Kind != simulations.Message {
+		p.alone(open[0])
+		return
+	}
 	var ends []branch
 	for _, u := range p.states {
 		ends = p.orders(branch{u: u}, open, 0, ends)
@@ -52,6 +56,10 @@ func (p *person) settle() {
 		return
 	}
 	p.tell(open, ends)
+	if len(ends) == 1 {
+		p.states = []*oracle.User{ends[0].u}
+		return
+	}
 	var keep []*oracle.User
 	seen := map[string]bool{}
 	for _, b := range ends {
@@ -62,6 +70,14 @@ func (p *person) settle() {
 	}
 	if p.states = keep; len(keep) > maxStates {
 		p.lose(nil, fmt.Sprintf("event %d: more than %d states are possible", open[0].Event.N, maxStates))
+	}
+}
+
+// alone takes an event that nothing else was under way with: the usual case,
+// without a copy of the state.
+func (p *person) alone(c Call) {
+	if status := p.m.change(p.states[0], c); c.Status != 0 && status != 0 && c.Status != status {
+		p.lose(nil, fmt.Sprintf("event %d: no order of the events explains their answers", c.Event.N))
 	}
 }
 
@@ -148,7 +164,7 @@ func (p *person) apply(b branch, i int, c Call) []branch {
 			}
 			next := branch{u, append(slices.Clip(b.decided), answer{i, decided})}
 			if !slices.ContainsFunc(all, func(o branch) bool {
-				return slices.Equal(o.decided[len(o.decided)-1].all, decided) && fingerprint(o.u) == fingerprint(u)
+				return slices.Equal(o.decided[len(o.decided)-1].all, decided) && (!p.m.o.Settings.GetSkipSilentCount() || fingerprint(o.u) == fingerprint(u))
 			}) {
 				all = append(all, next)
 			}

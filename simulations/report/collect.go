@@ -58,12 +58,16 @@ func (t *tally) minute(bin int) float64 {
 }
 
 func (t *tally) figures(broken int) []Figure {
-	messages, recipients := map[string]bool{}, 0
-	for i := range t.h.Events {
-		if e := &t.h.Events[i]; e.Kind == simulations.Message {
-			messages[e.Message] = true
-			recipients += len(e.To)
+	events, messages, recipients, last := 0, 0, 0, ""
+	for e := range t.r.events() {
+		events++
+		if e.Kind != simulations.Message {
+			continue
 		}
+		if recipients += len(e.To); e.Message != last { // its parts follow each other
+			messages++
+		}
+		last = e.Message
 	}
 	statuses := map[string]int{}
 	for _, o := range t.h.Outcomes {
@@ -79,8 +83,8 @@ func (t *tally) figures(broken int) []Figure {
 		return Figure{ID: id, Name: Text{en, zh}, Value: float64(v)}
 	}
 	figures := []Figure{
-		n("events", "events", "事件", len(t.h.Events)),
-		n("messages", "messages", "消息", len(messages)),
+		n("events", "events", "事件", events),
+		n("messages", "messages", "消息", messages),
 		n("recipients", "recipients", "接收人次", recipients),
 		n("faults", "faults", "故障", len(t.h.Faults)),
 		n("accepted", "pushes accepted", "厂商接受的推送", statuses["accepted"]),
@@ -111,8 +115,7 @@ func (t *tally) presence() Chart {
 		}
 	}
 	nodes := map[[2]string]string{}
-	for i := range t.h.Events {
-		e := &t.h.Events[i]
+	for e := range t.r.events() {
 		until(t.bin(e.At))
 		key := [2]string{e.User, e.Device}
 		switch e.Kind {

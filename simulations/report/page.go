@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"fmt"
 	"html/template"
@@ -19,12 +20,14 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"say": func(t Text) template.HTML {
 		return template.HTML(`<span lang="en">` + template.HTMLEscapeString(t.EN) + `</span><span lang="zh">` + template.HTMLEscapeString(t.ZH) + `</span>`)
 	},
-	"both":   func(en, zh string) Text { return Text{en, zh} },
-	"number": number,
-	"most":   func(l Line) string { return number(greatest(l)) },
-	"mean":   func(l Line) string { return number(mean(l)) },
-	"plus":   func(i, n int) int { return i + n },
-	"events": func(all []uint64) string { return strings.Trim(fmt.Sprint(all), "[]") },
+	"both":    func(en, zh string) Text { return Text{en, zh} },
+	"number":  number,
+	"most":    func(l Line) string { return number(greatest(l)) },
+	"mean":    func(l Line) string { return number(mean(l)) },
+	"plus":    func(i, n int) int { return i + n },
+	"unit":    func(unit string) Text { return Text{unit, cmp.Or(units[unit], unit)} },
+	"promise": func(c checker.Result) Text { return Text{c.Promise, cmp.Or(promises[c.Name], c.Promise)} },
+	"events":  func(all []uint64) string { return strings.Trim(fmt.Sprint(all), "[]") },
 	"verdict": func(c checker.Result) string {
 		switch {
 		case c.Breaches > 0:

@@ -43,6 +43,7 @@ func draw(c Chart, r Run) (string, error) {
 	p := plot.New()
 	p.BackgroundColor = color.Transparent
 	p.Y.Min = 0
+	p.Y.Tick.Marker = plain10{}
 	dress(p)
 	var err error
 	if c.Bars {
@@ -124,6 +125,20 @@ func bars(p *plot.Plot, c Chart) error {
 	p.X.Min, p.X.Max = -0.6, max(1, float64(len(c.Lines)))-0.4
 	p.X.Tick.Marker = plot.ConstantTicks(ticks)
 	return nil
+}
+
+// plain10 labels as people write: 2,500 and 0.5.
+type plain10 struct{}
+
+// Ticks where gonum puts them.
+func (plain10) Ticks(lo, hi float64) []plot.Tick {
+	ticks := plot.DefaultTicks{}.Ticks(lo, hi)
+	for i := range ticks {
+		if ticks[i].Label != "" {
+			ticks[i].Label = number(ticks[i].Value)
+		}
+	}
+	return ticks
 }
 
 // faultBands shade the times of faults.

@@ -7,10 +7,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
+	"github.com/rouse-im/rouse/simulations"
 	"github.com/rouse-im/rouse/simulations/checker"
 )
 
@@ -34,10 +37,20 @@ type Run struct {
 	// Replay is the command that does it again.
 	Replay string
 
+	// Events that happened, in order, for previews of worlds that are too large
+	// to keep; nil = those of History. They are gone through more than once.
+	Events  func() iter.Seq[simulations.Event]
 	History *checker.History
 	Results []checker.Result
 	// Wrong decisions and badges, as the model found them.
 	Wrong []Wrong
+}
+
+func (r Run) events() iter.Seq[simulations.Event] {
+	if r.Events != nil {
+		return r.Events()
+	}
+	return slices.Values(r.History.Events)
 }
 
 // Wrong is a decision or a badge that the rules do not allow.
@@ -105,7 +118,10 @@ func Write(dir string, r Run) (Summary, error) {
 	if err != nil {
 		return s, fmt.Errorf("writing a report: %w", err)
 	}
-	files := map[string][]byte{"summary.json": append(figures, '\n'), "transcript.txt": Transcript(r)}
+	files := map[string][]byte{"summary.json": append(figures, '\n')}
+	if r.Events == nil {
+		files["transcript.txt"] = Transcript(r)
+	}
 	drawn := map[string]string{}
 	for _, c := range s.Charts {
 		svg, err := draw(c, r)

@@ -283,6 +283,18 @@ func TestEmptyRun(t *testing.T) {
 	}
 }
 
+// Every promise is told in Chinese too.
+func TestPromisesInChinese(t *testing.T) {
+	for _, c := range checker.Checks {
+		if promises[c.Name] == "" {
+			t.Errorf("%s has no words in Chinese", c.Name)
+		}
+	}
+	if len(promises) != len(checker.Checks) {
+		t.Errorf("%d promises, %d checks", len(promises), len(checker.Checks))
+	}
+}
+
 func TestNoTokensInTheTranscript(t *testing.T) {
 	r := ideal(t, "small", 3)
 	text := Transcript(r)
