@@ -38,7 +38,12 @@ func Summarize(r Run) Summary {
 		}
 	}
 	s.Figures = t.figures(broken)
-	s.Charts = []Chart{t.presence(), t.pushes(), t.suppressed(), t.badges(), t.queueAge(), t.latency(), t.quota(), t.gaps()}
+	if r.Events != nil { // a preview: nothing else happened, and zeros would say that it was looked at
+		s.Figures = s.Figures[:4]
+		s.Charts = []Chart{t.presence(), t.activity()}
+		return s
+	}
+	s.Charts = []Chart{t.presence(), t.activity(), t.pushes(), t.suppressed(), t.badges(), t.queueAge(), t.latency(), t.quota(), t.gaps()}
 	return s
 }
 
@@ -135,8 +140,23 @@ func (t *tally) presence() Chart {
 	until(bins)
 	return Chart{
 		ID: "presence", Title: Text{"Devices connected", "在线设备"}, Unit: "devices",
-		About: Text{"Two humps of a working day; a notch where an IM node died, a spike where its devices came back.", "一天的两个高峰；IM 节点崩溃处有缺口，设备重连处有尖峰。"},
+		About: Text{"Follows the day; a notch where an IM node died, a peak where its devices came back.", "随作息起伏；IM 节点崩溃处有缺口，设备重连处有尖峰。"},
 		Lines: []Line{{Text{"in front", "前台"}, points[0]}, {Text{"in the background", "后台"}, points[1]}},
+	}
+}
+
+// activity counts events by kind.
+func (t *tally) activity() Chart {
+	counts := map[string]*[bins]float64{}
+	for e := range t.r.events() {
+		if counts[string(e.Kind)] == nil {
+			counts[string(e.Kind)] = &[bins]float64{}
+		}
+		counts[string(e.Kind)][t.bin(e.At)]++
+	}
+	return Chart{
+		ID: "activity", Title: Text{"What happens", "发生的事件"}, Unit: "events", Lines: t.perBin(counts, func(kind string) Text { return Text{kind, cmp.Or(kinds[kind], kind)} }),
+		About: Text{"Events of each kind, counted in 144 parts of the time.", "每个时间格内各类事件的数量。"},
 	}
 }
 

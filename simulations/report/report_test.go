@@ -7,9 +7,11 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -150,8 +152,8 @@ func TestGolden(t *testing.T) {
 	if *name != "small" {
 		t.Skip("written to " + dir)
 	}
-	if len(s.Charts) != 8 {
-		t.Errorf("%d charts, want 8", len(s.Charts))
+	if len(s.Charts) != 9 {
+		t.Errorf("%d charts, want 9", len(s.Charts))
 	}
 	for _, file := range []string{"summary.json", "index.html", "presence.svg"} {
 		got, err := os.ReadFile(filepath.Join(dir, file))
@@ -263,6 +265,29 @@ func TestBrokenRunSaysSo(t *testing.T) {
 	figures, _ := os.ReadFile(filepath.Join(dir, "summary.json"))
 	if err := json.Unmarshal(figures, &back); err != nil || len(back.Wrong) != 1 {
 		t.Errorf("summary.json: %v, wrong %v", err, back.Wrong)
+	}
+}
+
+// A preview claims nothing that was not looked at.
+func TestPreview(t *testing.T) {
+	r := ideal(t, "small", 1)
+	events := r.History.Events
+	r.Events = func() iter.Seq[simulations.Event] { return slices.Values(events) }
+	r.History, r.Results = &checker.History{}, nil
+	dir := t.TempDir()
+	s, err := Write(dir, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Figures) != 4 || int(s.Figures[0].Value) != len(events) || len(s.Charts) != 2 {
+		t.Errorf("figures %v, %d charts", s.Figures, len(s.Charts))
+	}
+	text, _ := os.ReadFile(filepath.Join(dir, "index.html"))
+	if !strings.Contains(string(text), "A preview") || strings.Contains(string(text), "All invariants hold") {
+		t.Error("the page does not say that it is a preview")
+	}
+	if _, err := os.Stat(filepath.Join(dir, "transcript.txt")); err == nil {
+		t.Error("a preview has a transcript")
 	}
 }
 

@@ -23,5 +23,10 @@ var promises = map[string]string{
 }
 
 var units = map[string]string{
-	"devices": "设备", "pushes": "条", "outcomes": "条", "errors": "处", "s": "秒", "ms": "毫秒",
+	"devices": "设备", "events": "个", "pushes": "条", "outcomes": "条", "errors": "处", "s": "秒", "ms": "毫秒",
+}
+
+var kinds = map[string]string{
+	"presence": "在线状态", "bind": "绑定令牌", "unbind": "解绑", "dead": "令牌失效", "message": "消息", "read": "已读", "fetched": "已拉取", "recall": "撤回与编辑",
+	"settings": "设置", "policy": "多设备策略", "im-up": "IM 节点启动", "im-down": "IM 节点崩溃",
 }

@@ -73,8 +73,10 @@ type Sessions struct {
 	// Background is how long the connection outlives the look, by platform.
 	IOSBackground     Dist `yaml:"ios_background"`
 	AndroidBackground Dist `yaml:"android_background"`
-	// Desktop is how long a desktop or browser stays connected.
-	Desktop Dist `yaml:"desktop"`
+	// Desktop is how long a desktop or browser stays connected, DesktopGap how
+	// long it is shut, at mean activity.
+	Desktop    Dist `yaml:"desktop"`
+	DesktopGap Dist `yaml:"desktop_gap"`
 	// OSKill is the share of Android backgrounds that the system ends at once.
 	OSKill Share `yaml:"os_kill"`
 	// Fetch is how long after connecting the offline messages are fetched; Fetches

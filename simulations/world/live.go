@@ -227,7 +227,11 @@ func (w *World) use(t simulations.Offset, d *device, r *rand.Rand) {
 }
 
 func (w *World) nextLook(t simulations.Offset, d *device, r *rand.Rand) simulations.Offset {
-	return w.regions[w.users[d.owner].region].hours.after(t, max(1000, draw(r, w.s.Sessions.Gap)))
+	gap := w.s.Sessions.Gap
+	if d.slot == desktop || d.slot == web {
+		gap = w.s.Sessions.DesktopGap
+	}
+	return w.regions[w.users[d.owner].region].hours.after(t, max(1000, draw(r, gap)))
 }
 
 // away: nobody looks any more. What becomes of the connection depends on the
