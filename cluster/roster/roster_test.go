@@ -187,7 +187,9 @@ func TestUpdatesTakeTurns(t *testing.T) {
 		held <- func(err error) { w.apply(ms); done(err) }
 	}
 	wants(t, w.Update(ctx, hold, func(v *View) ([]storage.Mutation, error) { return v.Rebalance(), nil }), context.Canceled)
-	wants(t, w.Update(ctx, w.propose, func(*View) ([]storage.Mutation, error) { return nil, errors.New("it had its turn") }), context.Canceled)
+	if len(w.turn) != 1 {
+		t.Error("the turn was over before its change was written")
+	}
 	(<-held)(nil)
 	w.do(func(v *View) ([]storage.Mutation, error) {
 		if v.Rebalances() != 1 {
