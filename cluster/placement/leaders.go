@@ -89,12 +89,7 @@ func (b *balance) level() bool {
 	byLoad := slices.SortedFunc(maps.Keys(b.load), func(x, y uint64) int {
 		return cmp.Or(cmp.Compare(b.load[y], b.load[x]), cmp.Compare(x, y))
 	})
-	for _, from := range byLoad {
-		if b.relieve(from) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(byLoad, b.relieve)
 }
 
 // relieve looks for the shortest chain of moves from a node to the least loaded.

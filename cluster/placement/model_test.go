@@ -200,9 +200,7 @@ func (m *model) plan() bool {
 		x.seen = x.Conf
 	})
 	changes := Plan(s, DefaultRules(), m.now)
-	for g, p := range changes {
-		m.records[g] = p
-	}
+	maps.Copy(m.records, changes)
 	gaining := make(map[uint64]int)
 	m.each(func(g uint16, x *mgroup) {
 		for _, id := range x.Behind() {

@@ -246,8 +246,11 @@ func TestLeadersAreEvenAndSticky(t *testing.T) {
 
 func TestLeadersOfLast(t *testing.T) {
 	nodes := []Node{
-		{ID: 1, Alive: true, Draining: true}, {ID: 2, Since: epoch}, {ID: 3, Alive: true, Leaving: true},
-		{ID: 4, Alive: true, Since: epoch.Add(time.Minute)}, {ID: 5, Alive: true},
+		{ID: 1, Alive: true, Draining: true},
+		{ID: 2, Since: epoch},
+		{ID: 3, Alive: true, Leaving: true},
+		{ID: 4, Alive: true, Since: epoch.Add(time.Minute)},
+		{ID: 5, Alive: true},
 	}
 	at := epoch.Add(time.Minute)
 	for name, c := range map[string]struct {

@@ -77,7 +77,8 @@ func (o *Orders) execute(ctx context.Context, call *actorv1.AdminCall) (proto.Me
 func (o *Orders) about(ctx context.Context, call *actorv1.AdminCall, r interface {
 	proto.Message
 	GetNode() string
-}, do func(*roster.View, uint64) ([]storage.Mutation, error)) (id string, err error) {
+}, do func(*roster.View, uint64) ([]storage.Mutation, error),
+) (id string, err error) {
 	if err := proto.Unmarshal(call.GetRequest(), r); err != nil {
 		return "", fmt.Errorf("steward: an order from another node cannot be read: %w", err)
 	}
