@@ -84,9 +84,6 @@ func (w *world) start(id uint64) *wnode {
 	w.ok(err)
 	n.roster, err = roster.Open(roster.Options{Store: n.store, Logger: testLog(id)})
 	w.ok(err)
-	w.mu.Lock()
-	w.nodes[id] = n
-	w.mu.Unlock()
 	wake := func(uint16) {
 		if n.conductor != nil {
 			n.conductor.Wake()
@@ -136,6 +133,9 @@ func (w *world) start(id uint64) *wnode {
 		},
 	})
 	close(ready)
+	w.mu.Lock()
+	w.nodes[id] = n
+	w.mu.Unlock()
 	ctx, cancel := context.WithCancel(context.Background())
 	n.end = cancel
 	n.ended.Go(func() { n.planner.Run(ctx) })
@@ -157,37 +157,42 @@ func (w *world) stop(id uint64) {
 	n.ended.Wait()
 	w.ok(n.engine.Close())
 	w.ok(n.store.Close())
-	for _, o := range w.nodes {
-		if !o.down {
-			o.engine.PeerDown(id)
-		}
+	for _, o := range w.living() {
+		o.engine.PeerDown(id)
 	}
 }
 
-func (w *world) alive(id uint64) bool {
+func (w *world) alive(id uint64) bool { return w.reach(id) != nil }
+
+// reach is a node that is not down, or nil.
+func (w *world) reach(id uint64) *wnode {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	n := w.nodes[id]
-	return n != nil && !n.down
+	if n := w.nodes[id]; n != nil && !n.down {
+		return n
+	}
+	return nil
 }
 
 func (w *world) send(from, to uint64, b []byte) error {
-	if !w.alive(to) {
+	n := w.reach(to)
+	if n == nil {
 		return errors.New("down")
 	}
 	select {
-	case w.nodes[to].inbox <- frame{from, time.Now().Add(time.Millisecond), b}:
+	case n.inbox <- frame{from, time.Now().Add(time.Millisecond), b}:
 	default:
 	}
 	return nil
 }
 
 func (w *world) dial(from, to uint64) (net.Conn, error) {
-	if !w.alive(to) {
+	n := w.reach(to)
+	if n == nil {
 		return nil, errors.New("down")
 	}
 	a, b := net.Pipe()
-	go w.nodes[to].engine.Bulk(from, b)
+	go n.engine.Bulk(from, b)
 	return a, nil
 }
 
@@ -204,8 +209,10 @@ func (w *world) carry(ctx context.Context, n *wnode) {
 }
 
 func (w *world) living() (all []*wnode) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, id := range slices.Sorted(maps.Keys(w.nodes)) {
-		if n := w.nodes[id]; w.alive(id) {
+		if n := w.nodes[id]; !n.down {
 			all = append(all, n)
 		}
 	}
