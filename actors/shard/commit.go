@@ -91,6 +91,9 @@ func (a *Actor) onCommitted(c actor.Context, m *committed) {
 		failpoint.Hit("shard/after-commit")
 		a.finish(c, steps)
 		failpoint.Hit("shard/after-effects")
+	case errors.Is(m.err, storage.ErrDropped):
+		a.o.Logger.Warn("the log dropped a commit; what was asked of the shard's users goes back", "shard", a.id, "term", a.term, "error", m.err)
+		a.pause(c, m.err)
 	case unwritten(m.err):
 		a.fail(c, m.err)
 	default:
@@ -109,7 +112,7 @@ func (a *Actor) onCommitted(c actor.Context, m *committed) {
 // unwritten tells that the entry was not written and never will be, so that the
 // store can be read again under the same leadership.
 func unwritten(err error) bool {
-	for _, e := range [...]error{storage.ErrDropped, storage.ErrBusy, storage.ErrTooLarge, storage.ErrClosed} {
+	for _, e := range [...]error{storage.ErrBusy, storage.ErrTooLarge, storage.ErrClosed} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -149,19 +152,14 @@ func (a *Actor) finish(c actor.Context, steps []*user.Step) {
 }
 
 // fail makes the failed steps, and all decided on top of them, not have
-// happened: callers are told to try again, users are read anew. A dropped entry
-// is not its callers' fault: they go back to where they came from.
+// happened: callers are told to try again, users are read anew.
 func (a *Actor) fail(c actor.Context, err error) {
 	a.o.Logger.Error("commit failed; the shard's users are read anew", "shard", a.id, "users", len(a.users), "error", err)
 	steps := append(a.inFlight, a.queue...)
 	a.inFlight, a.queue = nil, nil
 	a.reread(c)
 	for _, s := range steps {
-		if errors.Is(err, storage.ErrDropped) {
-			s.Return(unavailable(err))
-		} else {
-			s.Fail(unavailable(err))
-		}
+		s.Fail(unavailable(err))
 	}
 }
 

@@ -22,6 +22,8 @@ type (
 	yield struct{ done chan<- struct{} }
 	// parted: no send of the shard is in flight.
 	parted struct{ leave *leaving }
+	// unpause: the pause after a dropped entry is over.
+	unpause struct{ leave *leaving }
 	// look: users may have finished meanwhile.
 	look struct{ leave *leaving }
 )
@@ -38,13 +40,17 @@ func (*yield) Owed() {}
 // Owed: one for each hand-over.
 func (parted) Owed() {}
 
+// Owed: one for each pause.
+func (unpause) Owed() {}
+
 // Owed: at most one for each hand-over is on its way.
 func (look) Owed() {}
 
 // leaving is an orderly hand-over: nothing new is taken on, and what was taken
-// on ends.
+// on ends. It may begin as a pause.
 type leaving struct {
 	since  time.Time
+	yields bool              // it is a hand-over
 	done   []chan<- struct{} // closed when nothing is left
 	parted bool              // no send is in flight, and all ends have come
 	looks  bool              // a look is on its way
@@ -118,14 +124,47 @@ func (a *Actor) onYield(c actor.Context, m *yield) {
 		return
 	}
 	if a.leave == nil {
-		l := &leaving{since: time.Now()}
-		a.leave = l
+		a.leave = &leaving{}
 		a.set.leads[a.id-1].Store(false)
+	}
+	if l := a.leave; !l.yields {
+		l.yields, l.since = true, time.Now()
 		root, self := c.ActorSystem().Root, c.Self()
 		a.o.User.Lanes.Forget(self, func() { root.Send(self, parted{l}) })
 	}
 	a.leave.done = append(a.leave.done, m.done)
 	a.checkLeft(c)
+}
+
+// pauseAfterDrop keeps a shard from reading its users again and again while the
+// log takes nothing, which ends within an election.
+const pauseAfterDrop = 100 * time.Millisecond
+
+// pause gives all back after the log dropped an entry, most likely because the
+// leadership is being given away. If it is not, the shard works on after a while.
+func (a *Actor) pause(c actor.Context, err error) {
+	a.epoch++
+	a.set.leads[a.id-1].Store(false)
+	if a.leave == nil {
+		l := &leaving{since: time.Now()}
+		a.leave = l
+		root, self := c.ActorSystem().Root, c.Self()
+		time.AfterFunc(pauseAfterDrop, func() { root.Send(self, unpause{l}) })
+	}
+	steps := append(a.inFlight, a.queue...)
+	a.inFlight, a.queue = nil, nil
+	a.stopUsers(c)
+	clear(a.intents)
+	clear(a.owners)
+	for _, s := range steps {
+		s.Return(unavailable(err))
+	}
+}
+
+func (a *Actor) onUnpause(c actor.Context, m unpause) {
+	if a.leave == m.leave && !m.leave.yields {
+		a.resume(c)
+	}
 }
 
 func (a *Actor) onParted(c actor.Context, m parted) {

@@ -203,6 +203,8 @@ func TestFateOfACommit(t *testing.T) {
 				replies, back := e.route("ann", "m1")
 				synctest.Wait()
 				e.held.Store(nil)
+				<-time.After(pauseAfterDrop)
+				synctest.Wait()
 				if got := e.set.Leads(k); got != c.leads {
 					t.Errorf("works on: %v", got)
 				}
@@ -222,6 +224,37 @@ func TestFateOfACommit(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A leadership that is given away while the log takes nothing is handed over as
+// any other: the pause does not end it, and the lanes forget.
+func TestYieldInAPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := startEngine(t, vfs.NewMem(), nil)
+		e.vendor.script(func(*vendors.Notification) (vendors.Result, error) {
+			return vendors.Result{Outcome: vendors.Throttled, RetryAfter: time.Hour}, nil
+		})
+		e.bind("ann", "phone", "aa")
+		e.must("ann", event("m1"))
+		synctest.Wait()
+		k := shardOf(e, "ann")
+		reads := 0
+		e.hold(func(_ uint16, _ []storage.Mutation, done func(error)) { reads++; done(storage.ErrDropped) })
+		replies, back := e.route("ann", "m2")
+		wantBack(t, "an event", replies, back)
+		if err := e.set.Yield(t.Context(), k); err != nil {
+			t.Error(err)
+		}
+		<-time.After(time.Second)
+		if s := e.lanes.Get("app", "apns").Stats(); e.set.Leads(k) || s.Reserved != 0 || reads != 1 {
+			t.Errorf("works on: %v; %d places are taken; %d proposals", e.set.Leads(k), s.Reserved, reads)
+		}
+		e.held.Store(nil)
+		e.lead(k, 1)
+		synctest.Wait()
+		check(t, e.outcomes("ann"), map[string]string{"m1/phone": "PENDING QUEUED"})
+		e.kill()
+	})
 }
 
 // The next leader sends what the lanes forgot, once, and places are given back.

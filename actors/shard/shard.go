@@ -137,6 +137,8 @@ func (a *Actor) Receive(c actor.Context) {
 		a.onYield(c, m)
 	case parted:
 		a.onParted(c, m)
+	case unpause:
+		a.onUnpause(c, m)
 	case look:
 		a.onLook(c, m)
 	case *actor.Stopping:
