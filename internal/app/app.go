@@ -172,17 +172,22 @@ func (n *Node) openViews() (err error) {
 		return err
 	}
 	n.apps = &apps{catalog: n.catalog}
-	if n.quotas, err = quota.Open(quota.Options{Store: n.store, Asks: n.quotaAsks(), Logger: n.log}); err != nil {
+	if n.quotas, err = quota.Open(quota.Options{Store: n.store, Asks: n.quotaAsks(), Propose: n.proposeMeta, Logger: n.log}); err != nil {
 		return err
 	}
-	n.leases, err = lease.Open(lease.Options{Store: n.store, TTL: n.o.Config.Lease.TTL, Grant: n.grant, Logger: n.log})
+	n.leases, err = lease.Open(lease.Options{Store: n.store, TTL: n.o.Config.Lease.TTL, Grant: n.grant, Propose: n.proposeMeta, Logger: n.log})
 	return err
 }
 
+// proposeMeta writes an entry of the meta group under a term of leadership.
+func (n *Node) proposeMeta(term uint64, ms []storage.Mutation, done func(error)) {
+	n.engine.Propose(storage.MetaShard, term, ms, done)
+}
+
 // leadMeta takes up what the leader of the meta group does for all nodes.
-func (n *Node) leadMeta(uint64) {
-	n.leases.Lead()
-	n.quotas.Lead(time.Now())
+func (n *Node) leadMeta(term uint64) {
+	n.leases.Lead(term)
+	n.quotas.Lead(term, time.Now())
 	if _, err := n.catalog.Bootstrap(time.Now(), func(secret string) error {
 		return keepSecret(filepath.Join(n.o.Config.Data.Dir, OperatorKeyFile), secret)
 	}); err != nil {

@@ -56,7 +56,7 @@ func newPair(t *testing.T) (*pair, *storage.Store) {
 			t.Fatal(err)
 		}
 	}
-	p.nodes[0].Lead()
+	p.nodes[0].Lead(0)
 	return p, store
 }
 
@@ -113,7 +113,7 @@ func TestNewLeaderGivesOneTTL(t *testing.T) {
 		p.nodes[0].Lose()
 		pass(5 * time.Second) // nobody leads
 		p.leads.Store(1)
-		p.nodes[1].Lead()
+		p.nodes[1].Lead(0)
 		pass(ttl - 1)
 		if p.live() != [2]bool{true, true} {
 			t.Fatalf("before the new term: %v", p.live())
@@ -190,5 +190,44 @@ func TestReloadTakesWhatIsStored(t *testing.T) {
 	table.apply(nil)
 	if table.Live("app", "gone", 1, time.Now()) || table.index.find(id{"app", "im-1"}) != kept {
 		t.Fatal("what is shown is not what is stored, or a sign of life was forgotten")
+	}
+}
+
+// Grants and ends of leases are written under the term in which they were decided.
+func TestEntriesNameTheirTerm(t *testing.T) {
+	store, err := storage.Open("data", storage.Options{FS: vfs.NewMem(), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shut(t, store)
+	term := uint64(7)
+	table, err := Open(Options{
+		Store: store, TTL: ttl, Logger: slog.New(slog.DiscardHandler), Grant: func(_ string, _ actors.Node, done func(error)) { done(errCut) },
+		Propose: func(of uint64, ms []storage.Mutation, done func(error)) {
+			if of != term {
+				done(storage.ErrNotLeader)
+				return
+			}
+			store.Propose(storage.MetaShard, ms, done)
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	table.Lead(7)
+	if err := table.Grant("app", node("im-1", 7), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	term = 9
+	if err := table.Grant("app", node("im-2", 1), time.Now()); !errors.Is(err, storage.ErrNotLeader) {
+		t.Errorf("granted under a term that is over: %v", err)
+	}
+	table.Sweep(time.Now().Add(2 * ttl))
+	if !table.Live("app", "im-1", 7, time.Now()) {
+		t.Error("ended under a term that is over")
+	}
+	table.Lead(9)
+	if err := table.Grant("app", node("im-2", 1), time.Now()); err != nil {
+		t.Error(err)
 	}
 }

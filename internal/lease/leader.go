@@ -11,6 +11,7 @@ import (
 
 // leader is what only the leader of the meta group keeps; under Table.mu.
 type leader struct {
+	term uint64 // its entries are of no other
 	// newest is the highest incarnation proposed for each node that is stored or
 	// about to be.
 	newest map[id]uint64
@@ -20,13 +21,13 @@ type leader struct {
 	ending map[id]bool
 }
 
-// Lead makes this node the one that grants and ends leases. All entries from
-// before must be applied. Every lease lives for one ttl from now on.
-func (t *Table) Lead() {
+// Lead makes this node the one that grants and ends leases, in a term. All entries
+// from before must be applied. Every lease lives for one ttl from now on.
+func (t *Table) Lead(term uint64) {
 	now := t.since(time.Now())
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.leader = &leader{newest: make(map[id]uint64), nodes: make(map[string]int), ending: make(map[id]bool)}
+	t.leader = &leader{term: term, newest: make(map[id]uint64), nodes: make(map[string]int), ending: make(map[id]bool)}
 	t.index.each(func(i id, l *lease) {
 		l.alive(now)
 		t.leader.know(i, l.incarnation)
@@ -51,11 +52,12 @@ func (t *Table) Leads() bool {
 // storage.ErrNotLeader if another node leads.
 func (t *Table) GrantHere(app string, node actors.Node, done func(error)) {
 	i := id{app, node.Name}
-	if held, err := t.admit(i, node.Incarnation); held || err != nil {
+	held, term, err := t.admit(i, node.Incarnation)
+	if held || err != nil {
 		done(err)
 		return
 	}
-	t.o.Store.Propose(storage.MetaShard, []storage.Mutation{{
+	t.o.Propose(term, []storage.Mutation{{
 		Op: storage.Set, Key: storage.AppendCatalogueKey(nil, keyKind, app, node.Name),
 		Value: binary.BigEndian.AppendUint64(nil, node.Incarnation),
 	}}, func(err error) {
@@ -67,27 +69,27 @@ func (t *Table) GrantHere(app string, node actors.Node, done func(error)) {
 	})
 }
 
-// admit orders the incarnation among those of its node. held means that it has
-// the lease already.
-func (t *Table) admit(i id, incarnation uint64) (held bool, err error) {
+// admit orders the incarnation among those of its node, in a term. held means that
+// it has the lease already.
+func (t *Table) admit(i id, incarnation uint64) (held bool, term uint64, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.leader == nil {
-		return false, storage.ErrNotLeader
+		return false, 0, storage.ErrNotLeader
 	}
 	newest, known := t.leader.newest[i]
 	switch {
 	case known && incarnation < newest:
-		return false, &StaleError{Name: i.name, Have: incarnation, Newest: newest}
+		return false, 0, &StaleError{Name: i.name, Have: incarnation, Newest: newest}
 	case !known && t.leader.nodes[i.app] >= MaxNodes:
-		return false, ErrTooMany
+		return false, 0, ErrTooMany
 	}
 	if l := t.index.find(i); known && l != nil && l.incarnation == incarnation {
 		l.alive(t.since(time.Now()))
-		return true, nil
+		return true, 0, nil
 	}
 	t.leader.know(i, incarnation)
-	return false, nil
+	return false, t.leader.term, nil
 }
 
 // withdraw undoes admit for an incarnation that was not written.
@@ -133,7 +135,7 @@ func (t *Table) Renewed(signs []Sign) {
 // Sweep ends the leases that have run out, if this node leads, and returns how
 // many. A node that comes back after that gets a new lease, of any incarnation.
 func (t *Table) Sweep(now time.Time) int {
-	ended := t.runOut(t.since(now) - t.o.TTL.Nanoseconds())
+	ended, term := t.runOut(t.since(now) - t.o.TTL.Nanoseconds())
 	const perEntry = 1024 // keys are below 256 bytes, so entries below storage.MaxEntryBytes
 	for left := ended; len(left) > 0; {
 		some := left[:min(perEntry, len(left))]
@@ -143,18 +145,18 @@ func (t *Table) Sweep(now time.Time) int {
 			deletes[n] = storage.Mutation{Op: storage.Delete, Key: storage.AppendCatalogueKey(nil, keyKind, i.app, i.name)}
 		}
 		// What is not written is tried again by a later sweep.
-		t.o.Store.Propose(storage.MetaShard, deletes, func(err error) { t.swept(some, err) })
+		t.o.Propose(term, deletes, func(err error) { t.swept(some, err) })
 	}
 	return len(ended)
 }
 
 // runOut takes the leases without a sign of life since then out of those that
 // are granted; Live goes on until that is committed.
-func (t *Table) runOut(then int64) (ended []id) {
+func (t *Table) runOut(then int64) (ended []id, term uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.leader == nil {
-		return nil
+		return nil, 0
 	}
 	t.index.each(func(i id, l *lease) {
 		// A newer incarnation on its way keeps the record.
@@ -165,7 +167,7 @@ func (t *Table) runOut(then int64) (ended []id) {
 		t.leader.unknow(i)
 		ended = append(ended, i)
 	})
-	return ended
+	return ended, t.leader.term
 }
 
 func (t *Table) swept(some []id, err error) {

@@ -30,8 +30,12 @@ type Options struct {
 	Grant func(app string, node actors.Node, done func(error))
 	// Renew tells the leader of signs of life, at most maxSigns of them, as Grant
 	// does. What it could not tell is told with the next ones.
-	Renew  func(signs []Sign, done func(error))
-	Logger *slog.Logger
+	Renew func(signs []Sign, done func(error))
+	// Propose writes an entry of the meta group under a term of leadership, and
+	// refuses it under any other; see storage.Store.Propose. nil = the store commits
+	// by itself.
+	Propose func(term uint64, ms []storage.Mutation, done func(error))
+	Logger  *slog.Logger
 }
 
 // Sign is a sign of life of an IM node.
@@ -59,13 +63,16 @@ func Open(o Options) (*Table, error) {
 	if o.TTL == 0 {
 		o.TTL = DefaultTTL
 	}
+	if o.Propose == nil {
+		o.Propose = func(_ uint64, ms []storage.Mutation, done func(error)) { o.Store.Propose(storage.MetaShard, ms, done) }
+	}
 	t := &Table{o: o, epoch: time.Now(), all: storage.CatalogueRange(keyKind), arrived: make(chan struct{})}
 	o.Store.Watch(t.apply)
 	if err := t.load(); err != nil {
 		return nil, fmt.Errorf("lease: open: %w", err)
 	}
 	if o.Grant == nil {
-		t.Lead()
+		t.Lead(0)
 	}
 	return t, nil
 }

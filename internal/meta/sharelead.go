@@ -26,10 +26,12 @@ var errSuperseded = errors.New("meta: the node has asked for its shares again")
 // ShareLeader divides rates among nodes while this node leads the meta group. Its
 // methods may be called concurrently.
 type ShareLeader struct {
-	store *storage.Store
-	limit func(quota.Key) uint64
+	store   *storage.Store
+	propose func(term uint64, ms []storage.Mutation, done func(error))
+	limit   func(quota.Key) uint64
 
 	mu     sync.Mutex
+	term   uint64        // of shares
 	shares *quota.Shares // nil = another node leads
 	queue  []asked
 	busy   bool // an entry is being written
@@ -41,14 +43,16 @@ type asked struct {
 	done func(*actorv1.ShareGrant, error)
 }
 
-// NewShareLeader makes one that does not lead. limit is the rate of an account in
-// thousandths of a push per second, 0 = it has none; it must not block.
-func NewShareLeader(store *storage.Store, limit func(quota.Key) uint64) *ShareLeader {
-	return &ShareLeader{store: store, limit: limit}
+// NewShareLeader makes one that does not lead. propose writes an entry of the meta
+// group under a term of leadership, and refuses it under any other. limit is the
+// rate of an account in thousandths of a push per second, 0 = it has none. Neither
+// blocks.
+func NewShareLeader(store *storage.Store, propose func(term uint64, ms []storage.Mutation, done func(error)), limit func(quota.Key) uint64) *ShareLeader {
+	return &ShareLeader{store: store, propose: propose, limit: limit}
 }
 
-// Lead begins with what is stored; all entries from before must be applied.
-func (l *ShareLeader) Lead(now time.Time) error {
+// Lead begins a term with what is stored; all entries from before must be applied.
+func (l *ShareLeader) Lead(term uint64, now time.Time) error {
 	stored := make(map[quota.Key]quota.Split)
 	var bad error
 	err := l.store.Scan(storage.CatalogueRange(shareKind), func(key, value []byte) bool {
@@ -66,7 +70,7 @@ func (l *ShareLeader) Lead(now time.Time) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.shares = quota.NewShares(1|rand.Uint64(), stored, l.limit, now) //nolint:gosec // not a secret
+	l.term, l.shares = term, quota.NewShares(1|rand.Uint64(), stored, l.limit, now) //nolint:gosec // not a secret
 	return nil
 }
 
@@ -110,7 +114,7 @@ func (l *ShareLeader) write() {
 		l.mu.Unlock()
 		return
 	}
-	shares, queue := l.shares, l.queue
+	shares, term, queue := l.shares, l.term, l.queue
 	l.queue = nil
 	var ms []storage.Mutation
 	var taken []asked
@@ -132,7 +136,7 @@ func (l *ShareLeader) write() {
 		end(queue, storage.ErrNotLeader)
 		return
 	}
-	l.store.Propose(storage.MetaShard, ms, func(err error) { l.written(shares, taken, err) })
+	l.propose(term, ms, func(err error) { l.written(shares, taken, err) })
 }
 
 // written answers the questions of an entry, if this node still leads.

@@ -42,6 +42,11 @@ func (s *sharer) uses() float64 {
 	return s.rate
 }
 
+// direct commits without a log.
+func direct(s *storage.Store) func(uint64, []storage.Mutation, func(error)) {
+	return func(_ uint64, ms []storage.Mutation, done func(error)) { s.Propose(storage.MetaShard, ms, done) }
+}
+
 // sharing is nodes over the same committed entries, of which one leads.
 type sharing struct {
 	nodes []*sharer
@@ -75,7 +80,7 @@ func newSharing(t *testing.T, n int) *sharing {
 	t.Cleanup(running.Wait)
 	for i := range n {
 		s := &sharer{
-			demand: 5000, leader: NewShareLeader(store, func(quota.Key) uint64 { return 3_000_000 }),
+			demand: 5000, leader: NewShareLeader(store, direct(store), func(quota.Key) uint64 { return 3_000_000 }),
 			sys: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet })),
 		}
 		w.nodes = append(w.nodes, s)
@@ -110,7 +115,7 @@ func newSharing(t *testing.T, n int) *sharing {
 			<-time.After(10 * time.Second) // a throttle of dead letters ends with its period
 		})
 	}
-	if err := w.nodes[0].leader.Lead(time.Now()); err != nil {
+	if err := w.nodes[0].leader.Lead(0, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -166,7 +171,7 @@ func TestNodesShareARate(t *testing.T) {
 		before := w.nodes[1].uses()
 		w.lead(1)
 		w.nodes[0].leader.Lose()
-		if err := w.nodes[1].leader.Lead(time.Now()); err != nil {
+		if err := w.nodes[1].leader.Lead(0, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		w.pass(t, 1500*ms)
@@ -194,7 +199,7 @@ func TestFormerLeaderGrantsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := NewShareLeader(store, func(quota.Key) uint64 { return 1000 })
+	l := NewShareLeader(store, direct(store), func(quota.Key) uint64 { return 1000 })
 	ask := func(seq uint64) (g *actorv1.ShareGrant, err error) {
 		done := make(chan struct{})
 		l.Ask(requestOf(quota.Question{Node: 1, Run: 1, Seq: seq, Wishes: []quota.Wish{{Key: account, Demand: 1}}}), func(m *actorv1.ShareGrant, fault error) {
@@ -207,7 +212,7 @@ func TestFormerLeaderGrantsNothing(t *testing.T) {
 	if _, err := ask(1); !errors.Is(err, storage.ErrNotLeader) {
 		t.Errorf("before Lead: %v", err)
 	}
-	if err := l.Lead(time.Now()); err != nil {
+	if err := l.Lead(0, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if g, err := ask(2); err != nil || len(g.GetShares()) != 1 || g.GetShares()[0].GetRate() != 1000 {
@@ -216,8 +221,8 @@ func TestFormerLeaderGrantsNothing(t *testing.T) {
 	if _, err := ask(2); !errors.Is(err, errSuperseded) {
 		t.Errorf("a question that was answered before: %v", err)
 	}
-	again := NewShareLeader(store, l.limit) // reads what is durable
-	if err := again.Lead(time.Now()); err != nil {
+	again := NewShareLeader(store, direct(store), l.limit) // reads what is durable
+	if err := again.Lead(0, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if err := store.Close(); err != nil {

@@ -43,7 +43,7 @@ func newNodes(t interface{ Fatal(...any) }, store *storage.Store) *nodes {
 			t.Fatal(err)
 		}
 	}
-	n.books[0].Lead(noon)
+	n.books[0].Lead(0, noon)
 	return n
 }
 
@@ -113,7 +113,7 @@ func TestNeverMoreThanTheLimit(t *testing.T) {
 			case "lead":
 				n.books[n.leads].Lose()
 				n.leads = node
-				n.books[node].Lead(n.now)
+				n.books[node].Lead(0, n.now)
 			case "tomorrow":
 				n.now, end = end, end.Add(24*time.Hour)
 				held, sent, wasted = [3]uint64{}, 0, 0
@@ -209,5 +209,43 @@ func TestReload(t *testing.T) {
 	b.apply(nil)
 	if len(b.view) != 1 || b.Account("app", "n", "1").Today(noon)[1].Used != 7 {
 		t.Errorf("%+v", b.view)
+	}
+}
+
+// A block is written under the term that it was counted in: what a later leader
+// counted is not overwritten by one who lost the lead and has it again.
+func TestEntriesNameTheirTerm(t *testing.T) {
+	store := memStore(t)
+	defer store.Close() //nolint:errcheck // a test's
+	term := uint64(7)
+	b, err := Open(Options{Store: store, Asks: &Asks{}, Logger: slog.New(slog.DiscardHandler), Propose: func(of uint64, ms []storage.Mutation, done func(error)) {
+		if of != term {
+			done(storage.ErrNotLeader)
+			return
+		}
+		store.Propose(storage.MetaShard, ms, done)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Lead(7, noon)
+	a := b.Account("app", "n", "1")
+	if got := take(t, a, 1, 10, 100, midnight, noon); got != 10 {
+		t.Errorf("%d taken", got)
+	}
+	term = 9
+	refused := make(chan error, 1)
+	a.Take(1, 10, 100, midnight, noon, func(n uint64, err error) {
+		if n != 0 {
+			t.Errorf("%d taken under a term that is over", n)
+		}
+		refused <- err
+	})
+	if err := <-refused; !errors.Is(err, storage.ErrNotLeader) {
+		t.Error(err)
+	}
+	b.Lead(9, noon)
+	if got := take(t, a, 1, 100, 100, midnight, noon); got != 90 {
+		t.Errorf("%d taken, 90 are left", got)
 	}
 }

@@ -15,19 +15,20 @@ const sweepEvery = 12 * time.Hour
 // leader is what only the leader of the meta group keeps: the accounts with what
 // is proposed and not yet committed; under Book.mu.
 type leader struct {
+	term    uint64 // its entries are of no other
 	records map[id]*record
 	swept   time.Time
 }
 
-// Lead makes this node the one that counts. All entries from before must be
-// applied.
-func (b *Book) Lead(now time.Time) {
+// Lead makes this node the one that counts, in a term. All entries from before
+// must be applied.
+func (b *Book) Lead(term uint64, now time.Time) {
 	b.seen.Lock()
 	view := maps.Clone(b.view)
 	b.seen.Unlock()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.leader = &leader{records: make(map[id]*record, len(view))}
+	b.leader = &leader{term: term, records: make(map[id]*record, len(view))}
 	for i, r := range view {
 		b.leader.records[i] = &r
 	}
@@ -133,7 +134,7 @@ func (b *Book) record(i id, class int) (*record, error) {
 
 // write proposes a record; under mu, so that the last one is there last.
 func (b *Book) write(i id, r *record, done func(error)) {
-	b.o.Store.Propose(storage.MetaShard, []storage.Mutation{{Op: storage.Set, Key: i.key(), Value: r.encode(nil)}}, done)
+	b.o.Propose(b.leader.term, []storage.Mutation{{Op: storage.Set, Key: i.key(), Value: r.encode(nil)}}, done)
 }
 
 // sweep deletes the records of which nothing counts any more; under mu.
@@ -145,7 +146,7 @@ func (b *Book) sweep(now time.Time) {
 	for i, r := range b.leader.records {
 		if r.past(now) {
 			// A record that is not deleted is swept by the next leader.
-			b.o.Store.Propose(storage.MetaShard, []storage.Mutation{{Op: storage.Delete, Key: i.key()}}, func(error) {})
+			b.o.Propose(b.leader.term, []storage.Mutation{{Op: storage.Delete, Key: i.key()}}, func(error) {})
 			delete(b.leader.records, i)
 		}
 	}

@@ -49,8 +49,12 @@ type Asks struct {
 type Options struct {
 	Store *storage.Store
 	// Asks is nil where this node leads from the start on.
-	Asks   *Asks
-	Logger *slog.Logger
+	Asks *Asks
+	// Propose writes an entry of the meta group under a term of leadership, and
+	// refuses it under any other; see storage.Store.Propose. nil = the store commits
+	// by itself.
+	Propose func(term uint64, ms []storage.Mutation, done func(error))
+	Logger  *slog.Logger
 }
 
 // Book knows all accounts. Its methods may be called concurrently.
@@ -80,13 +84,16 @@ func idOf(a *actorv1.QuotaAccount) id { return id{a.GetApp(), a.GetNotifier(), a
 
 // Open reads what is stored and follows it from then on.
 func Open(o Options) (*Book, error) {
+	if o.Propose == nil {
+		o.Propose = func(_ uint64, ms []storage.Mutation, done func(error)) { o.Store.Propose(storage.MetaShard, ms, done) }
+	}
 	b := &Book{o: o, all: storage.CatalogueRange(keyKind), accounts: make(map[id]*Account)}
 	o.Store.Watch(b.apply)
 	if err := b.load(); err != nil {
 		return nil, fmt.Errorf("quota: open: %w", err)
 	}
 	if o.Asks == nil {
-		b.Lead(time.Now())
+		b.Lead(0, time.Now())
 	}
 	return b, nil
 }

@@ -29,7 +29,7 @@ func open(t *testing.T, fs vfs.FS, now time.Time) (*storage.Store, *Book) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.Lead(now)
+	b.Lead(0, now)
 	return s, b
 }
 

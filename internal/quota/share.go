@@ -249,10 +249,7 @@ func (d *divided) plan(limit uint64, now time.Time) bool {
 		had += rate
 	}
 	for node, h := range d.holders {
-		next[node] = h.uses(now)
-		if had <= limit { // else the limit fell, and only what is in use is sure to be within the old one
-			next[node] = max(next[node], min(d.durable[node], d.target[node]))
-		}
+		next[node] = max(h.uses(now), min(d.durable[node], d.target[node]))
 		used += next[node]
 	}
 	write := had > limit && used < had
