@@ -211,3 +211,16 @@ func (a *Actor) owner(key []byte) (*claim, error) {
 	}
 	return a.storedOwner(key)
 }
+
+// IntentHome returns the shard that owes a stored intent when there are that
+// many shards: the one that is told when it is acknowledged.
+func IntentHome(kind byte, value []byte, shards uint16) (uint16, error) {
+	c, err := decodeClaim(value)
+	if err != nil {
+		return 0, err
+	}
+	if intentKind(kind) == intentRelease {
+		return storage.ShardOfToken(c.Sum, shards), nil
+	}
+	return storage.ShardOf(c.App, c.User, shards), nil
+}

@@ -162,7 +162,7 @@ func (e *Engine) load(id uint16) (*group, error) {
 			return fail(err)
 		}
 	}
-	records, err := e.records(id)
+	records, err := recordsOf(e.o.Store, id)
 	if err != nil {
 		return fail(err)
 	}
@@ -182,8 +182,8 @@ func (e *Engine) load(id uint16) (*group, error) {
 	return e.newGroup(id, h, conf, start, applied, records)
 }
 
-func (e *Engine) records(id uint16) (records []*pb.Entry, err error) {
-	err = e.o.Store.Logs(id, 0, func(index uint64, record []byte) error {
+func recordsOf(s *storage.Store, id uint16) (records []*pb.Entry, err error) {
+	err = s.Logs(id, 0, func(index uint64, record []byte) error {
 		x := &entryBox{}
 		if err := readRecord(x, index, append([]byte(nil), record...)); err != nil {
 			return err

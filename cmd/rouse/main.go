@@ -47,6 +47,10 @@ type verbs struct {
 	Ban      banVerb      `cmd:"" help:"Keep a user from being woken, or lift that."`
 	Erase    eraseVerb    `cmd:"" help:"Remove all that is kept for a user."`
 
+	Backup  backupVerb  `cmd:"" help:"Write all that a node keeps into an archive."`
+	Restore restoreVerb `cmd:"" help:"Make the data directory of a new cluster from an archive."`
+	Recover recoverVerb `cmd:"" help:"Let a single node go on when most others are lost for good."`
+
 	Version kong.VersionFlag `help:"Print the version."`
 }
 

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -36,23 +37,36 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"server": server, "fakes": fakes, "keep": keep, "control": control,
+			"server": server, "stop": stop, "fakes": fakes, "keep": keep, "control": control,
 		},
 	})
 }
 
-// server starts roused on free ports and sets ROUSE_SERVER.
-func server(ts *testscript.TestScript, _ bool, _ []string) {
-	said := daemon(ts, "operator key in", ts.Getenv("ROUSED"))
+// server starts roused on free ports, with more flags, and sets ROUSE_SERVER.
+func server(ts *testscript.TestScript, _ bool, args []string) {
+	said, end := daemon(ts, "operator key in", ts.Getenv("ROUSED"), args...)
+	servers.Store(ts.Getenv("WORK"), end)
 	_, rest, _ := strings.Cut(said, "http  ")
 	ts.Setenv("ROUSE_SERVER", strings.Fields(rest)[0])
+}
+
+// servers are what ends the last server of each script, by its directory.
+var servers sync.Map
+
+// stop ends the last server.
+func stop(ts *testscript.TestScript, _ bool, _ []string) {
+	end, ok := servers.LoadAndDelete(ts.Getenv("WORK"))
+	if !ok {
+		ts.Fatalf("no server is running")
+	}
+	end.(func())()
 }
 
 // fakes starts rouse serve-fakes on free ports, with more flags.
 func fakes(ts *testscript.TestScript, _ bool, args []string) {
 	path, err := exec.LookPath("rouse")
 	ts.Check(err)
-	said := daemon(ts, "Pushes will be shown here", path, append([]string{"serve-fakes", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"}, args...)...)
+	said, _ := daemon(ts, "Pushes will be shown here", path, append([]string{"serve-fakes", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"}, args...)...)
 	_, rest, _ := strings.Cut(said, "control         ")
 	ts.Setenv("CONTROL", strings.Fields(rest)[0])
 }
@@ -85,9 +99,9 @@ func keep(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv(args[0], strings.Fields(ts.ReadFile("stdout"))[0])
 }
 
-// daemon starts a program, waits until it says the marker, and ends it with the
-// script; it must end in order.
-func daemon(ts *testscript.TestScript, marker, path string, args ...string) (said string) {
+// daemon starts a program and waits until it says the marker. It ends with the
+// script, or before by what is answered, and must end in order.
+func daemon(ts *testscript.TestScript, marker, path string, args ...string) (said string, end func()) {
 	cmd := exec.CommandContext(context.Background(), path, args...)
 	cmd.Dir = ts.Getenv("WORK")
 	cmd.Env = append(os.Environ(), "ROUSE_GRPC_LISTEN=127.0.0.1:0", "ROUSE_HTTP_LISTEN=127.0.0.1:0", "ROUSE_DATA_MIN_FREE_DISK=64MiB")
@@ -109,12 +123,16 @@ func daemon(ts *testscript.TestScript, marker, path string, args ...string) (sai
 		for lines.Scan() {
 		}
 	}()
-	ts.Defer(func() {
-		ts.Check(cmd.Process.Signal(syscall.SIGTERM))
-		<-drained
-		if err := cmd.Wait(); err != nil {
-			ts.Fatalf("%s: %v\n%s", path, err, errs.String())
-		}
-	})
-	return said
+	var once sync.Once
+	end = func() {
+		once.Do(func() {
+			ts.Check(cmd.Process.Signal(syscall.SIGTERM))
+			<-drained
+			if err := cmd.Wait(); err != nil {
+				ts.Fatalf("%s: %v\n%s", path, err, errs.String())
+			}
+		})
+	}
+	ts.Defer(end)
+	return said, end
 }

@@ -58,7 +58,7 @@ var layers = []layer{
 	{"internal/receipt", []string{"api/rouse/v1", "actors", "actors/user", "storage/...", "vendors", "internal/catalog"}, "receipts turn a vendor's request into messages to users; how a vendor is read is handed in"},
 	{"internal/meta", []string{"api/...", "actors", "actors/mailbox", "actors/route", "storage", "internal/catalog", "internal/failpoint", "internal/lease", "internal/quota", "cluster/placement", "cluster/roster"}, "what the meta group's leader does for all nodes, and how they ask it"},
 	{"internal/steward", []string{"api/...", "actors", "cluster/placement", "cluster/roster", "storage"}, "what operators see and order of a cluster is put together from members, placements and reports that are handed in"},
-	{"internal/backup", []string{"cluster/replica", "storage/..."}, "a backup is key ranges and what a replica knows of them"},
+	{"internal/backup", []string{"cluster/replica", "cluster/roster", "storage/..."}, "a backup is key ranges and what a replica knows of them"},
 	{"internal/oracle", []string{"api/rouse/v1"}, "a second opinion on decisions shares nothing with the first but the contract"},
 	{"internal/trace", []string{"actors/user", "storage"}, "searching what users wrote reads the store, and takes no turn of an actor"},
 	{"internal/config", []string{"api/rouse/v1"}, "a config file is values; internal/app gives them to their owners"},
