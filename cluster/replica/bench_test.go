@@ -1,7 +1,9 @@
 package replica
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"sync"
 	"testing"
 
@@ -50,6 +52,7 @@ func benchEngine(b *testing.B, groups int) *Engine {
 	s := benchStore(b)
 	e, err := Open(Options{
 		ID: NodeID(s.NodeID()), Store: s, Send: func(uint64, []byte) error { return nil },
+		Open: func(context.Context, uint64) (net.Conn, error) { return nil, net.ErrClosed },
 		Lead: func(uint16, uint64) { led.Done() },
 	})
 	if err != nil {

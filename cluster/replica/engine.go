@@ -36,11 +36,13 @@ type Engine struct {
 
 // Open opens the replicas that the store holds. A group of which this node is
 // the only voter is led at once.
-func Open(o Options) (*Engine, error) {
+func Open(o Options) (*Engine, error) { return open(o, defaultLimits) }
+
+func open(o Options, bounds limits) (*Engine, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
 	}
-	e := &Engine{o: o, log: o.Logger, metrics: newMetrics(), limits: defaultLimits, started: time.Now(), stopped: make(chan struct{})}
+	e := &Engine{o: o, log: o.Logger, metrics: newMetrics(), limits: bounds, started: time.Now(), stopped: make(chan struct{})}
 	e.in.wake = make(chan struct{}, 1)
 	ids, err := o.Store.Replicas()
 	if err != nil {

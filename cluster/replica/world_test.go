@@ -62,8 +62,12 @@ type sent struct {
 const testShards = 4
 
 func newWorld(t *testing.T, nodes int, seed uint64) *world {
+	return newWorldOf(t, nodes, seed, defaultLimits)
+}
+
+func newWorldOf(t *testing.T, nodes int, seed uint64, bounds limits) *world {
 	w := &world{
-		t: t, rng: rand.New(rand.NewPCG(seed, 1)), latency: time.Millisecond, limits: defaultLimits,
+		t: t, rng: rand.New(rand.NewPCG(seed, 1)), latency: time.Millisecond, limits: bounds,
 		nodes: map[uint64]*node{}, cut: map[[2]uint64]bool{}, links: map[[2]uint64]*wire{},
 	}
 	for id := uint64(1); id <= uint64(nodes); id++ {
@@ -82,13 +86,20 @@ func testLog() *slog.Logger {
 // start opens a node on its disk.
 func (w *world) start(id uint64, fs *vfs.MemFS) *node {
 	w.t.Helper()
+	n := w.startOn(id, fs)
+	n.fs = fs
+	return n
+}
+
+func (w *world) startOn(id uint64, fs vfs.FS) *node {
+	w.t.Helper()
 	s, err := storage.Open("data/store", storage.Options{
 		FS: fs, CacheBytes: 1 << 20, MemTableBytes: 1 << 20, Shards: testShards, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	n := &node{w: w, id: id, fs: fs, store: s, led: map[uint16]uint64{}}
+	n := &node{w: w, id: id, store: s, led: map[uint16]uint64{}}
 	s.Watch(n.watch)
 	o := Options{
 		ID: id, Store: s, Send: func(to uint64, frame []byte) error { return w.send(id, to, frame) },
@@ -102,10 +113,9 @@ func (w *world) start(id uint64, fs *vfs.MemFS) *node {
 	w.mu.Lock()
 	w.nodes[id] = n
 	w.mu.Unlock()
-	if n.engine, err = Open(o); err != nil {
+	if n.engine, err = open(o, w.limits); err != nil {
 		w.t.Fatal(err)
 	}
-	n.engine.limits = w.limits
 	return n
 }
 
