@@ -14,7 +14,8 @@ import (
 
 const (
 	planEvery   = time.Second
-	observeTime = 2 * time.Second // for all answers
+	busyEvery   = 200 * time.Millisecond // while replicas move
+	observeTime = 2 * time.Second        // for all answers
 	writeTime   = 5 * time.Second
 	// sureAfter is three times the time in which a leader that is cut off notices:
 	// what it told unchanged for so long, it told as the leader.
@@ -57,19 +58,28 @@ func NewPlanner(o PlannerOptions) *Planner {
 	return &Planner{PlannerOptions: o, changed: o.Roster.Changed(), heard: make(map[uint16]heard)}
 }
 
-// Run plans on each change of the members, and every second, until ctx ends.
+// Run plans on each change of the members, and every second, or more often while
+// replicas move, until ctx ends.
 func (p *Planner) Run(ctx context.Context) {
-	tick := time.NewTicker(planEvery)
-	defer tick.Stop()
+	timer := time.NewTimer(planEvery)
+	defer timer.Stop()
 	for {
 		p.turn(ctx, time.Now())
+		timer.Reset(p.rest())
 		select {
 		case <-ctx.Done():
 			return
 		case <-p.changed:
-		case <-tick.C:
+		case <-timer.C:
 		}
 	}
+}
+
+func (p *Planner) rest() time.Duration {
+	if len(p.heard) > 0 {
+		return busyEvery
+	}
+	return planEvery
 }
 
 func (p *Planner) turn(ctx context.Context, now time.Time) {

@@ -20,19 +20,26 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/rouse-im/rouse/actors"
 	"github.com/rouse-im/rouse/actors/lane"
+	"github.com/rouse-im/rouse/actors/route"
 	"github.com/rouse-im/rouse/actors/shard"
 	"github.com/rouse-im/rouse/actors/user"
 	"github.com/rouse-im/rouse/actors/user/quiet"
+	actorv1 "github.com/rouse-im/rouse/api/rouse/actor/v1"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/cluster/link"
+	"github.com/rouse-im/rouse/cluster/placement"
 	"github.com/rouse-im/rouse/cluster/replica"
+	"github.com/rouse-im/rouse/cluster/roster"
 	"github.com/rouse-im/rouse/internal/catalog"
 	"github.com/rouse-im/rouse/internal/config"
 	"github.com/rouse-im/rouse/internal/failpoint"
 	"github.com/rouse-im/rouse/internal/gateway"
 	"github.com/rouse-im/rouse/internal/lease"
+	"github.com/rouse-im/rouse/internal/meta"
 	"github.com/rouse-im/rouse/internal/quota"
+	"github.com/rouse-im/rouse/internal/steward"
 	"github.com/rouse-im/rouse/internal/webhook"
 	"github.com/rouse-im/rouse/storage"
 	"github.com/rouse-im/rouse/storage/seal"
@@ -49,6 +56,11 @@ type Options struct {
 	Logger *slog.Logger
 	// FS holds the store in place of the operating system's files; nil = those.
 	FS vfs.FS
+	// Network replaces sockets between nodes; nil = those, if the configuration
+	// has a cluster.
+	Network *Network
+	// Version is what this build calls itself, for other nodes and operators.
+	Version string
 }
 
 // Node is one running server.
@@ -60,22 +72,31 @@ type Node struct {
 	starting context.Context // ends when the start is given up
 	ready    atomic.Bool
 
-	ring    *seal.Ring
-	store   *storage.Store
-	self    uint64 // Raft's id of this node
-	engine  *replica.Engine
-	link    atomic.Pointer[link.Link] // nil = there are no other nodes
-	duties  *duties
-	leases  *lease.Table
-	catalog *catalog.Catalog
-	quotas  *quota.Book
-	apps    *apps
-	lanes   *lane.Directory
-	shards  *shard.Set
-	gateway *gateway.Gateway
-	grpc    net.Addr
-	http    net.Addr
-	failed  chan error
+	teller    *webhook.Teller
+	ring      *seal.Ring
+	store     *storage.Store
+	self      uint64 // Raft's id of this node
+	engine    *replica.Engine
+	link      atomic.Pointer[link.Link] // nil = there are no other nodes
+	duties    *duties
+	leases    *lease.Table
+	roster    *roster.Roster
+	peers     *peers
+	meta      *meta.Asker
+	router    atomic.Pointer[route.Router]
+	planner   *placement.Planner
+	orders    *steward.Orders
+	shareLead *meta.ShareLeader
+	conductor atomic.Pointer[placement.Conductor]
+	catalog   *catalog.Catalog
+	quotas    *quota.Book
+	apps      *apps
+	lanes     *lane.Directory
+	shards    *shard.Set
+	gateway   atomic.Pointer[gateway.Gateway] // nil until it serves
+	grpc      net.Addr
+	http      net.Addr
+	failed    chan error
 }
 
 // step is one part of the teardown.
@@ -101,10 +122,7 @@ func StartContext(ctx context.Context, o Options) (_ *Node, err error) {
 		}
 	}()
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if n.ring, err = openRing(o.Config); err != nil {
-		return nil, err
-	}
-	for _, build := range []func() error{n.openStore, n.openViews, n.openReplicas, n.startActors, n.startGateway} {
+	for _, build := range []func() error{n.openSecrets, n.openRing, n.openStore, n.openViews, n.openReplicas, n.startActors, n.startGateway} {
 		if err := build(); err != nil {
 			return nil, err
 		}
@@ -172,10 +190,22 @@ func (n *Node) openViews() (err error) {
 		return err
 	}
 	n.apps = &apps{catalog: n.catalog}
-	if n.quotas, err = quota.Open(quota.Options{Store: n.store, Asks: n.quotaAsks(), Propose: n.proposeMeta, Logger: n.log}); err != nil {
+	if n.quotas, err = quota.Open(quota.Options{Store: n.store, Asks: &quota.Asks{
+		Take:    func(m *actorv1.QuotaTake, done func(uint64, error)) { n.meta.Quotas().Take(m, done) },
+		Return:  func(m *actorv1.QuotaReturn, done func(error)) { n.meta.Quotas().Return(m, done) },
+		Exhaust: func(m *actorv1.QuotaExhaust) { n.meta.Quotas().Exhaust(m) },
+	}, Propose: n.proposeMeta, Logger: n.log}); err != nil {
 		return err
 	}
-	n.leases, err = lease.Open(lease.Options{Store: n.store, TTL: n.o.Config.Lease.TTL, Grant: n.grant, Propose: n.proposeMeta, Logger: n.log})
+	if n.leases, err = lease.Open(lease.Options{
+		Store: n.store, TTL: n.o.Config.Lease.TTL, Propose: n.proposeMeta, Logger: n.log,
+		Grant: func(app string, node actors.Node, done func(error)) { n.meta.Grant(app, node, done) },
+		Renew: func(signs []lease.Sign, done func(error)) { n.meta.Renew(signs, done) },
+	}); err != nil {
+		return err
+	}
+	n.shareLead = meta.NewShareLeader(n.store, n.proposeMeta, n.rateOf)
+	n.roster, err = roster.Open(roster.Options{Store: n.store, Logger: n.log})
 	return err
 }
 
@@ -188,6 +218,14 @@ func (n *Node) proposeMeta(term uint64, ms []storage.Mutation, done func(error))
 func (n *Node) leadMeta(term uint64) {
 	n.leases.Lead(term)
 	n.quotas.Lead(term, time.Now())
+	if err := n.shareLead.Lead(term, time.Now()); err != nil {
+		n.log.Error("rates cannot be shared; lanes with a rate pause", "error", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), admitTime)
+	defer cancel()
+	if err := n.found(ctx, term); err != nil {
+		n.log.Error("the cluster cannot be founded; restart the server when the reason is gone", "error", err)
+	}
 	if _, err := n.catalog.Bootstrap(time.Now(), func(secret string) error {
 		return keepSecret(filepath.Join(n.o.Config.Data.Dir, OperatorKeyFile), secret)
 	}); err != nil {
@@ -198,31 +236,42 @@ func (n *Node) leadMeta(term uint64) {
 func (n *Node) loseMeta(uint64) {
 	n.leases.Lose()
 	n.quotas.Lose()
+	n.shareLead.Lose()
 }
 
 func (n *Node) startActors() (err error) {
+	sys := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(quieter{n.log.Handler()}) }))
+	n.later("actor system", func(context.Context) error { sys.Shutdown(); return nil })
+	n.newPlacement()
+	for _, start := range []func(*actor.ActorSystem) error{n.openActors, n.startMeta, n.meet} {
+		if err := start(sys); err != nil {
+			return err
+		}
+	}
+	router, err := n.startRouter(sys)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var clocks sync.WaitGroup
 	clocks.Go(func() { n.leases.Run(ctx) })
 	n.later("leases", func(context.Context) error { cancel(); clocks.Wait(); return nil })
-
-	sys := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(quieter{n.log.Handler()}) }))
-	n.later("actor system", func(context.Context) error { sys.Shutdown(); return nil })
 	n.startLanes(sys)
 	clocks.Go(func() { n.catalog.Run(ctx) })
-	teller, err := webhook.NewTeller(webhook.Options{
-		Store: n.store, Caller: webhook.NewCaller(), Hooks: n.apps.hooks, Apps: n.apps.ids, Channel: n.apps.channel, Logger: n.log, Metrics: n.registry,
+	n.teller, err = webhook.NewTeller(webhook.Options{
+		Store: n.store, Caller: webhook.NewCaller(), Hooks: n.apps.hooks, Apps: n.apps.ids, Channel: n.apps.channel,
+		Leads: n.leadsShard, Logger: n.log, Metrics: n.registry,
 	})
 	if err != nil {
 		return err
 	}
-	n.later("webhooks", func(context.Context) error { teller.Close(); return nil })
+	n.later("webhooks", func(context.Context) error { n.teller.Close(); return nil })
 	n.shards, err = shard.Start(sys, shard.Options{
 		User: &user.Deps{
-			Store: n.store, Ring: n.ring, Lanes: n.lanes, App: n.apps.get, Live: n.leases.Live, Told: teller.Wake, Logger: n.log,
+			Store: n.store, Ring: n.ring, Lanes: n.lanes, App: n.apps.get, Live: n.leases.Live, Told: n.teller.Wake, Logger: n.log,
 			Mailbox: n.o.Config.Users.Mailbox, Zones: &quiet.Zones{},
 		},
-		Propose:   n.engine.Propose,
+		Propose: n.engine.Propose, Router: router,
 		IdleAfter: n.o.Config.Users.PassivateAfter, Mailbox: n.o.Config.Users.ShardMailbox,
 		Logger: n.log, Metrics: shard.NewMetrics(n.registry),
 	})
@@ -236,10 +285,11 @@ func (n *Node) startActors() (err error) {
 		n.shards.Stop()
 		return err
 	})
-	if err := n.foundReplicas(); err != nil {
+	n.startDuties()
+	n.runPlacement()
+	if err := n.begin(); err != nil {
 		return err
 	}
-	n.startDuties()
 	if err := n.awaitLeaders(); err != nil {
 		return err
 	}
@@ -247,7 +297,7 @@ func (n *Node) startActors() (err error) {
 	if err != nil {
 		return err
 	}
-	return n.listen(teller, receipts)
+	return n.listen(receipts)
 }
 
 // startLanes keeps one lane for each credential. One whose sender cannot be
@@ -270,7 +320,7 @@ func (n *Node) startLanes(sys *actor.ActorSystem) {
 			n.apps.cache.Delete(c.App)
 			return
 		}
-		n.lanes.Put(c.App, c.Name, sender, laneOptions(c.App, c.Credential, n.quotas))
+		n.lanes.Put(c.App, c.Name, sender, n.shared(laneOptions(c.App, c.Credential, n.quotas)))
 		if _, was := n.apps.broken.LoadAndDelete(name); was {
 			n.apps.cache.Delete(c.App)
 		}

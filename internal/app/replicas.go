@@ -31,7 +31,7 @@ func (n *Node) openReplicas() error {
 			}
 			return nil, link.ErrDown
 		},
-		Lead: n.duties.lead, Lose: n.duties.lose,
+		Lead: n.duties.lead, Lose: n.duties.lose, Changed: n.groupChanged,
 		Logger: n.log, Metrics: n.registry,
 	})
 	if err != nil {
@@ -55,12 +55,21 @@ func (n *Node) foundReplicas() error {
 
 // startDuties has shards work where this node leads, until the node stops.
 func (n *Node) startDuties() {
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
 	n.duties.take = func(group uint16, term uint64) {
 		if group == storage.MetaShard {
 			n.leadMeta(term)
 			return
 		}
-		n.shards.Lead(group, term)
+		ready := n.shards.Lead(group, term)
+		running.Go(func() {
+			select {
+			case <-ready:
+				n.wakeTeller()
+			case <-ctx.Done():
+			}
+		})
 	}
 	n.duties.lay = func(group uint16, term uint64) {
 		if group == storage.MetaShard {
@@ -69,10 +78,15 @@ func (n *Node) startDuties() {
 		}
 		n.shards.Lose(group, term)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
 	running.Go(func() { n.duties.run(ctx) })
 	n.later("duties", func(context.Context) error { cancel(); running.Wait(); return nil })
+}
+
+// wakeTeller has webhooks told what a shard brought with it.
+func (n *Node) wakeTeller() {
+	for _, app := range n.apps.ids() {
+		n.teller.Wake(app)
+	}
 }
 
 // lookEvery is how often a starting node looks whether its shards are led.
@@ -104,14 +118,20 @@ func (n *Node) awaitLeaders() error {
 // leaderless are the groups that nobody works for, as far as this node knows.
 func (n *Node) leaderless() (groups []uint16) {
 	for group := range n.store.Shards() + 1 {
-		leader, _ := n.engine.Leader(group)
-		switch {
-		case leader != 0 && leader != n.self:
-		case group == storage.MetaShard && n.leases.Leads():
-		case group != storage.MetaShard && n.shards.Leads(group):
-		default:
-			groups = append(groups, group)
+		if _, _, elsewhere := n.leaderOf(group); elsewhere || group == storage.MetaShard && n.leadsMeta() || group != storage.MetaShard && n.shards.Leads(group) {
+			continue
 		}
+		groups = append(groups, group)
 	}
 	return groups
+}
+
+// groupChanged has those look again who wait for a group's leader or replicas.
+func (n *Node) groupChanged(group uint16) {
+	if c := n.conductor.Load(); c != nil {
+		c.Wake()
+	}
+	if r := n.router.Load(); r != nil && group != storage.MetaShard {
+		r.Wake(group)
+	}
 }

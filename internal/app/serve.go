@@ -8,6 +8,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/rouse-im/rouse/internal/config"
 	"github.com/rouse-im/rouse/internal/gateway"
@@ -18,7 +21,7 @@ import (
 
 var errNotReady = errors.New("the node is starting or draining")
 
-func (n *Node) listen(teller *webhook.Teller, receipts *receipt.Intake) error {
+func (n *Node) listen(receipts *receipt.Intake) error {
 	c := n.o.Config
 	tls, err := serverTLS(c.TLS)
 	if err != nil {
@@ -33,9 +36,10 @@ func (n *Node) listen(teller *webhook.Teller, receipts *receipt.Intake) error {
 		return errors.Join(fmt.Errorf("http.listen: %w; stop what uses the port, or set another", err), grpc.Close())
 	}
 	n.grpc, n.http = grpc.Addr(), http.Addr()
-	n.gateway, err = gateway.New(gateway.Options{
-		GRPC: grpc, HTTP: http, TLS: tls, Catalog: n.catalog, Leases: n.leases, Router: n.shards.Route,
-		BeforePush: teller.Caller.Before, CheckWebhooks: webhook.Validate, WebhooksQueued: teller.Queued,
+	g, err := gateway.New(gateway.Options{
+		GRPC: grpc, HTTP: http, TLS: tls, Catalog: n.catalog, Leases: n.leases, Router: n.route, Forward: n.meta.Forward, Engines: n.engines,
+		Cluster:    &gateway.Cluster{Status: n.clusterStatus, Plan: n.planRebalance, Order: n.meta.Order},
+		BeforePush: n.teller.Caller.Before, CheckWebhooks: webhook.Validate, WebhooksQueued: n.teller.Queued,
 		Writable: n.store.Writable, CheckToken: checkToken,
 		ValidateCredential: validateCredential, TestCredential: testCredential, CredentialStatus: n.credentialStatus,
 		FindTraces: n.findTraces,
@@ -52,23 +56,58 @@ func (n *Node) listen(teller *webhook.Teller, receipts *receipt.Intake) error {
 	if err != nil {
 		return errors.Join(err, grpc.Close(), http.Close())
 	}
+	n.gateway.Store(g)
 	return nil
 }
 
 func (n *Node) startGateway() error {
 	ended := make(chan struct{})
+	g := n.gateway.Load()
 	go func() {
 		defer close(ended)
-		if err := n.gateway.Serve(context.Background()); err != nil {
+		if err := g.Serve(context.Background()); err != nil {
 			n.failed <- err
 		}
 	}()
+	n.tellAddresses()
 	n.later("gateway", func(ctx context.Context) error {
-		err := n.gateway.Stop(ctx)
+		err := g.Stop(ctx)
 		<-ended
 		return err
 	})
+	n.later("leaderships", n.giveAway)
 	return nil
+}
+
+// tellAddresses has the other nodes know where this one serves.
+func (n *Node) tellAddresses() {
+	g := n.peers.gossip
+	if g == nil {
+		return
+	}
+	self := g.Self()
+	self.Addresses = proto.CloneOf(self.Addresses)
+	advertise := n.o.Config.Cluster.Advertise
+	self.Addresses.Grpc, self.Addresses.Http = advertised(advertise, n.grpc.String()), advertised(advertise, n.http.String())
+	if err := g.UpdateSelf(self); err != nil {
+		n.log.Warn("other nodes do not hear where this one serves", "error", err)
+	}
+}
+
+// engines are the gRPC ports of the other nodes.
+func (n *Node) engines() (addresses []string) {
+	for id, m := range *n.peers.alive.Load() {
+		if address := m.Addresses.GetGrpc(); id != n.self && address != "" {
+			addresses = append(addresses, address)
+		}
+	}
+	slices.Sort(addresses)
+	return addresses
+}
+
+func (n *Node) openRing() (err error) {
+	n.ring, err = openRing(n.o.Config)
+	return err
 }
 
 // openRing reads the sealing keys; without any configuration the first start
@@ -99,6 +138,9 @@ func openRing(c config.Config) (*seal.Ring, error) {
 func keyFile(c config.Config) string {
 	if c.Seal.KeyFile != "" {
 		return c.Seal.KeyFile
+	}
+	if c.Cluster.Enabled() {
+		return filepath.Join(c.Cluster.Dir, "seal.key") // all nodes open what any of them seals
 	}
 	return filepath.Join(c.Data.Dir, "seal.key")
 }

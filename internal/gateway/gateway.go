@@ -62,6 +62,9 @@ type Options struct {
 	Forward func(ctx context.Context, call *actorv1.AdminCall) ([]byte, error)
 	// Cluster shows and orders the cluster; nil = it is not known yet.
 	Cluster *Cluster
+	// Engines are the gRPC addresses of the other nodes of the cluster; nil = there
+	// are none.
+	Engines func() []string
 	// CredentialStatus tells how a credential of the app is on this node.
 	CredentialStatus func(*catalog.App, *rousev1.Credential) *rousev1.CredentialStatus
 	// Receipts takes what vendors report, at ReceiptPattern of the HTTP port; nil = nothing.

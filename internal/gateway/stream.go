@@ -16,6 +16,9 @@ import (
 // as many is not read until one is answered.
 const window = 32
 
+// maxEngines bounds the addresses of a welcome.
+const maxEngines = 64
+
 // transport is a stream of gRPC or of Connect. Recv and Send may be called from
 // two goroutines; Recv fails once the handler has returned.
 type transport interface {
@@ -74,9 +77,12 @@ func (s *ingestion) hello() (err error) {
 	if s.node, err = s.grant(s.app, hello.GetNode(), time.Now()); err != nil {
 		return err
 	}
-	return s.Send(&rousev1.IngestResponse{Kind: &rousev1.IngestResponse_Welcome{Welcome: &rousev1.Welcome{
-		Window: window, Lease: durationpb.New(s.Leases.TTL()),
-	}}})
+	welcome := &rousev1.Welcome{Window: window, Lease: durationpb.New(s.Leases.TTL())}
+	if s.Engines != nil {
+		welcome.Engines = s.Engines()
+		welcome.Engines = welcome.Engines[:min(len(welcome.Engines), maxEngines)]
+	}
+	return s.Send(&rousev1.IngestResponse{Kind: &rousev1.IngestResponse_Welcome{Welcome: welcome}})
 }
 
 // receive reads one message; the text of a fault of decoding is not passed on.

@@ -1,0 +1,84 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/cluster/placement"
+	"github.com/rouse-im/rouse/cluster/roster"
+	"github.com/rouse-im/rouse/internal/steward"
+	"github.com/rouse-im/rouse/storage"
+)
+
+// reportTime bounds the answers of all nodes about themselves.
+const reportTime = 2 * time.Second
+
+// newOrders makes what carries out what operators order about the cluster, where the meta group
+// is led.
+func (n *Node) newOrders() *steward.Orders {
+	return &steward.Orders{
+		Roster: n.roster, Preview: n.planner.Preview, Logger: n.log,
+		Leads: func() (uint64, bool) { return n.engine.Leads(storage.MetaShard) },
+		Propose: func(term uint64, ms []storage.Mutation, done func(error)) {
+			n.engine.Propose(storage.MetaShard, term, ms, done)
+		},
+		Led: func(ctx context.Context) map[uint16]uint64 { return steward.Led(n.askReports(ctx)) },
+		Terms: func(now time.Time) roster.Terms {
+			seal := n.ring.Fingerprint()
+			return roster.Terms{
+				Shards: uint32(n.store.Shards()), Seal: seal[:],
+				Dead: func(node uint64) bool { return n.planner.DeadFor(node, now) > deadFor },
+			}
+		},
+	}
+}
+
+// deadFor is how long a node is dead that does not only restart.
+const deadFor = time.Minute
+
+// clusterStatus asks all nodes how they are.
+func (n *Node) clusterStatus(ctx context.Context, r *rousev1.GetClusterStatusRequest) (*rousev1.GetClusterStatusResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, reportTime)
+	defer cancel()
+	k := &steward.Known{
+		View: n.roster.View(), Self: n.self, Seen: make(map[uint64]steward.Seen), Reports: n.askReports(ctx), SkipSettled: r.GetSkipSettled(),
+	}
+	for _, m := range k.View.Members() {
+		k.Seen[m.GetNode()] = steward.Seen{Alive: n.isAlive(m.GetNode()), Last: n.planner.LastSeen(m.GetNode())}
+	}
+	for id, m := range *n.peers.alive.Load() {
+		if _, ok := k.View.Member(id); !ok {
+			k.Strangers = append(k.Strangers, steward.Stranger{Node: id, Name: m.Name, Addresses: m.Addresses})
+		}
+	}
+	return steward.Status(k), nil
+}
+
+// planRebalance tells what would move.
+func (n *Node) planRebalance(ctx context.Context, _ *rousev1.PlanRebalanceRequest) (*rousev1.PlanRebalanceResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, reportTime)
+	defer cancel()
+	return &rousev1.PlanRebalanceResponse{Moves: n.orders.Moves(ctx, time.Now())}, nil
+}
+
+// report is what this node says of itself when it is asked.
+func (n *Node) report(context.Context) ([]byte, error) { return proto.Marshal(n.reportHere()) }
+
+func (n *Node) reportHere() *rousev1.NodeReport {
+	seal := n.ring.Fingerprint()
+	own := &steward.Own{
+		Node: n.self, Version: n.o.Version, DiskLow: n.store.Writable(time.Now()) != nil,
+		Seal: seal[:], Groups: n.engine.Groups(), Why: n.conductor.Load().Why,
+		Led: func(group uint16) (placement.Status, bool) {
+			if _, leads := n.engine.Leads(group); !leads {
+				return placement.Status{}, false
+			}
+			s, err := n.engine.Status(group)
+			return placement.StatusOf(s), err == nil
+		},
+	}
+	return steward.Report(own, n.roster.View())
+}

@@ -1,0 +1,283 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	actorv1 "github.com/rouse-im/rouse/api/rouse/actor/v1"
+	"github.com/rouse-im/rouse/cluster"
+	"github.com/rouse-im/rouse/cluster/certs"
+	"github.com/rouse-im/rouse/cluster/link"
+	"github.com/rouse-im/rouse/internal/config"
+	"github.com/rouse-im/rouse/internal/meta"
+)
+
+// routeName is the process that takes the answers to this node's requests.
+const routeName = "route"
+
+// reachable says which actors of a node others may send to.
+func reachable(id string) bool {
+	return id == meta.Name || id == routeName || strings.HasPrefix(id, "shard-")
+}
+
+// peers are the other nodes of the cluster, as far as gossip tells of them.
+type peers struct {
+	name     string
+	identity *certs.Identity // nil in memory
+	network  *Network
+	sockets  *sockets // nil in memory
+	listener net.Listener
+	gossip   *cluster.Membership
+	alive    atomic.Pointer[map[uint64]cluster.Member] // by Raft id, with this node
+}
+
+// nodeName is the configured one, or the host's with the HTTP port.
+func nodeName(c config.Config) string {
+	if c.Cluster.Name != "" {
+		return c.Cluster.Name
+	}
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		host = "node"
+	}
+	_, port, _ := net.SplitHostPort(c.HTTP.Listen)
+	return host + "-" + port
+}
+
+// openSecrets opens the directory of the cluster's secrets, and makes what it
+// lacks where the authority is.
+func (n *Node) openSecrets() error {
+	c := n.o.Config.Cluster
+	n.peers = &peers{name: nodeName(n.o.Config)}
+	n.peers.alive.Store(&map[uint64]cluster.Member{})
+	if n.o.Network != nil {
+		n.peers.network = n.o.Network
+		return nil
+	}
+	if !c.Enabled() {
+		return nil
+	}
+	if err := certs.Found(c.Dir, n.peers.name, certHosts(c)); err != nil {
+		return err
+	}
+	var err error
+	if n.peers.identity, err = certs.Load(c.Dir, n.peers.name); err != nil {
+		return err
+	}
+	keys, err := cluster.LoadKeyring(filepath.Join(c.Dir, "gossip.key"))
+	if err != nil {
+		return err
+	}
+	n.peers.sockets = &sockets{identity: n.peers.identity, keys: keys, advertise: c.Advertise, member: n.isActors, log: n.log, metrics: n.registry}
+	n.peers.network = n.peers.sockets.network()
+	return nil
+}
+
+// certHosts are the hosts that a node's certificate names.
+func certHosts(c config.Cluster) (hosts []string) {
+	for _, address := range []string{c.Peers, c.Actors, c.Gossip} {
+		host, _, _ := net.SplitHostPort(address)
+		if ip := net.ParseIP(host); host != "" && !ip.IsUnspecified() && !slices.Contains(hosts, host) {
+			hosts = append(hosts, host)
+		}
+	}
+	if c.Advertise != "" && !slices.Contains(hosts, c.Advertise) {
+		hosts = append(hosts, c.Advertise)
+	}
+	return hosts
+}
+
+// clustered tells whether the node is open to others.
+func (n *Node) clustered() bool { return n.peers.network != nil }
+
+// isActors says whether an address is that of a living node's actors.
+func (n *Node) isActors(address string) bool {
+	for _, m := range *n.peers.alive.Load() {
+		if m.Addresses.GetActors() == address {
+			return true
+		}
+	}
+	return false
+}
+
+// openActors gives the actor system its address: before the first actor, which
+// others could not answer otherwise.
+func (n *Node) openActors(sys *actor.ActorSystem) error {
+	if !n.clustered() {
+		return nil
+	}
+	stop, err := n.peers.network.Actors(sys, n.o.Config.Cluster.Actors)
+	if err != nil {
+		return err
+	}
+	n.later("actor messages", func(context.Context) error { stop(); return nil })
+	return nil
+}
+
+// meet opens the ports for other nodes and begins to look for them.
+func (n *Node) meet(sys *actor.ActorSystem) (err error) {
+	if !n.clustered() {
+		return nil
+	}
+	c, p := n.o.Config.Cluster, n.peers
+	if p.listener, err = p.network.Listen(c.Peers); err != nil {
+		return fmt.Errorf("cluster.peers: %w; stop what uses the port, or set another", err)
+	}
+	if err := n.startLink(); err != nil {
+		return errors.Join(err, p.listener.Close())
+	}
+	o := cluster.Options{
+		Name: p.name, Label: c.Label, Seeds: c.Seeds(), Changed: n.met, Expect: n.memberNames, Logger: n.log,
+		Self: cluster.Member{Node: n.self, System: sys.ID, Version: n.o.Version, Zone: c.Zone, Addresses: &actorv1.NodeAddresses{
+			Peers: advertised(c.Advertise, p.listener.Addr().String()), Actors: sys.Address(),
+		}},
+	}
+	if err := p.network.Gossip(&o, c.Gossip); err != nil {
+		return err
+	}
+	if p.gossip, err = cluster.Join(o); err != nil {
+		return err
+	}
+	n.later("gossip", func(ctx context.Context) error { return p.gossip.Leave(ctx) })
+	return n.registry.Register(p.gossip)
+}
+
+// advertised is an address with the host that others use.
+func advertised(host, address string) string {
+	if host == "" {
+		return address
+	}
+	_, port, _ := net.SplitHostPort(address)
+	return net.JoinHostPort(host, port)
+}
+
+func (n *Node) startLink() error {
+	p := n.peers
+	o := link.Options{
+		Self: n.self, Cluster: n.o.Config.Cluster.Label, Listener: p.listener, Dial: p.network.Dial,
+		Receive: n.engine.Receive, Bulk: n.engine.Bulk, Up: func(uint64) {}, Down: n.peerDown, Logger: n.log, Metrics: n.registry,
+	}
+	if p.identity != nil {
+		o.TLS, o.Verify = p.identity.TLS(nil), n.isPeer
+	}
+	l, err := link.Start(o)
+	if err != nil {
+		return err
+	}
+	n.link.Store(l)
+	n.later("link", func(context.Context) error { return l.Close() })
+	return nil
+}
+
+// isPeer wants the certificate of a peer to name the node that goes by the id.
+func (n *Node) isPeer(peer uint64, state tls.ConnectionState) error {
+	who, err := certs.PeerOf(state)
+	if err != nil {
+		return err
+	}
+	m, ok := (*n.peers.alive.Load())[peer]
+	if !ok || m.Name != who.Node {
+		return fmt.Errorf("the certificate of %s is not that of node %016x", who, peer)
+	}
+	return nil
+}
+
+// peerDown says that the connections of a node ended: what it leads needs
+// another leader, and what was asked of it another node.
+func (n *Node) peerDown(peer uint64) {
+	n.engine.PeerDown(peer)
+	if m, ok := (*n.peers.alive.Load())[peer]; ok {
+		n.lost(m)
+	}
+}
+
+// lost has questions to a node asked elsewhere.
+func (n *Node) lost(m cluster.Member) {
+	if s := n.peers.sockets; s != nil && s.remote != nil {
+		s.remote.Disconnect(m.Addresses.GetActors())
+	}
+	if r := n.router.Load(); r != nil {
+		r.PeerDown(m.Addresses.GetActors())
+	}
+}
+
+// met takes in who is alive; it runs in one goroutine.
+func (n *Node) met(members []cluster.Member) {
+	before := *n.peers.alive.Load()
+	alive := make(map[uint64]cluster.Member, len(members))
+	addresses := make(map[uint64]string, len(members))
+	for _, m := range members {
+		if m.Unknown || m.Node == 0 {
+			continue
+		}
+		alive[m.Node] = m
+		if m.Node != n.self {
+			addresses[m.Node] = m.Addresses.GetPeers()
+		}
+	}
+	n.peers.alive.Store(&alive)
+	n.link.Load().SetPeers(addresses)
+	for id, m := range before {
+		if now, ok := alive[id]; !ok || now.System != m.System {
+			n.engine.PeerDown(id)
+			n.lost(m)
+		}
+	}
+	if c := n.conductor.Load(); c != nil {
+		c.Wake()
+	}
+}
+
+// isAlive tells whether gossip knows the node, or it is this one.
+func (n *Node) isAlive(node uint64) bool {
+	if node == n.self {
+		return true
+	}
+	_, ok := (*n.peers.alive.Load())[node]
+	return ok
+}
+
+// actorsOf is where a node's actors are; empty = not known now.
+func (n *Node) actorsOf(node uint64) string {
+	if m, ok := (*n.peers.alive.Load())[node]; ok {
+		return m.Addresses.GetActors()
+	}
+	return ""
+}
+
+// memberNames are the admitted nodes, alive or not.
+func (n *Node) memberNames() (names []string) {
+	for _, m := range n.roster.View().Members() {
+		names = append(names, m.GetName())
+	}
+	return names
+}
+
+// leaderOf is the address of the actors that lead a group, with the term, as far
+// as this node knows: a node that holds no replica begins with any that does.
+func (n *Node) leaderOf(group uint16) (address string, term uint64, ok bool) {
+	if leader, term := n.engine.Leader(group); leader != 0 {
+		if leader == n.self {
+			return "", term, false // it is not ready yet, or no longer
+		}
+		address = n.actorsOf(leader)
+		return address, term, address != ""
+	}
+	p, _ := n.roster.View().Placement(group)
+	for _, voter := range p.Voters {
+		if address = n.actorsOf(voter); address != "" && voter != n.self {
+			return address, 0, true
+		}
+	}
+	return "", 0, false
+}
