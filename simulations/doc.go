@@ -6,10 +6,3 @@
 // or read from a trace (simulations/trace). What came of it is judged by
 // simulations/checker and shown by simulations/report.
 package simulations
-
-import (
-	_ "github.com/anishathalye/porcupine"
-	_ "gonum.org/v1/plot"
-	_ "gonum.org/v1/plot/plotter"
-	_ "gonum.org/v1/plot/vg/vgsvg"
-)

@@ -90,7 +90,7 @@ func (v *simVerb) flash(c *call) error {
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was read
 	f, err := trace.ReadFlash(file, trace.FlashOptions{})
 	if err != nil {
 		return fmt.Errorf("%s: %w", v.Flash, err)

@@ -109,7 +109,7 @@ func (r *rhythm) after(t, wait simulations.Offset) simulations.Offset {
 		ms, _ := r.at(t)
 		rest := hour - ms%hour // until the next hour
 		speed := r.speed(t)
-		if passes := float64(rest) * speed; passes < left {
+		if passes := float64(float64(rest) * speed); passes < left {
 			left -= passes
 			t += simulations.Offset(rest)
 			continue
