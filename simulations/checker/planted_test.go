@@ -165,11 +165,11 @@ func play(t *testing.T, seed uint64, b bug) (*checker.History, *model.Model) {
 func act(h *checker.History, engine *model.Model, at map[uint64]simulations.Offset) {
 	said := map[[2]string]bool{}
 	for _, x := range engine.Expect() {
-		if key := [2]string{x.User, x.Message}; len(x.Either) == 0 || said[key] {
+		key := [2]string{x.User, x.Message}
+		if len(x.Either) == 0 || said[key] {
 			continue
-		} else {
-			said[key] = true
 		}
+		said[key] = true
 		for _, d := range x.Either[0] {
 			o := checker.Outcome{Event: x.Event, User: x.User, Message: x.Message, Device: d.Device, Status: "suppressed", Reason: d.Reason.String(), Decided: at[x.Event], Ended: at[x.Event]}
 			if strings.HasSuffix(o.Reason, "_QUEUED") || strings.HasSuffix(o.Reason, "_DELAYED") {
