@@ -186,7 +186,7 @@ func (n *Node) openStore() error {
 // may be committed before.
 func (n *Node) openViews() (err error) {
 	check := func(c *rousev1.Credential) error { return checkCredential(c, n.receiptURL("", c)) }
-	if n.catalog, err = catalog.Open(catalog.Options{Store: n.store, Ring: n.ring, Check: check, Logger: n.log}); err != nil {
+	if n.catalog, err = catalog.Open(catalog.Options{Store: n.store, Ring: n.ring, Check: check, Leads: n.leadsMeta, Logger: n.log}); err != nil {
 		return err
 	}
 	n.apps = &apps{catalog: n.catalog}

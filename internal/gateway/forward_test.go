@@ -70,8 +70,12 @@ func TestWritesGoToTheLeader(t *testing.T) {
 		t.Fatal(key)
 	}
 	for _, call := range [][2]string{
-		{"UpdateApp", `{"displayName":"A"}`}, {"PutCredential", fcmJSON("extra", "c", "}")}, {"DeleteCredential", `{"name":"extra"}`},
-		{"PutTemplate", `{"template":{"name":"t","texts":{"":{"contentPattern":"y"}}}}`}, {"DeleteTemplate", `{"name":"t"}`}, {"PutWebhooks", `{"webhooks":{}}`},
+		{"UpdateApp", `{"displayName":"A"}`},
+		{"PutCredential", fcmJSON("extra", "c", "}")},
+		{"DeleteCredential", `{"name":"extra"}`},
+		{"PutTemplate", `{"template":{"name":"t","texts":{"":{"contentPattern":"y"}}}}`},
+		{"DeleteTemplate", `{"name":"t"}`},
+		{"PutWebhooks", `{"webhooks":{}}`},
 	} {
 		if a := f.post(f.adminKey(), adminService+call[0], call[1]); a.status != 200 {
 			t.Errorf("%s: %v", call[0], a)

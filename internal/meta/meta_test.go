@@ -309,8 +309,15 @@ func TestErrorsOnTheWire(t *testing.T) {
 		}
 		nodes[0].leads.Store(true)
 		for _, m := range []*actorv1.MetaAsk{
-			{}, {Body: &actorv1.MetaAsk_Take{}}, {Body: &actorv1.MetaAsk_GiveBack{}}, {Body: &actorv1.MetaAsk_Exhaust{}}, {Body: &actorv1.MetaAsk_Grant{}},
-			{Body: &actorv1.MetaAsk_Renewal{}}, {Body: &actorv1.MetaAsk_Shares{}}, {Body: &actorv1.MetaAsk_Cluster{}}, {Body: &actorv1.MetaAsk_Trace{}},
+			{},
+			{Body: &actorv1.MetaAsk_Take{}},
+			{Body: &actorv1.MetaAsk_GiveBack{}},
+			{Body: &actorv1.MetaAsk_Exhaust{}},
+			{Body: &actorv1.MetaAsk_Grant{}},
+			{Body: &actorv1.MetaAsk_Renewal{}},
+			{Body: &actorv1.MetaAsk_Shares{}},
+			{Body: &actorv1.MetaAsk_Cluster{}},
+			{Body: &actorv1.MetaAsk_Trace{}},
 		} {
 			_, err := nodes[0].Ask(t.Context(), m)
 			wants(t, err, rousev1.ErrorCode_ERROR_CODE_INTERNAL)
