@@ -66,7 +66,7 @@ func (n *Node) startDuties() {
 		running.Go(func() {
 			select {
 			case <-ready:
-				n.wakeTeller()
+				n.teller.WakeAll()
 			case <-ctx.Done():
 			}
 		})
@@ -80,13 +80,6 @@ func (n *Node) startDuties() {
 	}
 	running.Go(func() { n.duties.run(ctx) })
 	n.later("duties", func(context.Context) error { cancel(); running.Wait(); return nil })
-}
-
-// wakeTeller has webhooks told what a shard brought with it.
-func (n *Node) wakeTeller() {
-	for _, app := range n.apps.ids() {
-		n.teller.Wake(app)
-	}
 }
 
 // lookEvery is how often a starting node looks whether its shards are led.

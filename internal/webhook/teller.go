@@ -24,6 +24,7 @@ const (
 	callTimeout = 10 * time.Second
 	shortPause  = time.Second
 	longPause   = 5 * time.Minute
+	gatherTime  = 200 * time.Millisecond
 	// refusals is how often an event that goes alone may be refused for itself.
 	refusals = 5
 )
@@ -56,6 +57,8 @@ type Teller struct {
 	mu     sync.Mutex
 	apps   map[string]*round // apps with a round under way
 	rounds sync.WaitGroup
+	// gathering: WakeAll was called a moment ago.
+	gathering bool
 }
 
 // round serves one app until its queue is empty.
@@ -76,13 +79,32 @@ func NewTeller(o Options) (*Teller, error) {
 	if o.Leads == nil {
 		t.Leads = func(uint16) bool { return true }
 	}
-	t.WakeAll()
+	t.wakeApps()
 	return t, nil
 }
 
 // WakeAll says that this node leads a shard from now on, whose events other
-// nodes left. It does not block.
+// nodes left. It does not block. All apps are looked at a moment later, once for
+// all shards that came in it.
 func (t *Teller) WakeAll() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.gathering || t.life.Err() != nil {
+		return
+	}
+	t.gathering = true
+	t.rounds.Go(func() {
+		if !t.sleep(gatherTime) {
+			return
+		}
+		t.mu.Lock()
+		t.gathering = false
+		t.mu.Unlock()
+		t.wakeApps()
+	})
+}
+
+func (t *Teller) wakeApps() {
 	for _, app := range t.Apps() {
 		t.Wake(app)
 	}
