@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"sync"
 	"testing"
@@ -99,4 +100,70 @@ func inFlight(b *testing.B, callers int, propose func(uint16, []storage.Mutation
 		})
 	}
 	wg.Wait()
+}
+
+// BenchmarkIdleTick is a tick of 64 groups that have nothing to do.
+func BenchmarkIdleTick(b *testing.B) {
+	e := benchEngine(b, 64)
+	b.ReportAllocs()
+	for b.Loop() {
+		_ = e.ask(func() error { e.loop.tick(); return nil })
+	}
+}
+
+// BenchmarkThreeNodes is BenchmarkPropose with three voters in one process, each
+// with a disk of its own, and frames that arrive at once. One node leads all.
+func BenchmarkThreeNodes(b *testing.B) {
+	const callers = 64
+	nodes := map[uint64]*Engine{}
+	var mu sync.Mutex
+	var led sync.WaitGroup
+	led.Add(callers)
+	start := func(id uint64, lead func(uint16, uint64)) {
+		e, err := Open(Options{
+			ID: id, Store: benchStore(b), Lead: lead, Logger: slog.New(slog.DiscardHandler),
+			Open: func(_ context.Context, to uint64) (net.Conn, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				here, there := net.Pipe()
+				go nodes[to].Bulk(id, there)
+				return here, nil
+			},
+			Send: func(to uint64, frame []byte) error {
+				mu.Lock()
+				defer mu.Unlock()
+				if n := nodes[to]; n != nil {
+					n.Receive(id, frame)
+				}
+				return nil
+			},
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { _ = e.Close() })
+		mu.Lock()
+		nodes[id] = e
+		mu.Unlock()
+	}
+	start(1, func(uint16, uint64) { led.Done() })
+	start(2, nil)
+	start(3, nil)
+	one := nodes[1]
+	for g := range uint16(callers) {
+		if err := one.Found(g + 1); err != nil {
+			b.Fatal(err)
+		}
+	}
+	led.Wait()
+	for g := range uint16(callers) {
+		for _, want := range []Configuration{{[]uint64{1}, []uint64{2, 3}}, {[]uint64{1, 2, 3}, nil}} {
+			answer := make(chan error, 1)
+			one.Change(g+1, want, func(err error) { answer <- err })
+			if err := <-answer; err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	inFlight(b, callers, func(shard uint16, ms []storage.Mutation, done func(error)) { one.Propose(shard, 0, ms, done) })
 }

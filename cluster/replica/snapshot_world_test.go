@@ -18,7 +18,7 @@ func (w *world) open(from, to uint64) (net.Conn, error) {
 	key := [2]uint64{from, to}
 	w.mu.Lock()
 	dst := w.nodes[to]
-	refused := dst == nil || dst.down || w.nodes[from].down || w.cut[key]
+	refused := dst == nil || dst.down || w.nodes[from] == nil || w.nodes[from].down || w.cut[key]
 	w.mu.Unlock()
 	if refused {
 		return nil, errors.New("down")

@@ -26,6 +26,7 @@ import (
 type world struct {
 	t       *testing.T
 	rng     *rand.Rand
+	losses  *rand.Rand // guarded by mu
 	latency time.Duration
 	options func(*Options)
 	limits  limits
@@ -67,7 +68,7 @@ func newWorld(t *testing.T, nodes int, seed uint64) *world {
 
 func newWorldOf(t *testing.T, nodes int, seed uint64, bounds limits) *world {
 	w := &world{
-		t: t, rng: rand.New(rand.NewPCG(seed, 1)), latency: time.Millisecond, limits: bounds,
+		t: t, rng: rand.New(rand.NewPCG(seed, 1)), losses: rand.New(rand.NewPCG(seed, 2)), latency: time.Millisecond, limits: bounds,
 		nodes: map[uint64]*node{}, cut: map[[2]uint64]bool{}, links: map[[2]uint64]*wire{},
 	}
 	for id := uint64(1); id <= uint64(nodes); id++ {
@@ -110,12 +111,12 @@ func (w *world) startOn(id uint64, fs vfs.FS) *node {
 	if w.options != nil {
 		w.options(&o)
 	}
-	w.mu.Lock()
-	w.nodes[id] = n
-	w.mu.Unlock()
 	if n.engine, err = open(o, w.limits); err != nil {
 		w.t.Fatal(err)
 	}
+	w.mu.Lock()
+	w.nodes[id] = n
+	w.mu.Unlock()
 	return n
 }
 
@@ -151,11 +152,11 @@ func (n *node) watch(ms []storage.Mutation) {
 func (w *world) send(from, to uint64, frame []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	dst := w.nodes[to]
-	if dst == nil || dst.down || w.nodes[from].down {
+	src, dst := w.nodes[from], w.nodes[to]
+	if src == nil || dst == nil || dst.down || src.down {
 		return errors.New("down")
 	}
-	if w.cut[[2]uint64{from, to}] || w.rng.IntN(100) < w.loss {
+	if w.cut[[2]uint64{from, to}] || w.losses.IntN(100) < w.loss {
 		return nil
 	}
 	key := [2]uint64{from, to}
