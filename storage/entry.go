@@ -49,7 +49,7 @@ func ReadEntry(entry []byte, fn func(Mutation) error) error {
 		if m.Op < Set || m.Op > DeleteRange {
 			return ErrBadEntry
 		}
-		ok := true
+		var ok bool
 		if m.Key, entry, ok = cutSized(entry[1:]); !ok {
 			return ErrBadEntry
 		}

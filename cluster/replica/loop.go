@@ -105,23 +105,20 @@ func (l *loop) hear(b *batch) {
 // in, so that it makes a replica of a group of which there is none.
 func (l *loop) step(m message) {
 	g := l.e.group(m.group)
-	if g == nil {
-		switch m.m.GetType() {
-		case pb.MsgApp, pb.MsgHeartbeat, pb.MsgVote, pb.MsgPreVote:
-			g = l.blank(m.group)
-		}
+	kind := m.m.GetType()
+	if g == nil && (kind == pb.MsgApp || kind == pb.MsgHeartbeat || kind == pb.MsgVote || kind == pb.MsgPreVote) {
+		g = l.blank(m.group)
 	}
 	if g == nil {
 		return
 	}
-	switch m.m.GetType() {
-	case pb.MsgHeartbeat:
+	if kind == pb.MsgApp || kind == pb.MsgHeartbeat {
 		g.silent = 0
+	}
+	if kind == pb.MsgHeartbeat {
 		// A leader that remembers a former replica of this node would make Raft
 		// commit what is not there.
 		m.m.Commit = new(min(m.m.GetCommit(), g.log.last()))
-	case pb.MsgApp:
-		g.silent = 0
 	}
 	_ = g.node.Step(m.m) // of a stranger to the group, or too old
 	l.mark(g)

@@ -30,10 +30,10 @@ func (l raftLogger) Fatalf(format string, args ...any)   { l.Panicf(format, args
 
 func (l raftLogger) Panic(args ...any) {
 	l.Error(args...)
-	panic("replica: raft: " + fmt.Sprint(args...))
+	panic("replica: raft: " + fmt.Sprint(args...)) //nolint:forbidigo // Raft relies on not going on after this
 }
 
 func (l raftLogger) Panicf(format string, args ...any) {
 	l.Errorf(format, args...)
-	panic("replica: raft: " + fmt.Sprintf(format, args...))
+	panic("replica: raft: " + fmt.Sprintf(format, args...)) //nolint:forbidigo // Raft relies on not going on after this
 }
