@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -12,13 +13,16 @@ import (
 	"github.com/schollz/progressbar/v3"
 
 	"github.com/rouse-im/rouse/actors/shard"
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/internal/backup"
+	"github.com/rouse-im/rouse/internal/rpc"
 	"github.com/rouse-im/rouse/storage"
 	"github.com/rouse-im/rouse/storage/seal"
 )
 
 type backupVerb struct {
-	Data       string `required:"" help:"Data directory of a node that is stopped." placeholder:"DIR"`
+	remote
+	Data       string `help:"Data directory of a node that is stopped. Without it the server is asked." placeholder:"DIR"`
 	Archive    string `help:"File that is written." placeholder:"FILE" xor:"to" required:""`
 	Checkpoint string `help:"Directory that becomes a copy of the data directory, by links on the same file system." placeholder:"DIR" xor:"to" required:""`
 	Seal       string `help:"File with the sealing keys, for their fingerprint; seal.key in the data directory by default. Keys are never in a backup." placeholder:"FILE"`
@@ -26,16 +30,20 @@ type backupVerb struct {
 
 // Help teaches by example.
 func (*backupVerb) Help() string {
-	return `An archive holds all that the cluster keeps, and can be restored with any number of shards and nodes. A checkpoint is this node's directory as it is. Neither has the sealing keys: keep seal.key apart from it, and keep it safe, for without it tokens and credentials are lost.
+	return `An archive holds all that the cluster keeps, and can be restored with any number of shards and nodes. A checkpoint is the directory of a stopped node as it is. Neither has the sealing keys: keep seal.key apart from it, and keep it safe, for without it tokens and credentials are lost.
 
 Examples:
 
+    rouse backup --archive rouse-1126.backup
     rouse backup --data rouse-data --archive rouse-1126.backup
     rouse backup --data rouse-data --checkpoint rouse-copy`
 }
 
 // Run writes the backup.
 func (v *backupVerb) Run(c *call) error {
+	if v.Data == "" {
+		return v.ask(c)
+	}
 	s, err := openStopped(v.Data)
 	if err != nil {
 		return err
@@ -50,6 +58,57 @@ func (v *backupVerb) Run(c *call) error {
 	if err := errors.Join(err, s.Close()); err != nil {
 		return err
 	}
+	return v.tell(c, m)
+}
+
+// ask takes the archive from a running server, and checks what arrived.
+func (v *backupVerb) ask(c *call) error {
+	if v.Checkpoint != "" || v.Seal != "" {
+		return errors.New("--checkpoint and --seal are for a stopped node: name its --data")
+	}
+	v.App = "" // it is no matter of an app
+	services, err := v.open()
+	if err != nil {
+		return err
+	}
+	defer services.Close()
+	var m backup.Manifest
+	err = writeWhole(v.Archive, func(f *os.File) (err error) {
+		if err = v.receive(c, services, f); err != nil {
+			return err
+		}
+		if _, err = f.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+		m, err = backup.Read(f, nil)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return v.tell(c, m)
+}
+
+func (v *backupVerb) receive(c *call, services *rpc.Services, f *os.File) error {
+	in, err := services.Backup.Backup(c.ctx, &rousev1.BackupRequest{})
+	if err != nil {
+		return v.explain(err)
+	}
+	bar := newBar(c, -1, "bytes received")
+	for in.Receive() {
+		bar.add(len(in.Msg().GetData()))
+		if _, err := f.Write(in.Msg().GetData()); err != nil {
+			return errors.Join(err, in.Close())
+		}
+	}
+	bar.end()
+	if err := in.Err(); err != nil {
+		return v.explain(err)
+	}
+	return in.Close()
+}
+
+func (v *backupVerb) tell(c *call, m backup.Manifest) error {
 	var keys, bytes uint64
 	for _, g := range m.Groups {
 		keys, bytes = keys+g.Keys, bytes+g.Bytes
@@ -127,14 +186,13 @@ func openStore(dir string, shards uint16) (*storage.Store, error) {
 	return s, nil
 }
 
-// sealPrint tells sealing keys apart without telling them.
+// sealPrint is the fingerprint of a file with sealing keys.
 func sealPrint(path string) (string, error) {
 	ring, err := seal.Load(path)
 	if err != nil {
 		return "", err
 	}
-	sum := ring.Sum("backup")
-	return fmt.Sprintf("%x", sum[:8]), nil
+	return backup.Fingerprint(ring), nil
 }
 
 type restoreVerb struct {
@@ -251,7 +309,7 @@ func newBar(c *call, total int64, what string) *bar {
 	if !isTerminal(c.errs) {
 		return &bar{}
 	}
-	return &bar{progressbar.NewOptions64(max(1, total), progressbar.OptionSetWriter(c.errs), progressbar.OptionSetDescription(what),
+	return &bar{progressbar.NewOptions64(total, progressbar.OptionSetWriter(c.errs), progressbar.OptionSetDescription(what),
 		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionSetWidth(30), progressbar.OptionClearOnFinish())}
 }
 

@@ -42,8 +42,8 @@ func (n *Node) listen(receipts *receipt.Intake) error {
 		BeforePush: n.teller.Caller.Before, CheckWebhooks: webhook.Validate, WebhooksQueued: n.teller.Queued,
 		Writable: n.store.Writable, CheckToken: checkToken,
 		ValidateCredential: validateCredential, TestCredential: testCredential, CredentialStatus: n.credentialStatus,
-		FindTraces: n.findTraces,
-		Registry:   n.registry, Logger: n.log,
+		FindTraces: n.findTraces, Backup: n.backup,
+		Registry: n.registry, Logger: n.log,
 		Receipts: receipts, ReceiptPattern: receipt.Pattern,
 		Ready: func() error {
 			if !n.ready.Load() {

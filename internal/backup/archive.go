@@ -11,6 +11,7 @@ package backup
 
 import (
 	"bufio"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ import (
 	"github.com/rouse-im/rouse/cluster/replica"
 	"github.com/rouse-im/rouse/cluster/roster"
 	"github.com/rouse-im/rouse/storage"
+	"github.com/rouse-im/rouse/storage/seal"
 	"github.com/rouse-im/rouse/storage/stream"
 )
 
@@ -34,6 +36,15 @@ const (
 
 // ErrArchive refuses what is no whole archive.
 var ErrArchive = errors.New("backup: not a whole archive")
+
+// ErrPartial refuses to write what a node alone cannot.
+var ErrPartial = errors.New("backup: this node does not hold all groups; take the backup on one that does")
+
+// Fingerprint tells sealing keys apart without telling them.
+func Fingerprint(ring *seal.Ring) string {
+	sum := ring.Sum("backup")
+	return hex.EncodeToString(sum[:8])
+}
 
 // Head says what an archive is of.
 type Head struct {
@@ -111,7 +122,7 @@ func complete(s *storage.Store) error {
 	if err != nil || len(held) == 0 || len(held) == int(s.Shards())+1 {
 		return err
 	}
-	return fmt.Errorf("backup: this node holds %d of %d groups; take the backup on a node that holds all of them", len(held), int(s.Shards())+1)
+	return fmt.Errorf("%w: it holds %d of %d", ErrPartial, len(held), int(s.Shards())+1)
 }
 
 func writeGroup(w io.Writer, s *storage.Store, group uint16) (g Group, err error) {

@@ -239,7 +239,7 @@ func TestRefused(t *testing.T) {
 	if _, err := Restore(bytes.NewReader(archive), s, testHome, nil); err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("into a store in use: %v", err)
 	}
-	if _, err := Write(&bytes.Buffer{}, s, Options{}); err == nil || !strings.Contains(err.Error(), "holds 1 of 4 groups") {
+	if _, err := Write(&bytes.Buffer{}, s, Options{}); err == nil || !strings.Contains(err.Error(), "holds 1 of 4") {
 		t.Errorf("of a node that holds a part: %v", err)
 	}
 }

@@ -79,6 +79,8 @@ var methods = map[string]access{
 	rousev1.AdminService_ListApiKeys_FullMethodName:         {roles: readers},
 	rousev1.AdminService_RevokeApiKey_FullMethodName:        {roles: admins, leads: true},
 
+	rousev1.BackupService_Backup_FullMethodName: {roles: operators},
+
 	rousev1.ClusterService_GetClusterStatus_FullMethodName: {roles: operators},
 	rousev1.ClusterService_DrainNode_FullMethodName:        {roles: operators},
 	rousev1.ClusterService_UndrainNode_FullMethodName:      {roles: operators},

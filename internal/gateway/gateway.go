@@ -11,6 +11,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -65,6 +66,8 @@ type Options struct {
 	// Engines are the gRPC addresses of the other nodes of the cluster; nil = there
 	// are none.
 	Engines func() []string
+	// Backup writes an archive of all that this node holds; nil = it does not.
+	Backup func(ctx context.Context, w io.Writer) error
 	// CredentialStatus tells how a credential of the app is on this node.
 	CredentialStatus func(*catalog.App, *rousev1.Credential) *rousev1.CredentialStatus
 	// Receipts takes what vendors report, at ReceiptPattern of the HTTP port; nil = nothing.
@@ -119,6 +122,7 @@ type Gateway struct {
 	tests     *rates        // of TestCredential
 	probes    chan struct{} // holds an entry for each call to a vendor under way
 	searches  chan struct{} // holds an entry for each FindTraces under way
+	archives  chan struct{} // holds an entry for a backup under way
 	grpc      *grpc.Server
 	http      *http.Server
 
@@ -136,7 +140,7 @@ func New(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{
-		Options: o, draining: make(chan struct{}), probes: make(chan struct{}, maxProbes), searches: make(chan struct{}, maxSearches),
+		Options: o, draining: make(chan struct{}), probes: make(chan struct{}, maxProbes), searches: make(chan struct{}, maxSearches), archives: make(chan struct{}, 1),
 		rates:    newRates(o.CallsPerSecond, o.Burst, "more than %d calls or batches per second with one API key; send fewer and larger batches"),
 		tests:    newRates(testsPerSecond, testBurst, "more than %d test pushes per second with one API key; wait a few seconds"),
 		diskFull: complaint(rousev1.ErrorCode_ERROR_CODE_DISK_FULL, "the server's disk is nearly full; free space on it and send this again"),

@@ -44,6 +44,7 @@ func (g *Gateway) newGRPC() *grpc.Server {
 	rousev1.RegisterSettingsServiceServer(server, &settings{Gateway: g})
 	rousev1.RegisterTraceServiceServer(server, &trace{Gateway: g})
 	rousev1.RegisterAdminServiceServer(server, &led{admin{Gateway: g}})
+	rousev1.RegisterBackupServiceServer(server, &backups{Gateway: g})
 	rousev1.RegisterClusterServiceServer(server, &cluster{Gateway: g})
 	return server
 }

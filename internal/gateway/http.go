@@ -41,6 +41,7 @@ func (g *Gateway) newHTTP() *http.Server {
 	rpc.Handle(rousev1connect.NewSettingsServiceHandler(&settings{Gateway: g}, options...))
 	rpc.Handle(rousev1connect.NewTraceServiceHandler(&trace{Gateway: g}, options...))
 	rpc.Handle(rousev1connect.NewAdminServiceHandler(&led{admin{Gateway: g}}, options...))
+	rpc.Handle(rousev1connect.NewBackupServiceHandler(connectBackups{&backups{Gateway: g}}, options...))
 	rpc.Handle(rousev1connect.NewClusterServiceHandler(&cluster{Gateway: g}, options...))
 	mux.Handle("POST /{service}/{method}", g.front(rpc))
 

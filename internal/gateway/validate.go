@@ -19,6 +19,7 @@ var files = []protoreflect.FileDescriptor{
 	rousev1.File_rouse_v1_intake_proto, rousev1.File_rouse_v1_device_proto,
 	rousev1.File_rouse_v1_user_proto, rousev1.File_rouse_v1_settings_proto,
 	rousev1.File_rouse_v1_trace_proto, rousev1.File_rouse_v1_admin_proto,
+	rousev1.File_rouse_v1_backup_proto,
 	rousev1.File_rouse_v1_cluster_proto,
 }
 

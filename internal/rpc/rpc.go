@@ -33,6 +33,7 @@ type Options struct {
 // Services are the services of one server; Close frees their connections.
 type Services struct {
 	Admin  rousev1connect.AdminServiceClient
+	Backup rousev1connect.BackupServiceClient
 	Device rousev1connect.DeviceServiceClient
 	Intake rousev1connect.IntakeServiceClient
 	User   rousev1connect.UserServiceClient
@@ -70,6 +71,7 @@ func Open(o Options) (*Services, error) {
 	with := connect.WithInterceptors(caller(o))
 	return &Services{
 		Admin:     rousev1connect.NewAdminServiceClient(c, base, with),
+		Backup:    rousev1connect.NewBackupServiceClient(c, base, with),
 		Device:    rousev1connect.NewDeviceServiceClient(c, base, with),
 		Intake:    rousev1connect.NewIntakeServiceClient(c, base, with),
 		User:      rousev1connect.NewUserServiceClient(c, base, with),
@@ -84,16 +86,35 @@ func Open(o Options) (*Services, error) {
 func (s *Services) Close() { s.transport.CloseIdleConnections() }
 
 // caller names itself in the headers of every call.
-func caller(o Options) connect.UnaryInterceptorFunc {
-	return func(next connect.UnaryFunc) connect.UnaryFunc {
-		return func(ctx context.Context, r connect.AnyRequest) (connect.AnyResponse, error) {
-			r.Header().Set("Authorization", "Bearer "+o.Key)
-			if o.App != "" {
-				r.Header().Set("Rouse-App", o.App)
-			}
-			return next(ctx, r)
-		}
+type caller Options
+
+func (o caller) sign(h http.Header) {
+	h.Set("Authorization", "Bearer "+o.Key)
+	if o.App != "" {
+		h.Set("Rouse-App", o.App)
 	}
+}
+
+// WrapUnary implements connect.Interceptor.
+func (o caller) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+	return func(ctx context.Context, r connect.AnyRequest) (connect.AnyResponse, error) {
+		o.sign(r.Header())
+		return next(ctx, r)
+	}
+}
+
+// WrapStreamingClient implements connect.Interceptor.
+func (o caller) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+	return func(ctx context.Context, spec connect.Spec) connect.StreamingClientConn {
+		conn := next(ctx, spec)
+		o.sign(conn.RequestHeader())
+		return conn
+	}
+}
+
+// WrapStreamingHandler implements connect.Interceptor; there are no handlers here.
+func (o caller) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
+	return next
 }
 
 // Detail is the rouse.v1.Error that an error carries; nil when the server did
