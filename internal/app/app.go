@@ -93,6 +93,7 @@ type Node struct {
 	apps      *apps
 	lanes     *lane.Directory
 	shards    *shard.Set
+	working   atomic.Pointer[shard.Set]       // shards, for those who may ask before they are there
 	gateway   atomic.Pointer[gateway.Gateway] // nil until it serves
 	grpc      net.Addr
 	http      net.Addr
@@ -266,7 +267,7 @@ func (n *Node) startActors() (err error) {
 		return err
 	}
 	n.later("webhooks", func(context.Context) error { n.teller.Close(); return nil })
-	n.shards, err = shard.Start(sys, shard.Options{
+	shards, err := shard.Start(sys, shard.Options{
 		User: &user.Deps{
 			Store: n.store, Ring: n.ring, Lanes: n.lanes, App: n.apps.get, Live: n.leases.Live, Told: n.teller.Wake, Logger: n.log,
 			Mailbox: n.o.Config.Users.Mailbox, Zones: &quiet.Zones{},
@@ -278,6 +279,8 @@ func (n *Node) startActors() (err error) {
 	if err != nil {
 		return err
 	}
+	n.shards = shards
+	n.working.Store(shards)
 	n.later("shards", func(ctx context.Context) error {
 		err := n.shards.Drain(ctx)
 		// Sends under way end while the shards can still take their outcomes.

@@ -47,7 +47,10 @@ func (n *Node) leadsMeta() bool {
 }
 
 // leadsShard tells whether a shard works on this node.
-func (n *Node) leadsShard(shard uint16) bool { return n.shards != nil && n.shards.Leads(shard) }
+func (n *Node) leadsShard(shard uint16) bool {
+	shards := n.working.Load()
+	return shards != nil && shards.Leads(shard)
+}
 
 // startRouter opens the way to the shards of other nodes; nil if there are none.
 func (n *Node) startRouter(sys *actor.ActorSystem) (*route.Router, error) {
