@@ -11,11 +11,12 @@ import (
 )
 
 type clusterVerb struct {
-	Status    clusterStatus    `cmd:"" help:"Show the nodes, the groups that need a look, and what to do."`
-	Drain     clusterDrain     `cmd:"" help:"Move all leaderships off a node; its replicas stay."`
-	Undrain   clusterUndrain   `cmd:"" help:"Let a drained node lead again."`
-	Remove    clusterRemove    `cmd:"" help:"Move everything off a node, and forget it."`
-	Rebalance clusterRebalance `cmd:"" help:"Move leaderships to where they shall be at once."`
+	Status          clusterStatus    `cmd:"" help:"Show the nodes, the groups that need a look, and what to do."`
+	Drain           clusterDrain     `cmd:"" help:"Move all leaderships off a node; its replicas stay."`
+	Undrain         clusterUndrain   `cmd:"" help:"Let a drained node lead again."`
+	Remove          clusterRemove    `cmd:"" help:"Move everything off a node, and forget it."`
+	Rebalance       clusterRebalance `cmd:"" help:"Move leaderships to where they shall be at once."`
+	RotateGossipKey clusterRotateKey `cmd:"" help:"Replace the key that gossip is encrypted with, on all nodes."`
 }
 
 type clusterDrain struct {
@@ -139,4 +140,25 @@ func changes(added, removed []string) string {
 		all = append(all, "-"+id)
 	}
 	return dash(strings.Join(all, " "))
+}
+
+type clusterRotateKey struct{ remote }
+
+// Help teaches by example.
+func (*clusterRotateKey) Help() string {
+	return `The new key is made by the node that is asked, installed on all nodes, then used by all, and then the old keys are removed and gossip.key is written on each. All members must be alive. After a failure run it again.
+
+Example:
+
+    rouse cluster rotate-gossip-key`
+}
+
+// Run rotates the key.
+func (v *clusterRotateKey) Run(c *call) error {
+	v.App = ""
+	return ask(c, &v.remote, func(s *rpc.Services) (*rousev1.RotateGossipKeyResponse, error) {
+		return s.Cluster.RotateGossipKey(c.ctx, &rousev1.RotateGossipKeyRequest{})
+	}, func(r *rousev1.RotateGossipKeyResponse) error {
+		return c.say("all nodes use the key %s now; back up gossip.key of one of them", r.GetFingerprint())
+	})
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/rouse-im/rouse/actors/user/quiet"
 	actorv1 "github.com/rouse-im/rouse/api/rouse/actor/v1"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/cluster"
 	"github.com/rouse-im/rouse/cluster/link"
 	"github.com/rouse-im/rouse/cluster/placement"
 	"github.com/rouse-im/rouse/cluster/replica"
@@ -94,6 +95,7 @@ type Node struct {
 	lanes     *lane.Directory
 	shards    *shard.Set
 	working   atomic.Pointer[shard.Set]       // shards, for those who may ask before they are there
+	virtual   *cluster.Actors                 // nil if there are no other nodes
 	gateway   atomic.Pointer[gateway.Gateway] // nil until it serves
 	grpc      net.Addr
 	http      net.Addr
@@ -162,6 +164,10 @@ func (n *Node) HTTPAddr() string { return n.http.String() }
 
 // Registry holds the node's metrics.
 func (n *Node) Registry() *prometheus.Registry { return n.registry }
+
+// Virtual are all users as protoactor's virtual actors, see cluster.Identity; nil
+// if the node is alone.
+func (n *Node) Virtual() *cluster.Actors { return n.virtual }
 
 // Lanes are the node's lanes, for benchmarks and the demo.
 func (n *Node) Lanes() *lane.Directory { return n.lanes }
@@ -288,6 +294,9 @@ func (n *Node) startActors() (err error) {
 		n.shards.Stop()
 		return err
 	})
+	if err := n.startVirtualActors(sys); err != nil {
+		return err
+	}
 	n.startDuties()
 	n.runPlacement()
 	if err := n.begin(); err != nil {

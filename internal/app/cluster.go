@@ -2,11 +2,14 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/rouse-im/rouse/actors"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/cluster"
 	"github.com/rouse-im/rouse/cluster/placement"
 	"github.com/rouse-im/rouse/cluster/roster"
 	"github.com/rouse-im/rouse/internal/steward"
@@ -62,6 +65,25 @@ func (n *Node) planRebalance(ctx context.Context, _ *rousev1.PlanRebalanceReques
 	ctx, cancel := context.WithTimeout(ctx, reportTime)
 	defer cancel()
 	return &rousev1.PlanRebalanceResponse{Moves: n.orders.Moves(ctx, time.Now())}, nil
+}
+
+// rotateKey puts a new key in the place of all keys of gossip.
+func (n *Node) rotateKey(ctx context.Context) (string, error) {
+	if n.peers.gossip == nil {
+		return "", refused("this node is alone: there is no gossip whose key could change")
+	}
+	key := make([]byte, gossipKeyBytes)
+	rand.Read(key)
+	if err := n.peers.gossip.RotateKey(ctx, key); err != nil {
+		return "", refused(err.Error())
+	}
+	return cluster.PrintOf(key).String(), nil
+}
+
+const gossipKeyBytes = 32 // AES-256
+
+func refused(text string) error {
+	return &actors.Refusal{Detail: &rousev1.Error{Code: rousev1.ErrorCode_ERROR_CODE_UNAVAILABLE, Temporary: true, Message: text}}
 }
 
 // report is what this node says of itself when it is asked.

@@ -14,7 +14,11 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rouse-im/rouse/actors"
 	actorv1 "github.com/rouse-im/rouse/api/rouse/actor/v1"
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/cluster"
 	"github.com/rouse-im/rouse/cluster/certs"
 	"github.com/rouse-im/rouse/cluster/link"
@@ -150,6 +154,49 @@ func (n *Node) meet(sys *actor.ActorSystem) (err error) {
 	}
 	n.later("gossip", func(ctx context.Context) error { return p.gossip.Leave(ctx) })
 	return n.registry.Register(p.gossip)
+}
+
+// startVirtualActors lets Go code inside the process ask users by protoactor's
+// cluster, with our membership, our way to leaders and our requests in it.
+func (n *Node) startVirtualActors(sys *actor.ActorSystem) error {
+	if !n.clustered() {
+		return nil
+	}
+	virtual, err := cluster.StartActors(sys, cluster.ActorsOptions{
+		Membership: n.peers.gossip, Ask: n.askUser,
+		Where: func(app, user string) (shard uint16, address string, ok bool) {
+			shard = n.store.ShardOf(app, user)
+			if n.leadsShard(shard) {
+				return shard, sys.Address(), true
+			}
+			address, _, ok = n.leaderOf(shard)
+			return shard, address, ok
+		},
+	})
+	if err != nil {
+		return err
+	}
+	n.virtual = virtual
+	n.later("virtual actors", func(context.Context) error { virtual.Close(); return nil })
+	return nil
+}
+
+// askUser brings a rouse.v1 event or request to a user and waits for the answer.
+func (n *Node) askUser(ctx context.Context, app, user string, m proto.Message) (proto.Message, error) {
+	replies := make(chan actors.Reply, 1) // one value: the actor's turn never waits
+	n.route(&actors.Envelope{App: app, User: user, Command: m, Done: func(r actors.Reply) { replies <- r }})
+	select {
+	case r := <-replies:
+		if r.Err != nil {
+			return nil, &actors.Refusal{Detail: r.Err}
+		}
+		if r.Response == nil { // events have a status alone
+			return &rousev1.ItemResult{Status: r.Status}, nil
+		}
+		return r.Response, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // advertised is an address with the host that others use.

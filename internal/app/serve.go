@@ -38,7 +38,7 @@ func (n *Node) listen(receipts *receipt.Intake) error {
 	n.grpc, n.http = grpc.Addr(), http.Addr()
 	g, err := gateway.New(gateway.Options{
 		GRPC: grpc, HTTP: http, TLS: tls, Catalog: n.catalog, Leases: n.leases, Router: n.route, Forward: n.meta.Forward, Engines: n.engines,
-		Cluster:    &gateway.Cluster{Status: n.clusterStatus, Plan: n.planRebalance, Order: n.meta.Order},
+		Cluster:    &gateway.Cluster{Status: n.clusterStatus, Plan: n.planRebalance, Order: n.meta.Order, RotateKey: n.rotateKey},
 		BeforePush: n.teller.Caller.Before, CheckWebhooks: webhook.Validate, WebhooksQueued: n.teller.Queued,
 		Writable: n.store.Writable, CheckToken: checkToken,
 		ValidateCredential: validateCredential, TestCredential: testCredential, CredentialStatus: n.credentialStatus,

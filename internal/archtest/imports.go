@@ -107,7 +107,7 @@ var outside = []struct {
 	{"github.com/sideshow/apns2", []string{"vendors/apns", "internal/bench"}, false, "the defects of this library are worked around in one place (bench measures it bare)"},
 	{"firebase.google.com/go", []string{"vendors/fcm", "internal/bench"}, false, "the defects of this library are worked around in one place (bench measures it bare)"},
 	{"go.etcd.io/raft/v3", []string{"cluster/replica"}, false, "the pitfalls of this library are met in one place"},
-	{"github.com/asynkron/protoactor-go/cluster", []string{"cluster"}, false, "actors get their way to a user passed in, so that they run in one process in tests"},
+	{"github.com/asynkron/protoactor-go/cluster", []string{"cluster"}, true, "actors get their way to a user passed in, so that they run in one process in tests"},
 	{"github.com/asynkron/protoactor-go/remote", []string{"cluster", "cluster/transport"}, false, "it listens on real sockets; actors must run without"},
 	{"github.com/asynkron/protoactor-go", []string{"actors/...", "client/direct", "cluster/...", "internal/app", "internal/bench", "internal/meta", "simulations/..."}, true, "only actors and their wiring know the actor library"},
 	{"github.com/hashicorp/memberlist", []string{"cluster", "cluster/memnet"}, false, "membership has one owner"},

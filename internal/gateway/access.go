@@ -87,4 +87,5 @@ var methods = map[string]access{
 	rousev1.ClusterService_RemoveNode_FullMethodName:       {roles: operators},
 	rousev1.ClusterService_PlanRebalance_FullMethodName:    {roles: operators},
 	rousev1.ClusterService_Rebalance_FullMethodName:        {roles: operators},
+	rousev1.ClusterService_RotateGossipKey_FullMethodName:  {roles: operators},
 }

@@ -20,6 +20,8 @@ type Cluster struct {
 	// Order executes an order on the node that leads the meta group, and returns
 	// the encoded response.
 	Order func(ctx context.Context, call *actorv1.AdminCall) ([]byte, error)
+	// RotateKey puts a new key in the place of all keys of gossip.
+	RotateKey func(context.Context) (fingerprint string, err error)
 }
 
 // cluster serves ClusterService on gRPC and Connect.
@@ -64,6 +66,19 @@ func (s *cluster) RemoveNode(ctx context.Context, r *rousev1.RemoveNodeRequest) 
 // Rebalance is executed by the leader.
 func (s *cluster) Rebalance(ctx context.Context, r *rousev1.RebalanceRequest) (*rousev1.RebalanceResponse, error) {
 	return order[rousev1.RebalanceResponse](ctx, s.Gateway, rousev1.ClusterService_Rebalance_FullMethodName, r)
+}
+
+// RotateGossipKey is begun by the node that is asked.
+func (s *cluster) RotateGossipKey(ctx context.Context, _ *rousev1.RotateGossipKeyRequest) (*rousev1.RotateGossipKeyResponse, error) {
+	if s.Cluster == nil {
+		return nil, errNoCluster
+	}
+	s.Logger.InfoContext(ctx, "cluster order", "method", rousev1.ClusterService_RotateGossipKey_FullMethodName, "key", callerOf(ctx).KeyID)
+	fingerprint, err := s.Cluster.RotateKey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &rousev1.RotateGossipKeyResponse{Fingerprint: fingerprint}, nil
 }
 
 // order brings an admitted and checked order to the leader, in the name of its

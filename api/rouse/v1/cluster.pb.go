@@ -1520,6 +1520,87 @@ func (x *RebalanceResponse) GetMoves() []*PlannedMove {
 	return nil
 }
 
+type RotateGossipKeyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateGossipKeyRequest) Reset() {
+	*x = RotateGossipKeyRequest{}
+	mi := &file_rouse_v1_cluster_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateGossipKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateGossipKeyRequest) ProtoMessage() {}
+
+func (x *RotateGossipKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_cluster_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateGossipKeyRequest.ProtoReflect.Descriptor instead.
+func (*RotateGossipKeyRequest) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_cluster_proto_rawDescGZIP(), []int{21}
+}
+
+type RotateGossipKeyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the new key, 16 hex digits.
+	Fingerprint   string `protobuf:"bytes,1,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateGossipKeyResponse) Reset() {
+	*x = RotateGossipKeyResponse{}
+	mi := &file_rouse_v1_cluster_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateGossipKeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateGossipKeyResponse) ProtoMessage() {}
+
+func (x *RotateGossipKeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_v1_cluster_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateGossipKeyResponse.ProtoReflect.Descriptor instead.
+func (*RotateGossipKeyResponse) Descriptor() ([]byte, []int) {
+	return file_rouse_v1_cluster_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *RotateGossipKeyResponse) GetFingerprint() string {
+	if x != nil {
+		return x.Fingerprint
+	}
+	return ""
+}
+
 var File_rouse_v1_cluster_proto protoreflect.FileDescriptor
 
 const file_rouse_v1_cluster_proto_rawDesc = "" +
@@ -1629,7 +1710,10 @@ const file_rouse_v1_cluster_proto_rawDesc = "" +
 	"\x14learners_removed_ids\x18\a \x03(\tR\x12learnersRemovedIds\"\x12\n" +
 	"\x10RebalanceRequest\"@\n" +
 	"\x11RebalanceResponse\x12+\n" +
-	"\x05moves\x18\x01 \x03(\v2\x15.rouse.v1.PlannedMoveR\x05moves*\xb6\x01\n" +
+	"\x05moves\x18\x01 \x03(\v2\x15.rouse.v1.PlannedMoveR\x05moves\"\x18\n" +
+	"\x16RotateGossipKeyRequest\";\n" +
+	"\x17RotateGossipKeyResponse\x12 \n" +
+	"\vfingerprint\x18\x01 \x01(\tR\vfingerprint*\xb6\x01\n" +
 	"\tNodeState\x12\x1a\n" +
 	"\x16NODE_STATE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10NODE_STATE_ALIVE\x10\x01\x12\x16\n" +
@@ -1648,7 +1732,7 @@ const file_rouse_v1_cluster_proto_rawDesc = "" +
 	"\x1eCLUSTER_WARNING_KIND_NODE_AWAY\x10\x06\x12+\n" +
 	"'CLUSTER_WARNING_KIND_GOSSIP_KEYS_DIFFER\x10\a\x12#\n" +
 	"\x1fCLUSTER_WARNING_KIND_UNADMITTED\x10\b\x12+\n" +
-	"'CLUSTER_WARNING_KIND_NO_FAULT_TOLERATED\x10\t2\xe8\x03\n" +
+	"'CLUSTER_WARNING_KIND_NO_FAULT_TOLERATED\x10\t2\xc0\x04\n" +
 	"\x0eClusterService\x12^\n" +
 	"\x10GetClusterStatus\x12!.rouse.v1.GetClusterStatusRequest\x1a\".rouse.v1.GetClusterStatusResponse\"\x03\x90\x02\x01\x12D\n" +
 	"\tDrainNode\x12\x1a.rouse.v1.DrainNodeRequest\x1a\x1b.rouse.v1.DrainNodeResponse\x12J\n" +
@@ -1656,7 +1740,8 @@ const file_rouse_v1_cluster_proto_rawDesc = "" +
 	"\n" +
 	"RemoveNode\x12\x1b.rouse.v1.RemoveNodeRequest\x1a\x1c.rouse.v1.RemoveNodeResponse\x12U\n" +
 	"\rPlanRebalance\x12\x1e.rouse.v1.PlanRebalanceRequest\x1a\x1f.rouse.v1.PlanRebalanceResponse\"\x03\x90\x02\x01\x12D\n" +
-	"\tRebalance\x12\x1a.rouse.v1.RebalanceRequest\x1a\x1b.rouse.v1.RebalanceResponseB0Z.github.com/rouse-im/rouse/api/rouse/v1;rousev1b\x06proto3"
+	"\tRebalance\x12\x1a.rouse.v1.RebalanceRequest\x1a\x1b.rouse.v1.RebalanceResponse\x12V\n" +
+	"\x0fRotateGossipKey\x12 .rouse.v1.RotateGossipKeyRequest\x1a!.rouse.v1.RotateGossipKeyResponseB0Z.github.com/rouse-im/rouse/api/rouse/v1;rousev1b\x06proto3"
 
 var (
 	file_rouse_v1_cluster_proto_rawDescOnce sync.Once
@@ -1671,7 +1756,7 @@ func file_rouse_v1_cluster_proto_rawDescGZIP() []byte {
 }
 
 var file_rouse_v1_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_rouse_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_rouse_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_rouse_v1_cluster_proto_goTypes = []any{
 	(NodeState)(0),                   // 0: rouse.v1.NodeState
 	(ClusterWarningKind)(0),          // 1: rouse.v1.ClusterWarningKind
@@ -1696,13 +1781,15 @@ var file_rouse_v1_cluster_proto_goTypes = []any{
 	(*PlannedMove)(nil),              // 20: rouse.v1.PlannedMove
 	(*RebalanceRequest)(nil),         // 21: rouse.v1.RebalanceRequest
 	(*RebalanceResponse)(nil),        // 22: rouse.v1.RebalanceResponse
-	(*timestamppb.Timestamp)(nil),    // 23: google.protobuf.Timestamp
+	(*RotateGossipKeyRequest)(nil),   // 23: rouse.v1.RotateGossipKeyRequest
+	(*RotateGossipKeyResponse)(nil),  // 24: rouse.v1.RotateGossipKeyResponse
+	(*timestamppb.Timestamp)(nil),    // 25: google.protobuf.Timestamp
 }
 var file_rouse_v1_cluster_proto_depIdxs = []int32{
 	0,  // 0: rouse.v1.ClusterNode.state:type_name -> rouse.v1.NodeState
 	3,  // 1: rouse.v1.ClusterNode.endpoints:type_name -> rouse.v1.NodeEndpoints
-	23, // 2: rouse.v1.ClusterNode.admitted_at:type_name -> google.protobuf.Timestamp
-	23, // 3: rouse.v1.ClusterNode.last_seen:type_name -> google.protobuf.Timestamp
+	25, // 2: rouse.v1.ClusterNode.admitted_at:type_name -> google.protobuf.Timestamp
+	25, // 3: rouse.v1.ClusterNode.last_seen:type_name -> google.protobuf.Timestamp
 	4,  // 4: rouse.v1.ClusterNode.report:type_name -> rouse.v1.NodeReport
 	5,  // 5: rouse.v1.NodeReport.groups:type_name -> rouse.v1.ClusterGroup
 	6,  // 6: rouse.v1.ClusterGroup.replicas:type_name -> rouse.v1.ReplicaLag
@@ -1720,14 +1807,16 @@ var file_rouse_v1_cluster_proto_depIdxs = []int32{
 	16, // 18: rouse.v1.ClusterService.RemoveNode:input_type -> rouse.v1.RemoveNodeRequest
 	18, // 19: rouse.v1.ClusterService.PlanRebalance:input_type -> rouse.v1.PlanRebalanceRequest
 	21, // 20: rouse.v1.ClusterService.Rebalance:input_type -> rouse.v1.RebalanceRequest
-	9,  // 21: rouse.v1.ClusterService.GetClusterStatus:output_type -> rouse.v1.GetClusterStatusResponse
-	13, // 22: rouse.v1.ClusterService.DrainNode:output_type -> rouse.v1.DrainNodeResponse
-	15, // 23: rouse.v1.ClusterService.UndrainNode:output_type -> rouse.v1.UndrainNodeResponse
-	17, // 24: rouse.v1.ClusterService.RemoveNode:output_type -> rouse.v1.RemoveNodeResponse
-	19, // 25: rouse.v1.ClusterService.PlanRebalance:output_type -> rouse.v1.PlanRebalanceResponse
-	22, // 26: rouse.v1.ClusterService.Rebalance:output_type -> rouse.v1.RebalanceResponse
-	21, // [21:27] is the sub-list for method output_type
-	15, // [15:21] is the sub-list for method input_type
+	23, // 21: rouse.v1.ClusterService.RotateGossipKey:input_type -> rouse.v1.RotateGossipKeyRequest
+	9,  // 22: rouse.v1.ClusterService.GetClusterStatus:output_type -> rouse.v1.GetClusterStatusResponse
+	13, // 23: rouse.v1.ClusterService.DrainNode:output_type -> rouse.v1.DrainNodeResponse
+	15, // 24: rouse.v1.ClusterService.UndrainNode:output_type -> rouse.v1.UndrainNodeResponse
+	17, // 25: rouse.v1.ClusterService.RemoveNode:output_type -> rouse.v1.RemoveNodeResponse
+	19, // 26: rouse.v1.ClusterService.PlanRebalance:output_type -> rouse.v1.PlanRebalanceResponse
+	22, // 27: rouse.v1.ClusterService.Rebalance:output_type -> rouse.v1.RebalanceResponse
+	24, // 28: rouse.v1.ClusterService.RotateGossipKey:output_type -> rouse.v1.RotateGossipKeyResponse
+	22, // [22:29] is the sub-list for method output_type
+	15, // [15:22] is the sub-list for method input_type
 	15, // [15:15] is the sub-list for extension type_name
 	15, // [15:15] is the sub-list for extension extendee
 	0,  // [0:15] is the sub-list for field type_name
@@ -1744,7 +1833,7 @@ func file_rouse_v1_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rouse_v1_cluster_proto_rawDesc), len(file_rouse_v1_cluster_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   21,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -25,6 +25,7 @@ const (
 	ClusterService_RemoveNode_FullMethodName       = "/rouse.v1.ClusterService/RemoveNode"
 	ClusterService_PlanRebalance_FullMethodName    = "/rouse.v1.ClusterService/PlanRebalance"
 	ClusterService_Rebalance_FullMethodName        = "/rouse.v1.ClusterService/Rebalance"
+	ClusterService_RotateGossipKey_FullMethodName  = "/rouse.v1.ClusterService/RotateGossipKey"
 )
 
 // ClusterServiceClient is the client API for ClusterService service.
@@ -53,6 +54,10 @@ type ClusterServiceClient interface {
 	// Rebalance moves leaderships to where they shall be at once, which happens
 	// slowly by itself. Replicas always move by themselves.
 	Rebalance(ctx context.Context, in *RebalanceRequest, opts ...grpc.CallOption) (*RebalanceResponse, error)
+	// RotateGossipKey puts a new key in the place of all keys of gossip: made here,
+	// installed, used and the others removed, each step on all nodes before the
+	// next. It is refused while a member is away, which would be shut out.
+	RotateGossipKey(ctx context.Context, in *RotateGossipKeyRequest, opts ...grpc.CallOption) (*RotateGossipKeyResponse, error)
 }
 
 type clusterServiceClient struct {
@@ -123,6 +128,16 @@ func (c *clusterServiceClient) Rebalance(ctx context.Context, in *RebalanceReque
 	return out, nil
 }
 
+func (c *clusterServiceClient) RotateGossipKey(ctx context.Context, in *RotateGossipKeyRequest, opts ...grpc.CallOption) (*RotateGossipKeyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RotateGossipKeyResponse)
+	err := c.cc.Invoke(ctx, ClusterService_RotateGossipKey_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ClusterServiceServer is the server API for ClusterService service.
 // All implementations must embed UnimplementedClusterServiceServer
 // for forward compatibility.
@@ -149,6 +164,10 @@ type ClusterServiceServer interface {
 	// Rebalance moves leaderships to where they shall be at once, which happens
 	// slowly by itself. Replicas always move by themselves.
 	Rebalance(context.Context, *RebalanceRequest) (*RebalanceResponse, error)
+	// RotateGossipKey puts a new key in the place of all keys of gossip: made here,
+	// installed, used and the others removed, each step on all nodes before the
+	// next. It is refused while a member is away, which would be shut out.
+	RotateGossipKey(context.Context, *RotateGossipKeyRequest) (*RotateGossipKeyResponse, error)
 	mustEmbedUnimplementedClusterServiceServer()
 }
 
@@ -176,6 +195,9 @@ func (UnimplementedClusterServiceServer) PlanRebalance(context.Context, *PlanReb
 }
 func (UnimplementedClusterServiceServer) Rebalance(context.Context, *RebalanceRequest) (*RebalanceResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Rebalance not implemented")
+}
+func (UnimplementedClusterServiceServer) RotateGossipKey(context.Context, *RotateGossipKeyRequest) (*RotateGossipKeyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RotateGossipKey not implemented")
 }
 func (UnimplementedClusterServiceServer) mustEmbedUnimplementedClusterServiceServer() {}
 func (UnimplementedClusterServiceServer) testEmbeddedByValue()                        {}
@@ -306,6 +328,24 @@ func _ClusterService_Rebalance_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ClusterService_RotateGossipKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RotateGossipKeyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ClusterServiceServer).RotateGossipKey(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ClusterService_RotateGossipKey_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ClusterServiceServer).RotateGossipKey(ctx, req.(*RotateGossipKeyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ClusterService_ServiceDesc is the grpc.ServiceDesc for ClusterService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -336,6 +376,10 @@ var ClusterService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Rebalance",
 			Handler:    _ClusterService_Rebalance_Handler,
+		},
+		{
+			MethodName: "RotateGossipKey",
+			Handler:    _ClusterService_RotateGossipKey_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

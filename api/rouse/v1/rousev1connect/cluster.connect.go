@@ -51,6 +51,9 @@ const (
 	// ClusterServiceRebalanceProcedure is the fully-qualified name of the ClusterService's Rebalance
 	// RPC.
 	ClusterServiceRebalanceProcedure = "/rouse.v1.ClusterService/Rebalance"
+	// ClusterServiceRotateGossipKeyProcedure is the fully-qualified name of the ClusterService's
+	// RotateGossipKey RPC.
+	ClusterServiceRotateGossipKeyProcedure = "/rouse.v1.ClusterService/RotateGossipKey"
 )
 
 // ClusterServiceClient is a client for the rouse.v1.ClusterService service.
@@ -72,6 +75,10 @@ type ClusterServiceClient interface {
 	// Rebalance moves leaderships to where they shall be at once, which happens
 	// slowly by itself. Replicas always move by themselves.
 	Rebalance(context.Context, *v1.RebalanceRequest) (*v1.RebalanceResponse, error)
+	// RotateGossipKey puts a new key in the place of all keys of gossip: made here,
+	// installed, used and the others removed, each step on all nodes before the
+	// next. It is refused while a member is away, which would be shut out.
+	RotateGossipKey(context.Context, *v1.RotateGossipKeyRequest) (*v1.RotateGossipKeyResponse, error)
 }
 
 // NewClusterServiceClient constructs a client for the rouse.v1.ClusterService service. By default,
@@ -123,6 +130,12 @@ func NewClusterServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			connect.WithSchema(clusterServiceMethods.ByName("Rebalance")),
 			connect.WithClientOptions(opts...),
 		),
+		rotateGossipKey: connect.NewClient[v1.RotateGossipKeyRequest, v1.RotateGossipKeyResponse](
+			httpClient,
+			baseURL+ClusterServiceRotateGossipKeyProcedure,
+			connect.WithSchema(clusterServiceMethods.ByName("RotateGossipKey")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -134,6 +147,7 @@ type clusterServiceClient struct {
 	removeNode       *connect.Client[v1.RemoveNodeRequest, v1.RemoveNodeResponse]
 	planRebalance    *connect.Client[v1.PlanRebalanceRequest, v1.PlanRebalanceResponse]
 	rebalance        *connect.Client[v1.RebalanceRequest, v1.RebalanceResponse]
+	rotateGossipKey  *connect.Client[v1.RotateGossipKeyRequest, v1.RotateGossipKeyResponse]
 }
 
 // GetClusterStatus calls rouse.v1.ClusterService.GetClusterStatus.
@@ -190,6 +204,15 @@ func (c *clusterServiceClient) Rebalance(ctx context.Context, req *v1.RebalanceR
 	return nil, err
 }
 
+// RotateGossipKey calls rouse.v1.ClusterService.RotateGossipKey.
+func (c *clusterServiceClient) RotateGossipKey(ctx context.Context, req *v1.RotateGossipKeyRequest) (*v1.RotateGossipKeyResponse, error) {
+	response, err := c.rotateGossipKey.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // ClusterServiceHandler is an implementation of the rouse.v1.ClusterService service.
 type ClusterServiceHandler interface {
 	// GetClusterStatus asks all nodes how they are. A node that does not answer
@@ -209,6 +232,10 @@ type ClusterServiceHandler interface {
 	// Rebalance moves leaderships to where they shall be at once, which happens
 	// slowly by itself. Replicas always move by themselves.
 	Rebalance(context.Context, *v1.RebalanceRequest) (*v1.RebalanceResponse, error)
+	// RotateGossipKey puts a new key in the place of all keys of gossip: made here,
+	// installed, used and the others removed, each step on all nodes before the
+	// next. It is refused while a member is away, which would be shut out.
+	RotateGossipKey(context.Context, *v1.RotateGossipKeyRequest) (*v1.RotateGossipKeyResponse, error)
 }
 
 // NewClusterServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -256,6 +283,12 @@ func NewClusterServiceHandler(svc ClusterServiceHandler, opts ...connect.Handler
 		connect.WithSchema(clusterServiceMethods.ByName("Rebalance")),
 		connect.WithHandlerOptions(opts...),
 	)
+	clusterServiceRotateGossipKeyHandler := connect.NewUnaryHandlerSimple(
+		ClusterServiceRotateGossipKeyProcedure,
+		svc.RotateGossipKey,
+		connect.WithSchema(clusterServiceMethods.ByName("RotateGossipKey")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/rouse.v1.ClusterService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case ClusterServiceGetClusterStatusProcedure:
@@ -270,6 +303,8 @@ func NewClusterServiceHandler(svc ClusterServiceHandler, opts ...connect.Handler
 			clusterServicePlanRebalanceHandler.ServeHTTP(w, r)
 		case ClusterServiceRebalanceProcedure:
 			clusterServiceRebalanceHandler.ServeHTTP(w, r)
+		case ClusterServiceRotateGossipKeyProcedure:
+			clusterServiceRotateGossipKeyHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -301,4 +336,8 @@ func (UnimplementedClusterServiceHandler) PlanRebalance(context.Context, *v1.Pla
 
 func (UnimplementedClusterServiceHandler) Rebalance(context.Context, *v1.RebalanceRequest) (*v1.RebalanceResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rouse.v1.ClusterService.Rebalance is not implemented"))
+}
+
+func (UnimplementedClusterServiceHandler) RotateGossipKey(context.Context, *v1.RotateGossipKeyRequest) (*v1.RotateGossipKeyResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rouse.v1.ClusterService.RotateGossipKey is not implemented"))
 }

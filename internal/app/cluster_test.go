@@ -1,0 +1,96 @@
+//go:build !race
+
+package app
+
+// Several nodes in one process race for gRPC's global logger, which the actor
+// library sets whenever one starts; internal/fleet runs nodes as processes.
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	protocluster "github.com/asynkron/protoactor-go/cluster"
+
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/cluster"
+	"github.com/rouse-im/rouse/internal/config"
+)
+
+func startMember(t *testing.T, dir, name, join string) *Node {
+	t.Helper()
+	c := config.Default()
+	c.Data.Dir, c.Data.Shards, c.Data.MinFreeDisk = filepath.Join(dir, name), 4, 64<<20
+	c.GRPC.Listen, c.HTTP.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	c.Cluster.Dir, c.Cluster.Name, c.Cluster.Join = filepath.Join(dir, "secrets"), name, join
+	c.Cluster.Peers, c.Cluster.Actors, c.Cluster.Gossip = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	n, err := StartContext(ctx, Options{Config: c, Logger: slog.New(slog.DiscardHandler), Version: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func stop(t *testing.T, n *Node) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := n.Stop(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// Calls come in anywhere, and what one node is told the others know.
+func TestAnyNodeTakesAnyUser(t *testing.T) {
+	dir := t.TempDir()
+	one := startMember(t, dir, "one", "")
+	gossip := (*one.peers.alive.Load())[one.self].Addresses.GetGossip()
+	two, three := startMember(t, dir, "two", gossip), startMember(t, dir, "three", gossip)
+	operator, err := os.ReadFile(filepath.Join(dir, "one", OperatorKeyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := strings.TrimSpace(string(operator))
+	must := func(n *Node, method, body string) map[string]any {
+		t.Helper()
+		status, got := post(t, n, key, method, body)
+		if status != http.StatusOK {
+			t.Fatalf("%s: %d %v", method, status, got)
+		}
+		return got
+	}
+	must(two, "AdminService/CreateApp", `{"appId":"chat"}`) // forwarded to the leader
+	key = must(three, "AdminService/CreateApiKey", `{"appId":"chat","role":"ROLE_ADMIN"}`)["secret"].(string)
+	for _, user := range []string{"ann", "bob", "carl", "dora", "eve", "fay"} {
+		must(two, "IntakeService/IngestBatch", `{"events":[{"presence":{"userId":"`+user+`","deviceId":"phone","state":"SESSION_STATE_DISCONNECTED","session":"1"}}]}`)
+		must(three, "IntakeService/IngestBatch", `{"events":[{"message":{"messageId":"m1","recipients":["`+user+`"],"sender":"x","content":{"body":"hi"}}}]}`)
+		if got := must(one, "UserService/GetOfflineCount", `{"userId":"`+user+`"}`); got["count"] != 1.0 {
+			t.Fatalf("%s has %v", user, got)
+		}
+		// The same as a virtual actor of protoactor's cluster.
+		got, err := two.Virtual().Cluster().Request(cluster.Identity("chat", user), cluster.UserKind, &rousev1.GetOfflineCountRequest{UserId: user}, protocluster.WithTimeout(5*time.Second))
+		if err != nil || got.(*rousev1.GetOfflineCountResponse).GetCount() != 1 {
+			t.Fatalf("%s as a virtual actor: %v, %v", user, got, err)
+		}
+	}
+	before, err := os.ReadFile(filepath.Join(dir, "secrets", "gossip.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := three.rotateKey(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := os.ReadFile(filepath.Join(dir, "secrets", "gossip.key")); err != nil || string(after) == string(before) {
+		t.Fatalf("the key of gossip is still the old one: %v", err)
+	}
+	for _, n := range []*Node{one, three, two} {
+		stop(t, n)
+	}
+}
