@@ -10,8 +10,7 @@ import (
 
 // tableWriter writes one table file, to be taken in by the store.
 type tableWriter struct {
-	w    *sstable.Writer
-	file vfs.File
+	w *sstable.Writer
 }
 
 func newTableWriter(fs vfs.FS, path string, o sstable.WriterOptions) (*tableWriter, error) {

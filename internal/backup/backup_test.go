@@ -248,6 +248,9 @@ func FuzzRead(f *testing.F) {
 	s := open(f, 2)
 	fill(f, s, 2)
 	whole, _ := write(f, s)
+	if err := s.Close(); err != nil {
+		f.Fatal(err)
+	}
 	f.Add(whole)
 	f.Add(whole[:len(whole)/2])
 	f.Fuzz(func(t *testing.T, b []byte) {
