@@ -60,6 +60,11 @@ type Options struct {
 	// Network replaces sockets between nodes; nil = those, if the configuration
 	// has a cluster.
 	Network *Network
+	// Vendors replaces the ways to vendors; nil = TCP, to the servers that
+	// credentials name.
+	Vendors *Vendors
+	// Headless opens no ports of gRPC and HTTP: commands come by Route.
+	Headless bool
 	// Version is what this build calls itself, for other nodes and operators.
 	Version string
 }
@@ -309,6 +314,9 @@ func (n *Node) startActors() (err error) {
 	if err != nil {
 		return err
 	}
+	if n.o.Headless {
+		return nil
+	}
 	return n.listen(receipts)
 }
 
@@ -343,11 +351,11 @@ func (n *Node) startLanes(sys *actor.ActorSystem) {
 // replaced.
 func (n *Node) openSender(c catalog.Change) (vendors.Sender, error) {
 	url := n.receiptURL(c.App, c.Credential)
-	fresh, err := newSender(c.Credential, url)
+	fresh, err := n.newSender(c.App, c.Credential, url)
 	if err != nil || c.Previous == nil || !time.Now().Before(c.Previous.Until) {
 		return fresh, err
 	}
-	old, err := newSender(c.Previous.Credential, url)
+	old, err := n.newSender(c.App, c.Previous.Credential, url)
 	if err != nil { // it worked once; without it the new one is as good as ever
 		n.log.Warn("the replaced credential cannot help out", "app", c.App, "credential", c.Name, "error", err)
 		return fresh, nil

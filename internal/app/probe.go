@@ -36,7 +36,7 @@ const (
 // probe gives do a sender of its own for the credential, whose answers are
 // kept, and hides more beside the credential's secrets in them.
 func probe(ctx context.Context, c *rousev1.Credential, hide []string, do func(context.Context, vendors.Validator)) ([]*rousev1.VendorReply, error) {
-	sender, err := newSender(c, "")
+	sender, err := newSender(c, "", nil)
 	if err != nil {
 		return nil, fmt.Errorf("%q: %w: %w", c.GetName(), catalog.ErrInvalidCredential, err)
 	}

@@ -13,7 +13,7 @@ func (n *Node) openReceipts() (*receipt.Intake, error) {
 		Ring: n.ring, Catalog: n.catalog, Report: n.shards.Report, Writable: n.store.Writable,
 		PerSecond: n.o.Config.Receipts.PerSecond, Logger: n.log, Metrics: n.registry,
 		Reader: func(c *rousev1.Credential) receipt.Reader {
-			if v := vendorOf(c, ""); v != nil {
+			if v := vendorOf(c, "", nil); v != nil {
 				return v.receipts
 			}
 			return nil
@@ -24,7 +24,7 @@ func (n *Node) openReceipts() (*receipt.Intake, error) {
 // receiptPath is where a credential's receipts come in on the HTTP port; empty =
 // its vendor sends none. It is secret.
 func (n *Node) receiptPath(app string, c *rousev1.Credential) string {
-	if v := vendorOf(c, ""); v == nil || v.receipts == nil {
+	if v := vendorOf(c, "", nil); v == nil || v.receipts == nil {
 		return ""
 	}
 	return receipt.Path(n.ring, app, c)

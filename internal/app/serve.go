@@ -61,6 +61,10 @@ func (n *Node) listen(receipts *receipt.Intake) error {
 }
 
 func (n *Node) startGateway() error {
+	defer n.later("leaderships", n.giveAway)
+	if n.o.Headless {
+		return nil
+	}
 	ended := make(chan struct{})
 	g := n.gateway.Load()
 	go func() {
@@ -75,7 +79,6 @@ func (n *Node) startGateway() error {
 		<-ended
 		return err
 	})
-	n.later("leaderships", n.giveAway)
 	return nil
 }
 

@@ -130,7 +130,7 @@ func TestEveryVendorIsKnown(t *testing.T) {
 		if err == nil || err == errVendor {
 			t.Errorf("%s: an empty credential is checked with %v", kind.Name(), err)
 		}
-		if _, opened := newSender(credential, ""); opened == nil || opened == errVendor {
+		if _, opened := newSender(credential, "", nil); opened == nil || opened == errVendor {
 			t.Errorf("%s: an empty credential opens with %v", kind.Name(), opened)
 		}
 		if err := checkToken(credential, "a b\n"); err == nil || !strings.Contains(err.Error(), "token") {
@@ -179,7 +179,7 @@ func TestReceiptSettings(t *testing.T) {
 		if err := checkCredential(c, long); err == nil || !strings.Contains(err.Error(), "receipts: address") {
 			t.Errorf("%s: an address that is too long: %v", name, err)
 		}
-		if vendorOf(c, address).receipts == nil {
+		if vendorOf(c, address, nil).receipts == nil {
 			t.Errorf("%s: reads no receipts", name)
 		}
 	}

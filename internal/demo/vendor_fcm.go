@@ -2,6 +2,7 @@ package demo
 
 import (
 	"strconv"
+	"sync"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/vendors/fake"
@@ -9,8 +10,11 @@ import (
 
 const project = "rouse-demo"
 
+// fcmAccount is one for all: its key takes a while.
+var fcmAccount = sync.OnceValues(func() (fake.FCMAccount, error) { return fake.NewFCMAccount(project) })
+
 func openFCM(r rig) (*station, error) {
-	account, err := fake.NewFCMAccount(project)
+	account, err := fcmAccount()
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,8 @@
 package demo
 
 import (
+	"sync"
+
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/vendors/fake"
 )
@@ -23,9 +25,12 @@ func openHuawei(r rig) (*station, error) {
 	return s, nil
 }
 
+// harmonyAccount is one for all: its key takes a while.
+var harmonyAccount = sync.OnceValues(func() (fake.HuaweiAccount, error) { return fake.NewHuaweiAccount(huaweiProject) })
+
 // openHarmony is Push Kit for HarmonyOS 5 and later.
 func openHarmony(r rig) (*station, error) {
-	account, err := fake.NewHuaweiAccount(huaweiProject)
+	account, err := harmonyAccount()
 	if err != nil {
 		return nil, err
 	}

@@ -4,8 +4,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -40,9 +42,14 @@ type Pushed struct {
 
 // VendorsOptions configures the fakes.
 type VendorsOptions struct {
+	// Only names the vendors that are opened; none = all.
+	Only []string
 	// Listen is the loopback address of the first fake; the others take the
 	// ports after it. Port 0 and empty = free ports.
 	Listen string
+	// Open makes the listener of a fake in place of Listen, and says its address
+	// and for which host its certificate is; nil = loopback.
+	Open func(vendor string) (l net.Listener, address string, err error)
 	// Pushed is called for each push taken; it must not block. nil = nobody.
 	Pushed func(Pushed)
 	// Receipts carries what the fakes report of pushes; nil = they report nothing.
@@ -124,7 +131,7 @@ func StartVendors(o VendorsOptions) (*Vendors, error) {
 	if err != nil {
 		return nil, err
 	}
-	cert, err := ca.Server(hosts...)
+	cert, err := ca.Server(slices.AppendSeq(slices.Clone(hosts), maps.Keys(names))...)
 	if err != nil {
 		return nil, err
 	}
@@ -142,11 +149,11 @@ func StartVendors(o VendorsOptions) (*Vendors, error) {
 	}
 	r := rig{cert, told, fake.ReceiptOptions{Transport: o.Receipts, Delay: reportDelay}}
 	for i, open := range openers() {
-		at := port
-		if at != 0 {
-			at += i
+		listen := o.Open
+		if listen == nil {
+			listen = onLoopback(host, port, i)
 		}
-		if err := v.start(open, r, net.JoinHostPort(host, strconv.Itoa(at))); err != nil {
+		if err := v.start(o.Only, open, r, listen); err != nil {
 			v.Close()
 			return nil, err
 		}
@@ -154,16 +161,33 @@ func StartVendors(o VendorsOptions) (*Vendors, error) {
 	return v, nil
 }
 
-func (v *Vendors) start(open func(rig) (*station, error), r rig, address string) error {
+// onLoopback listens at the i-th port from one on; 0 = a free one.
+func onLoopback(host string, port, i int) func(string) (net.Listener, string, error) {
+	if port != 0 {
+		port += i
+	}
+	return func(string) (net.Listener, string, error) {
+		l, err := fake.Listen(net.JoinHostPort(host, strconv.Itoa(port)))
+		if err != nil {
+			return nil, "", err
+		}
+		return l, l.Addr().String(), nil
+	}
+}
+
+func (v *Vendors) start(only []string, open func(rig) (*station, error), r rig, listen func(string) (net.Listener, string, error)) error {
 	s, err := open(r)
 	if err != nil {
 		return err
 	}
-	l, err := fake.Listen(address)
+	if len(only) > 0 && !slices.Contains(only, s.vendor) {
+		return s.server.Close()
+	}
+	l, address, err := listen(s.vendor)
 	if err != nil {
 		return errors.Join(fmt.Errorf("fake %s: %w", Name(s.vendor), err), s.server.Close())
 	}
-	s.url = fake.URL(l)
+	s.url = "https://" + address
 	v.stations = append(v.stations, s)
 	go func() { v.served <- s.server.Serve(l) }()
 	return nil

@@ -1,0 +1,373 @@
+package bubble
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/simulations"
+	"github.com/rouse-im/rouse/simulations/checker"
+	"github.com/rouse-im/rouse/simulations/model"
+	"github.com/rouse-im/rouse/storage"
+)
+
+// Result of a run.
+type Result struct {
+	// History is what was written down and is in the stores at the end.
+	History *checker.History
+	// Checks has the answer of each invariant.
+	Checks []checker.Result
+	// Model says where decisions differ from the second implementation; Examined
+	// are the decisions that it had an opinion on.
+	Model    []error
+	Examined int
+	// Faults of the engine: what was refused, never answered or did not start,
+	// replicas that differ.
+	Faults []error
+	// Lost are users of whom the model says nothing, and why.
+	Lost map[string]string
+	// Skipped faults, which one process cannot have.
+	Skipped map[simulations.FaultKind]int
+}
+
+// Caught lists by name what found something; nil = all is well.
+func (r *Result) Caught() (by []string) {
+	if len(r.Faults) > 0 {
+		by = append(by, "engine")
+	}
+	if len(r.Model) > 0 {
+		by = append(by, "model")
+	}
+	for _, c := range r.Checks {
+		if c.Breaches > 0 {
+			by = append(by, c.Name)
+		}
+	}
+	return by
+}
+
+// Err joins all that was found.
+func (r *Result) Err() error {
+	return errors.Join(errors.Join(r.Faults...), errors.Join(r.Model[:min(len(r.Model), maxFaults)]...), checker.Broken(r.Checks))
+}
+
+// judge waits until all has ended, restarts all nodes from what their disks
+// surely hold, and looks at what is there.
+func (e *Engine) judge() (*Result, error) {
+	if err := e.await("all nodes serve", e.allServe); err != nil {
+		return nil, err
+	}
+	e.settled()
+	drained := e.drained()
+	if err := e.await("the replicas are equal", func() bool { return e.differing() == nil }); err != nil {
+		e.fault("%v", errors.Join(err, e.differing()))
+	}
+	for _, m := range e.machines {
+		m.kill(0, e.random)
+	}
+	for _, m := range e.machines {
+		m.start()
+	}
+	if err := e.await("all nodes serve after a power loss", e.allServe); err != nil {
+		return nil, err
+	}
+	h := &checker.History{
+		Limits: checker.Limits{Start: e.o.Start, Handover: simulations.At(handover), Drain: simulations.At(e.o.Drain)},
+		Events: e.events, Faults: e.broken, Stops: e.stops, Gauges: drained, Pushes: e.vendors.pushes,
+	}
+	e.acks(h)
+	if err := e.read(h); err != nil {
+		return nil, err
+	}
+	e.compare(h)
+	r := &Result{History: h, Faults: e.faults, Skipped: e.skipped}
+	e.opinion(r)
+	r.Checks = h.Run()
+	return r, nil
+}
+
+// handover is how long a push may be under way: a node that was cut off, or
+// that died, sends no more after it.
+const handover = 15 * time.Second
+
+func (e *Engine) allServe() bool {
+	return !slices.ContainsFunc(e.machines, func(m *machine) bool { return !m.run.Load().serving() })
+}
+
+// settled waits until all that was told is answered.
+func (e *Engine) settled() {
+	e.clients.mu.Lock()
+	var open []chan struct{}
+	for _, done := range e.clients.last {
+		open = append(open, done)
+	}
+	e.clients.mu.Unlock()
+	for _, done := range open {
+		<-done
+	}
+}
+
+// drained waits until the lanes are empty, and tells how full they are.
+func (e *Engine) drained() (gauges []checker.Gauge) {
+	waiting := func(m *machine) (n int) {
+		for _, l := range m.run.Load().node.Lanes().All() {
+			n += l.Stats().Reserved
+		}
+		return n
+	}
+	limit := time.Now().Add(e.o.Drain)
+	for time.Now().Before(limit) && slices.ContainsFunc(e.machines, func(m *machine) bool { return waiting(m) > 0 }) {
+		e.pause(time.Second)
+	}
+	for _, m := range e.machines {
+		gauges = append(gauges, checker.Gauge{At: min(e.now(), e.until+simulations.At(e.o.Drain)), Node: m.name, Name: "pushes", Value: float64(waiting(m)), Backlog: true})
+	}
+	return gauges
+}
+
+// differing says which replicas of a shard hold something else than others.
+func (e *Engine) differing() error {
+	for group := range uint16(e.o.Shards + 1) {
+		var first [][2][]byte
+		from := ""
+		for _, m := range e.machines {
+			node := m.run.Load().node
+			if !node.Holds(group) {
+				continue
+			}
+			all, err := contents(node.Store(), group)
+			switch {
+			case err != nil:
+				return err
+			case from == "":
+				first, from = all, m.name
+			case !slices.EqualFunc(first, all, func(a, b [2][]byte) bool { return bytes.Equal(a[0], b[0]) && bytes.Equal(a[1], b[1]) }):
+				return fmt.Errorf("shard %d on %s differs from that on %s: %d and %d keys", group, m.name, from, len(all), len(first))
+			}
+		}
+	}
+	return nil
+}
+
+func contents(s *storage.Store, group uint16) (all [][2][]byte, err error) {
+	for _, r := range storage.ShardRanges(group) {
+		err = errors.Join(err, s.Scan(r, func(key, value []byte) bool {
+			all = append(all, [2][]byte{bytes.Clone(key), bytes.Clone(value)})
+			return true
+		}))
+	}
+	return all, err
+}
+
+// acks puts the answers of an event's users together.
+func (e *Engine) acks(h *checker.History) {
+	of := map[uint64]*checker.Ack{}
+	for _, t := range e.clients.told {
+		if t.copy > 0 {
+			continue
+		}
+		a := of[t.Event.N]
+		if a == nil {
+			a = &checker.Ack{Event: t.Event.N, Sent: t.Sent, Status: status(t)}
+			of[t.Event.N] = a
+		}
+		a.Sent, a.Answered = min(a.Sent, t.Sent), max(a.Answered, t.Answered)
+		if s := status(t); s != a.Status && (a.Status == "duplicate" || s == "unknown") {
+			a.Status = s
+		}
+	}
+	for _, n := range slices.Sorted(maps.Keys(of)) {
+		h.Acks = append(h.Acks, *of[n])
+	}
+}
+
+func status(t told) string {
+	switch t.Status {
+	case rousev1.ItemStatus_ITEM_STATUS_ACCEPTED:
+		return "accepted"
+	case rousev1.ItemStatus_ITEM_STATUS_DUPLICATE:
+		if t.unsure {
+			return "accepted" // by an attempt before
+		}
+		return "duplicate"
+	case rousev1.ItemStatus_ITEM_STATUS_STALE:
+		if t.unsure {
+			return "unknown"
+		}
+		return "stale"
+	case rousev1.ItemStatus_ITEM_STATUS_REFUSED, rousev1.ItemStatus_ITEM_STATUS_UNSPECIFIED:
+	}
+	return "refused"
+}
+
+// read outcomes and devices of all users from their actors.
+func (e *Engine) read(h *checker.History) error {
+	users, number, tokens := map[string]bool{}, map[string]uint64{}, map[[3]string]string{}
+	for i := range h.Events {
+		ev := &h.Events[i]
+		for _, u := range ev.Users() {
+			users[u] = true
+		}
+		switch ev.Kind {
+		case simulations.Message:
+			number[ev.Message] = ev.N
+		case simulations.Bind:
+			tokens[[3]string{ev.User, ev.Notifier, tail(ev.Token)}] = ev.Token
+		}
+	}
+	r := rand.New(rand.NewPCG(e.o.Seed, 3))
+	for _, user := range slices.Sorted(maps.Keys(users)) {
+		outcomes, err := ask[*rousev1.ListOutcomesResponse](e, user, &rousev1.ListOutcomesRequest{UserId: user, Limit: 1000}, r)
+		if err != nil {
+			return err
+		}
+		for _, o := range outcomes.GetOutcomes() {
+			h.Outcomes = append(h.Outcomes, e.outcome(user, o, number[o.GetMessageId()]))
+		}
+		devices, err := ask[*rousev1.ListDevicesResponse](e, user, &rousev1.ListDevicesRequest{UserId: user}, r)
+		if err != nil {
+			return err
+		}
+		for _, d := range devices.GetDevices() {
+			s := checker.Stored{User: user, Device: d.GetDeviceId(), Session: d.GetSession(), Step: d.GetStep(), Count: int(d.GetOfflineCount()), Tokens: map[string]string{}}
+			for _, b := range slices.Backward(d.GetBindings()) {
+				s.Tokens[b.GetNotifier()] = tokens[[3]string{user, b.GetNotifier(), b.GetTokenTail()}]
+			}
+			h.Stored = append(h.Stored, s)
+		}
+	}
+	return nil
+}
+
+func tail(token string) string { return token[max(0, len(token)-6):] }
+
+func (e *Engine) outcome(user string, o *rousev1.Outcome, event uint64) checker.Outcome {
+	out := checker.Outcome{
+		App: appID, Event: event, User: user, Message: o.GetMessageId(), Device: o.GetDeviceId(), Notifier: o.GetNotifier(),
+		Status: strings.ToLower(strings.TrimPrefix(o.GetStatus().String(), "OUTCOME_STATUS_")), Reason: o.GetReason().String(),
+		PushID: o.GetPushId(), Decided: e.offset(o.GetDecidedAt().AsTime()),
+	}
+	if o.Badge != nil {
+		badge := int(o.GetBadge())
+		out.Badge = &badge
+	}
+	if o.EndedAt != nil {
+		out.Ended = e.offset(o.GetEndedAt().AsTime())
+	}
+	return out
+}
+
+// ask until there is an answer.
+func ask[R proto.Message](e *Engine, user string, m proto.Message, r *rand.Rand) (response R, err error) {
+	for range 100 {
+		reply, ok := e.clients.ask(user, "", 0, m, r)
+		if ok && reply.Err == nil {
+			return reply.Response.(R), nil
+		}
+		e.pause(100 * time.Millisecond)
+		err = fmt.Errorf("asking %s: no answer: %v", user, reply.Err)
+	}
+	return response, err
+}
+
+// compare what vendors took with what the engine says.
+func (e *Engine) compare(h *checker.History) {
+	e.vendors.mu.Lock()
+	defer e.vendors.mu.Unlock()
+	sent := map[[2]string]int{}
+	for _, p := range h.Pushes {
+		if p.Answer == "accepted" || p.Answer == "none" {
+			sent[[2]string{p.PushID, p.Token}]++
+		}
+	}
+	for _, key := range slices.SortedFunc(maps.Keys(e.vendors.taken), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
+		if n := e.vendors.taken[key]; n > sent[key] && sent[key] > 0 {
+			e.fault("push %s was taken %d times, and sent %d times", key[0], n, sent[key])
+		}
+	}
+}
+
+// opinion asks the model.
+func (e *Engine) opinion(r *Result) {
+	m := model.New(model.Options{Start: e.o.Start, Settings: e.o.Settings, Lease: 3 * e.o.Lease, Release: handover})
+	calls := slices.Clone(e.clients.told)
+	for i := range r.History.Events {
+		if ev := &r.History.Events[i]; ev.Kind == simulations.IMUp || ev.Kind == simulations.IMDown {
+			calls = append(calls, told{Call: model.Call{Event: ev, Sent: ev.At, Answered: ev.At}})
+		}
+	}
+	slices.SortStableFunc(calls, func(a, b told) int { return cmp.Compare(a.Sent, b.Sent) })
+	drops := e.drops()
+	for _, t := range calls {
+		for len(drops) > 0 && drops[0].from <= t.Sent {
+			m.Dropped(drops[0].notifier, drops[0].token, drops[0].from, drops[0].to)
+			drops = drops[1:]
+		}
+		if t.unsure || t.Event.Kind != simulations.Presence && t.Event.Kind != simulations.Message {
+			t.Status = 0
+		}
+		m.Tell(t.Call)
+	}
+	decided := map[[2]string][]model.Decision{}
+	for _, o := range r.History.Outcomes {
+		d := model.Decision{Device: o.Device, Badge: -1, Reason: rousev1.Reason(rousev1.Reason_value[o.Reason])}
+		if o.PushID != "" {
+			d.Reason = rousev1.Reason_REASON_QUEUED
+		}
+		if o.Badge != nil {
+			d.Badge = *o.Badge
+		}
+		key := [2]string{o.User, o.Message}
+		decided[key] = append(decided[key], d)
+	}
+	for _, x := range m.Expect() {
+		for i, either := range x.Either {
+			either = slices.Clone(either)
+			for j := range either {
+				if either[j].Reason == rousev1.Reason_REASON_DELAYED {
+					either[j].Reason = rousev1.Reason_REASON_QUEUED
+				}
+			}
+			x.Either[i] = either
+		}
+		r.Examined++
+		if err := x.Allows(decided[[2]string{x.User, x.Message}]); err != nil {
+			r.Model = append(r.Model, err)
+		}
+	}
+	r.Lost = m.Lost()
+}
+
+type drop struct {
+	notifier, token string
+	from, to        simulations.Offset
+}
+
+// drops are tokens that a vendor called invalid, in order of time.
+func (e *Engine) drops() (all []drop) {
+	at := map[[2]string]int{}
+	pushes := slices.Clone(e.vendors.pushes)
+	slices.SortStableFunc(pushes, func(a, b checker.Push) int { return cmp.Compare(a.At, b.At) })
+	for _, p := range pushes {
+		if p.Answer != "invalid-token" {
+			continue
+		}
+		key := [2]string{p.Notifier, p.Token}
+		if i, ok := at[key]; ok {
+			all[i].to = p.At + simulations.At(handover)
+			continue
+		}
+		at[key] = len(all)
+		all = append(all, drop{p.Notifier, p.Token, p.At, p.At + simulations.At(handover)})
+	}
+	return all
+}

@@ -1,0 +1,175 @@
+package bubble
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/rouse-im/rouse/cluster"
+	"github.com/rouse-im/rouse/cluster/memnet"
+	"github.com/rouse-im/rouse/internal/app"
+	"github.com/rouse-im/rouse/internal/config"
+	"github.com/rouse-im/rouse/vendors"
+)
+
+// Ports of a node on its host.
+const (
+	peersPort  = 7702
+	actorsPort = 7703
+	gossipPort = 7704
+)
+
+// machine is where the runs of one node follow each other: its disk outlives them.
+type machine struct {
+	e    *Engine
+	name string
+	disk *vfs.MemFS
+	slow atomic.Int64 // nanoseconds that a sync takes longer
+	run  atomic.Pointer[process]
+	// frozen and leaving machines are not spoken to.
+	frozen, leaving atomic.Bool
+}
+
+// process is one run of a node.
+type process struct {
+	m      *machine
+	dead   chan struct{} // closed by a crash, or after an orderly stop
+	ready  chan struct{} // closed when node serves
+	cancel context.CancelFunc
+	over   chan struct{} // closed when all of it has ended
+	node   *app.Node     // after ready
+}
+
+// serving tells whether commands can be given to the node.
+func (p *process) serving() bool {
+	if p == nil || p.m.frozen.Load() || p.m.leaving.Load() {
+		return false
+	}
+	select {
+	case <-p.dead:
+		return false
+	case <-p.ready:
+		return true
+	default:
+		return false
+	}
+}
+
+func (m *machine) config() config.Config {
+	c := config.Default()
+	c.Data.Dir, c.Data.Shards = filepath.Join(m.e.o.Dir, m.name), m.e.o.Shards
+	c.Data.BlockCache, c.Data.Memtable, c.Data.MinFreeDisk = 8*config.MiB, config.MiB, 64*config.MiB
+	c.Seal.KeyFile = filepath.Join(m.e.o.Dir, "seal.key")
+	c.Lease.TTL = m.e.o.Lease
+	c.Cluster.Name = m.name
+	host := m.e.net.Host(m.name)
+	c.Cluster.Peers, c.Cluster.Actors, c.Cluster.Gossip = host.Addr(peersPort), host.Addr(actorsPort), host.Addr(gossipPort)
+	if m != m.e.machines[0] {
+		c.Cluster.Join = m.e.net.Host(m.e.machines[0].name).Addr(gossipPort)
+	}
+	return c
+}
+
+// start runs the node on what its disk holds.
+func (m *machine) start() *process {
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &process{m: m, dead: make(chan struct{}), ready: make(chan struct{}), over: make(chan struct{}), cancel: cancel}
+	m.run.Store(p)
+	host, disk := m.e.net.Host(m.name), m.disk
+	started := make(chan struct{})
+	m.e.work.Go(func() {
+		defer close(started)
+		node, err := app.StartContext(ctx, app.Options{
+			Config: m.config(), Logger: m.e.o.Logger.With("node", m.name), FS: m.slowed(disk), Headless: true, Version: "simulated",
+			Network: network(host), Vendors: &app.Vendors{
+				Dial: func(ctx context.Context, _, address string) (net.Conn, error) { return host.Dial(ctx, address) },
+				Sender: func(_, credential string, s vendors.Validator) vendors.Validator {
+					return m.e.vendors.watch(p, credential, s)
+				},
+			},
+		})
+		if err != nil {
+			if ctx.Err() == nil {
+				m.e.fault("%s does not start: %v", m.name, err)
+			}
+			return
+		}
+		p.node = node
+		close(p.ready)
+	})
+	m.e.work.Go(func() {
+		defer close(p.over)
+		<-p.dead
+		<-started
+		if p.node != nil {
+			_ = p.node.Stop(ctx) // the network and the disk are another run's
+		}
+	})
+	return p
+}
+
+// kill ends a run as kill -9 does; of what was not synced, so many percent stay.
+func (m *machine) kill(percent int, r *rand.Rand) {
+	p := m.run.Load()
+	select {
+	case <-p.dead:
+		return
+	default:
+	}
+	m.disk = m.disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(r.Uint64(), 1))})
+	close(p.dead)
+	m.e.net.Crash(m.name)
+	p.cancel()
+}
+
+// leave stops a run in order.
+func (m *machine) leave() {
+	p := m.run.Load()
+	select {
+	case <-p.dead:
+		return
+	case <-p.ready:
+	default:
+		m.kill(100, m.e.random)
+		return
+	}
+	m.leaving.Store(true)
+	asked := time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	err := p.node.Stop(ctx)
+	cancel()
+	m.e.stopped(m.name, asked, err)
+	select {
+	case <-p.dead:
+	default:
+		close(p.dead)
+		m.e.net.Crash(m.name)
+	}
+	m.leaving.Store(false)
+}
+
+// network of a host.
+func network(host *memnet.Host) *app.Network {
+	return &app.Network{
+		Listen: host.Listen, Dial: host.Dial,
+		Gossip: func(o *cluster.Options, listen string) (err error) {
+			o.Transport, err = host.Gossip(listen)
+			return err
+		},
+		Actors: func(sys *actor.ActorSystem, listen string) (func(), error) {
+			return func() {}, host.Attach(sys, listen)
+		},
+	}
+}
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func nodeName(i int) string { return fmt.Sprintf("node-%d", i) }
