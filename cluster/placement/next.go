@@ -32,9 +32,11 @@ func (s *Status) lag(node uint64) uint64 {
 	return s.Commit - min(s.Commit, s.Progress[node].Match)
 }
 
+// caughtUp is false as long as the leader of a new term has not heard of a node:
+// it may be the one whose death made this term, and that gossip takes for alive.
 func (s *Status) caughtUp(node uint64) bool {
 	p, ok := s.Progress[node]
-	return ok && !p.Snapshot && s.lag(node) <= caughtUp
+	return ok && p.Match > 0 && !p.Snapshot && s.lag(node) <= caughtUp
 }
 
 // Behind are the replicas that have not caught up.
