@@ -11,7 +11,7 @@ import (
 )
 
 type benchVerb struct {
-	Workload []string `arg:"" optional:"" help:"What to measure: push, latency, coalesce, limit, delay, hang, intake, scale, memory, activation. All by default."`
+	Workload []string `arg:"" optional:"" help:"What to measure: push, latency, coalesce, limit, delay, hang, intake, scale, memory, activation; cluster-rate, cluster-failover, cluster-drain, cluster-idle, cluster-catchup, or all of these: cluster. All by default."`
 	Full     bool     `help:"Measure with a million users: 4 GiB of memory and of disk in the directory for temporary files, and some minutes."`
 	JSON     bool     `name:"json" help:"Write the report as JSON."`
 	Write    string   `help:"Refresh the table in this document, like docs/benchmarks.md." placeholder:"FILE"`
@@ -27,6 +27,7 @@ Examples:
 
     rouse bench
     rouse bench push --profile profiles
+    rouse bench --full cluster --write docs/benchmarks.md
     rouse bench --full --write docs/benchmarks.md`
 }
 

@@ -13,6 +13,7 @@ import (
 	"io"
 	"os/exec"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -21,7 +22,8 @@ type Config struct {
 	// Child is the command that calls Child with the given role.
 	Child func(role string) *exec.Cmd
 	Size  Size
-	// Only names the workloads to run; empty = all of Workloads.
+	// Only names the workloads to run, or with "cluster" all of clusters; empty =
+	// all of Workloads.
 	Only []string
 	// Profiles is an existing directory for profiles of the children; empty = none.
 	Profiles string
@@ -45,6 +47,10 @@ type Size struct {
 	Quiet     time.Duration // of a round of steady load
 	Hang      time.Duration // of a vendor
 	Limit     time.Duration // above a vendor's limit
+
+	Failures int           // nodes killed, frozen, ended in order
+	Moved    int           // users of a replica that is added
+	Idle     time.Duration // of a cluster without load
 }
 
 // Usual is the size that takes about four minutes, Full the one of the stated
@@ -54,6 +60,7 @@ func Usual() Size {
 		Rounds: 3, Users: 10_000, Pushes: 20_000, Events: 100_000,
 		Few: 10_000, Many: 200_000, Active: 10_000, InMemory: 200_000, Activation: 10_000,
 		Group: 20_000, PerSecond: 600, Quiet: 5 * time.Second, Hang: 20 * time.Second, Limit: 10 * time.Second,
+		Failures: 5, Moved: 100_000, Idle: 10 * time.Second,
 	}
 }
 
@@ -62,6 +69,7 @@ func Full() Size {
 	s := Usual()
 	s.Rounds, s.Pushes, s.Many, s.InMemory, s.Activation = 5, 30_000, 1_000_000, 1_000_000, 100_000
 	s.Hang, s.Limit = time.Minute, 15*time.Second
+	s.Failures, s.Moved, s.Idle = 20, 1_000_000, 30*time.Second
 	return s
 }
 
@@ -69,6 +77,13 @@ func Full() Size {
 type Workload struct {
 	Name, What string
 	run        func(ctx context.Context, r *runner) error
+}
+
+const ofClusters = "cluster"
+
+// named tells whether a word means the workload.
+func (w Workload) named(word string) bool {
+	return w.Name == word || word == ofClusters && strings.HasPrefix(w.Name, ofClusters+"-")
 }
 
 // Workloads in the order in which they run.
@@ -84,6 +99,11 @@ func Workloads() []Workload {
 		{"scale", "the same events on a small and on a large store", scale},
 		{"memory", "bytes of a user in memory", memory},
 		{"activation", "users started from disk, one by one", activation},
+		{clusterRate, "three replicas against one node: presence events and pushes", replicated},
+		{failover, "how long users are not served when a node is killed, or stands still", failovers},
+		{clusterDrain, "what IM nodes notice of a node that ends in order", drains},
+		{clusterIdle, "CPU time of three nodes without load", idle},
+		{catchUp, "how slow the leader is while another node gets all users", catchesUp},
 	}
 }
 
@@ -96,7 +116,7 @@ type runner struct {
 // Run measures. An error says which workload failed; the report holds those before.
 func Run(ctx context.Context, c Config) (*Report, error) {
 	for _, name := range c.Only {
-		if !slices.ContainsFunc(Workloads(), func(w Workload) bool { return w.Name == name }) {
+		if !slices.ContainsFunc(Workloads(), func(w Workload) bool { return w.named(name) }) {
 			return nil, fmt.Errorf("bench: there is no workload %q", name)
 		}
 	}
@@ -106,7 +126,7 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	r := &runner{Config: c, report: &Report{Machine: describe(), Size: c.Size}}
 	meter := startLoad()
 	for _, w := range Workloads() {
-		if len(c.Only) > 0 && !slices.Contains(c.Only, w.Name) {
+		if len(c.Only) > 0 && !slices.ContainsFunc(c.Only, w.named) {
 			continue
 		}
 		r.say("%s: %s", w.Name, w.What)

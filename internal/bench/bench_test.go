@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/storage"
 )
 
 const roleEnv = "ROUSE_BENCH_ROLE"
@@ -37,6 +40,7 @@ func testRunner(tb testing.TB, s Size) *runner {
 var tiny = Size{
 	Rounds: 1, Users: 50, Pushes: 200, Events: 500, Few: 50, Many: 500, Active: 50, InMemory: 200, Activation: 50,
 	Group: 1500, PerSecond: 100, Quiet: 200 * time.Millisecond, Hang: 300 * time.Millisecond, Limit: 300 * time.Millisecond,
+	Failures: 1, Moved: 500, Idle: 200 * time.Millisecond,
 }
 
 // Every workload runs through, and leaves nothing behind.
@@ -54,7 +58,7 @@ func TestWorkloads(t *testing.T) {
 	found := map[string]bool{}
 	for _, x := range r.Results {
 		found[x.Workload] = true
-		if x.Value < 0 || x.Value == 0 && x.Workload != "limit" { // where none is refused
+		if x.Value < 0 || x.Value == 0 && !strings.Contains(x.What, "refus") { // where none is
 			t.Errorf("%s: %s is %v", x.Workload, x.What, x.Value)
 		}
 	}
@@ -97,7 +101,7 @@ func TestRefreshReplacesTheMiddle(t *testing.T) {
 		{Workload: "push", What: "ratio", Value: 0.654, Reach: atLeast(0.7)},
 		{Workload: "scale", What: "many ÷ few", Value: 1.1, Reach: within(0.85, 1.15), Spread: &[2]float64{1, 1234.5}},
 	}}
-	got, err := r.Refresh("# Title\n" + begin + "old\n" + end + "\nafter\n")
+	got, err := r.Refresh("# Title\n" + ofEngine.begin + "old\n" + end + "\nafter\n")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,6 +122,86 @@ func TestRefreshReplacesTheMiddle(t *testing.T) {
 	}
 	if _, err := r.Refresh("no marks"); err == nil {
 		t.Error("no error without marks")
+	}
+}
+
+// What was not measured stays.
+func TestRefreshKeepsTheOtherTable(t *testing.T) {
+	doc := ofEngine.begin + "engine\n" + end + "\n" + ofCluster.begin + "cluster\n" + end + "\n"
+	r := &Report{Results: []Result{{Workload: clusterIdle, What: "CPUs", Value: 0.05}}}
+	got, err := r.Refresh(doc)
+	if err != nil || !strings.Contains(got, "engine\n") || strings.Contains(got, "cluster\n"+end) || !strings.Contains(got, "| cluster-idle | CPUs | 0.05 |") {
+		t.Errorf("got %v:\n%s", err, got)
+	}
+	if _, err := r.Refresh(ofEngine.begin + end); err == nil {
+		t.Error("no error without the marks of clusters")
+	}
+}
+
+func TestWordsForWorkloads(t *testing.T) {
+	for _, x := range []struct {
+		word, workload string
+		means          bool
+	}{{"push", "push", true}, {"cluster", clusterIdle, true}, {clusterIdle, clusterIdle, true}, {"cluster", "push", false}, {"cluster-", clusterIdle, false}} {
+		if got := (Workload{Name: x.workload}).named(x.word); got != x.means {
+			t.Errorf("%q means %s: %v", x.word, x.workload, got)
+		}
+	}
+}
+
+// The first call that began after the harm and was answered says when all were served.
+func TestJudge(t *testing.T) {
+	at := func(ms int) time.Time { return time.Unix(0, int64(ms)*int64(time.Millisecond)) }
+	harmed := at(100)
+	o := judge([]probe{
+		{began: at(0), ended: at(5)},
+		{began: at(90), ended: at(150)}, // under way: says nothing of who came after
+		{began: at(110), ended: at(400)},
+		{began: at(120), ended: at(320), err: context.DeadlineExceeded},
+		{began: at(130), ended: at(390)},
+	}, harmed)
+	if want := (outage{served: 290 * time.Millisecond, slowest: 290 * time.Millisecond, refused: 1}); o != want {
+		t.Errorf("got %+v, want %+v", o, want)
+	}
+}
+
+func TestWitnessesAreOfAllShards(t *testing.T) {
+	seen := map[uint16]bool{}
+	for _, u := range witnesses() {
+		seen[storage.ShardOf(appID, userID(u), storage.DefaultShards)] = true
+	}
+	if len(seen) != int(storage.DefaultShards) {
+		t.Errorf("%d shards", len(seen))
+	}
+}
+
+func TestIsWhole(t *testing.T) {
+	whole := func() *rousev1.GetClusterStatusResponse {
+		return &rousev1.GetClusterStatusResponse{
+			Totals: &rousev1.ClusterTotals{Alive: 3, Groups: 1},
+			Groups: []*rousev1.ClusterGroup{{VoterIds: []string{"a", "b", "c"}, Replicas: []*rousev1.ReplicaLag{{Entries: 3}}}},
+		}
+	}
+	if !isWhole(whole(), 3) {
+		t.Error("a whole cluster is not")
+	}
+	for name, hurt := range map[string]func(*rousev1.GetClusterStatusResponse){
+		"dead":    func(s *rousev1.GetClusterStatusResponse) { s.Totals.Alive = 2 },
+		"moving":  func(s *rousev1.GetClusterStatusResponse) { s.Totals.Moving = 1 },
+		"no lead": func(s *rousev1.GetClusterStatusResponse) { s.Totals.Leaderless = 1 },
+		"unheard": func(s *rousev1.GetClusterStatusResponse) { s.Totals.Groups = 2 },
+		"learner": func(s *rousev1.GetClusterStatusResponse) {
+			s.Groups[0].VoterIds, s.Groups[0].LearnerIds = []string{"a", "b"}, []string{"c"}
+		},
+		"joint":    func(s *rousev1.GetClusterStatusResponse) { s.Groups[0].OutgoingIds = []string{"a"} },
+		"snapshot": func(s *rousev1.GetClusterStatusResponse) { s.Groups[0].Replicas[0].Snapshot = true },
+		"behind":   func(s *rousev1.GetClusterStatusResponse) { s.Groups[0].Replicas[0].Entries = lagMost + 1 },
+	} {
+		s := whole()
+		hurt(s)
+		if isWhole(s, 3) {
+			t.Errorf("%s: whole", name)
+		}
 	}
 }
 

@@ -22,6 +22,7 @@ const stopGrace = 30 * time.Second
 type child struct {
 	role string
 	rpc  *rpc.Client
+	proc *os.Process
 	wait func() error
 }
 
@@ -39,7 +40,7 @@ func (r *runner) spawn(ctx context.Context, role string) (*child, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the %s: %w", role, err)
 	}
-	c := &child{role: role, rpc: jsonrpc.NewClient(pipe{out, in})}
+	c := &child{role: role, rpc: jsonrpc.NewClient(pipe{out, in}), proc: cmd.Process}
 	unwatch := context.AfterFunc(ctx, func() { _ = c.rpc.Close() })
 	c.wait = func() error {
 		unwatch()
@@ -64,6 +65,12 @@ func (c *child) stop() error {
 		return fmt.Errorf("%s: %w", c.role, err)
 	}
 	return nil
+}
+
+// bury waits for a process that was killed.
+func (c *child) bury() {
+	_ = c.rpc.Close() // of a process that is gone
+	_ = c.wait()      // says that it was killed
 }
 
 // pipe joins two ends of pipes into one.

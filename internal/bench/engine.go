@@ -31,27 +31,43 @@ func (e *engine) Start(users int, to *Engine) (err error) {
 	if e.dir, err = os.MkdirTemp("", "rouse-bench-"); err != nil {
 		return err
 	}
-	c := config.Default()
-	c.Data.Dir = filepath.Join(e.dir, "data")
+	c := engineConfig(filepath.Join(e.dir, "data"))
 	c.GRPC.Listen, c.HTTP.Listen = "127.0.0.1:0", "127.0.0.1:0"
-	// Binding users one call at a time would meet the limit of calls.
-	c.Limits.CallsPerSecond, c.Limits.Burst = 1_000_000, 1_000_000
 	c.Seal.KeyFile = filepath.Join(e.dir, "seal.key")
 	if err := seal.Generate(c.Seal.KeyFile); err != nil {
 		return err
 	}
+	if err := e.serve(c, users, to); err != nil {
+		return err
+	}
+	settle()
+	key, err := os.ReadFile(filepath.Join(c.Data.Dir, app.OperatorKeyFile))
+	to.Key = strings.TrimSpace(string(key))
+	return err
+}
+
+// engineConfig is the default one, but that binding users one call at a time
+// would meet the limit of calls.
+func engineConfig(dir string) config.Config {
+	c := config.Default()
+	c.Data.Dir = dir
+	c.Limits.CallsPerSecond, c.Limits.Burst = 1_000_000, 1_000_000
+	return c
+}
+
+// serve runs the node, whose store is founded with so many users.
+func (e *engine) serve(c config.Config, users int, to *Engine) (err error) {
 	if users > 0 {
 		if err := seed(c.Data.Dir, users); err != nil {
 			return err
 		}
 	}
-	if e.node, err = app.Start(app.Options{Config: c, Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))}); err != nil {
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+	if e.node, err = app.Start(app.Options{Config: c, Logger: log}); err != nil {
 		return err
 	}
-	settle()
-	key, err := os.ReadFile(filepath.Join(c.Data.Dir, app.OperatorKeyFile))
-	*to = Engine{GRPC: e.node.GRPCAddr(), Key: strings.TrimSpace(string(key))}
-	return err
+	*to = Engine{GRPC: e.node.GRPCAddr()}
+	return nil
 }
 
 // settle waits until the process has next to nothing to do: the compactions
@@ -99,6 +115,17 @@ type Commits struct {
 	Synced  int64 // synced commits
 	Entries int64 // of shards
 	Bytes   int64
+}
+
+// Received answers the bytes of groups that came as a whole.
+func (e *engine) Received(_ Nothing, bytes *int64) error {
+	families, err := e.node.Registry().Gather()
+	for _, f := range families {
+		if f.GetName() == "rouse_replica_snapshot_received_bytes_total" {
+			*bytes = int64(f.GetMetric()[0].GetCounter().GetValue())
+		}
+	}
+	return err
 }
 
 // Commits answers the counts since the start.

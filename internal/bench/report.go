@@ -124,17 +124,33 @@ func number(v float64) string {
 	return fmt.Sprintf("%.2f", v)
 }
 
-const (
-	begin = "<!-- measured: written by rouse bench -->\n"
-	end   = "<!-- end of what was measured -->"
+// marks enclose the table of a family of workloads in a document.
+type marks struct{ begin, end string }
+
+const end = "<!-- end of what was measured -->"
+
+var (
+	ofEngine  = marks{"<!-- measured: written by rouse bench -->\n", end}
+	ofCluster = marks{"<!-- measured: written by rouse bench cluster -->\n", end}
 )
 
-// Refresh replaces what stands between the two marks of a document.
+// Refresh replaces what stands between the marks of a document: for one engine,
+// for clusters, or for both, whatever was measured.
 func (r *Report) Refresh(doc string) (string, error) {
-	head, rest, ok := strings.Cut(doc, begin)
-	_, tail, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		return "", fmt.Errorf("bench: the document lacks the line %q, or %q behind it", strings.TrimSpace(begin), end)
+	for _, m := range []marks{ofEngine, ofCluster} {
+		part := *r
+		part.Results = slices.DeleteFunc(slices.Clone(r.Results), func(x Result) bool {
+			return strings.HasPrefix(x.Workload, ofClusters+"-") != (m == ofCluster)
+		})
+		if len(part.Results) == 0 {
+			continue
+		}
+		head, rest, ok := strings.Cut(doc, m.begin)
+		_, tail, ok2 := strings.Cut(rest, m.end)
+		if !ok || !ok2 {
+			return "", fmt.Errorf("bench: the document lacks the line %q, or %q behind it", strings.TrimSpace(m.begin), m.end)
+		}
+		doc = head + m.begin + "\n" + part.Markdown() + "\n" + m.end + tail
 	}
-	return head + begin + "\n" + r.Markdown() + "\n" + end + tail, nil
+	return doc, nil
 }

@@ -64,7 +64,7 @@ func (f *Fleet) Add(i int) (*Node, error) {
 	if f.o.Spaces != nil {
 		n.space, n.port = f.o.Spaces.nodes[i], 7700
 		n.host = n.space.IP
-	} else if n.port, err = freePorts(); err != nil {
+	} else if n.port, err = FreePorts(); err != nil {
 		return nil, err
 	}
 	f.nodes = append(f.nodes, n)
@@ -131,9 +131,9 @@ var (
 	nextPort = 20_000 + os.Getpid()%400*50
 )
 
-// freePorts finds a row of ports that nobody uses now, below those that the
-// system gives to callers.
-func freePorts() (int, error) {
+// FreePorts finds the first of a row of five ports that nobody uses now, below
+// those that the system gives to callers.
+func FreePorts() (int, error) {
 	portMu.Lock()
 	defer portMu.Unlock()
 	for range 400 {
