@@ -39,8 +39,8 @@ var (
 type Terms struct {
 	// Shards of the cluster's stores.
 	Shards uint32
-	// Seal is the fingerprint of the newest sealing key of the node that admits;
-	// without one, none is asked for.
+	// Seal is the fingerprint of the newest sealing key of the node that admits,
+	// which one that is no member yet must have; without one, none is asked for.
 	Seal []byte
 	// Dead tells which nodes are known to be dead, for long enough that no node
 	// that only restarts is meant: whoever takes the name of such a node ends its
@@ -98,7 +98,7 @@ func (v *View) admissible(a *actorv1.Admit, t Terms) error {
 		return fmt.Errorf("%w: %s, not %s; start it with an empty data directory, or let it join the nodes of its own", ErrOtherCluster, short(a.GetCluster()), v.cluster)
 	case a.GetShards() != t.Shards:
 		return fmt.Errorf("%w: %d, and the cluster has %d; set data.shards to %d and start it with an empty data directory", ErrOtherShards, a.GetShards(), t.Shards, t.Shards)
-	case len(t.Seal) > 0 && !bytes.Equal(a.GetSeal(), t.Seal):
+	case !member && len(t.Seal) > 0 && !bytes.Equal(a.GetSeal(), t.Seal): // of members they differ while keys rotate
 		return fmt.Errorf("%w: fingerprint %x, not %x; copy the file of sealing keys of a member to it", ErrOtherSeal, cutBytes(a.GetSeal()), cutBytes(t.Seal))
 	case member && known.GetStore() != a.GetStore():
 		return fmt.Errorf("%w: %s; start it with an empty data directory, which gets another id", ErrOtherStore, NodeID(a.GetNode()))

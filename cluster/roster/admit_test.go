@@ -56,6 +56,7 @@ func TestAdmitAndRestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.do(func(v *View) ([]storage.Mutation, error) { return v.Drain(2) })
+	a.Seal = []byte("newer") // while sealing keys rotate
 	a.Cluster, a.Version, a.Zone, a.Addresses = clusterID, "v2", "z", &actorv1.NodeAddresses{Peers: "i:1", Actors: "i:2", Gossip: "i:3", Http: "i:4"}
 	if err := w.admit(a); err != nil {
 		t.Fatal(err)

@@ -18,7 +18,11 @@ func Load(path string) (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m.ring()
+	r, err := m.ring()
+	if err == nil {
+		r.file = path
+	}
+	return r, err
 }
 
 // Generate creates a key file with a new index key and the sealing key 1. An
@@ -31,7 +35,8 @@ func Generate(path string) error {
 
 // Rotate adds a new sealing key to a key file, makes it the current one and
 // returns its id. Rings that are loaded already keep sealing with theirs; all
-// nodes must have the new file before one of them seals with the new key.
+// nodes must have the new file before one of them seals with the new key. They
+// need not have read it: a ring looks into its file for a key that it lacks.
 func Rotate(path string) (id uint32, err error) {
 	m, err := read(path)
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 func TestGenerateLoadRotate(t *testing.T) {
@@ -147,4 +149,85 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("text of a ring does not parse back: %v", err)
 		}
 	})
+}
+
+// A node that runs opens what another one seals after the keys were rotated: once
+// it has the file.
+func TestARingLooksForKeysThatItLacks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path, copied := filepath.Join(t.TempDir(), "seal.key"), filepath.Join(t.TempDir(), "seal.key")
+		if err := Generate(path); err != nil {
+			t.Fatal(err)
+		}
+		give := func(text []byte) {
+			if err := os.WriteFile(copied, text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := textOf(t, path)
+		give(before)
+		running := mustLoad(t, copied)
+		if _, err := Rotate(path); err != nil {
+			t.Fatal(err)
+		}
+		sealed := mustLoad(t, path).Seal(nil, nil, []byte("x"))
+
+		if _, err := running.Open(nil, nil, sealed); !errors.Is(err, ErrUnknownKey) {
+			t.Fatalf("without the file: %v", err)
+		}
+		give(textOf(t, path))
+		if _, err := running.Open(nil, nil, sealed); !errors.Is(err, ErrUnknownKey) {
+			t.Fatalf("it reads the file for every value: %v", err)
+		}
+		<-time.After(lookEvery)
+		if plain, err := running.Open(nil, nil, sealed); err != nil || string(plain) != "x" {
+			t.Fatalf("with the file: %q %v", plain, err)
+		}
+		if again := running.Seal(nil, nil, []byte("y")); again[4] != 1 {
+			t.Errorf("it seals with key %d before its restart", again[4])
+		}
+		old := running.Seal(nil, nil, []byte("y"))
+		give(before) // a key is never forgotten
+		if _, err := running.Open(nil, nil, sealed); err != nil {
+			t.Error(err)
+		}
+		if _, err := mustLoad(t, path).Open(nil, nil, old); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A file of another ring is none of its own.
+func TestARingTakesNoKeysOfAnother(t *testing.T) {
+	path, other := filepath.Join(t.TempDir(), "seal.key"), filepath.Join(t.TempDir(), "seal.key")
+	if err := errors.Join(Generate(path), Generate(other)); err != nil {
+		t.Fatal(err)
+	}
+	running := mustLoad(t, path)
+	if _, err := Rotate(other); err != nil {
+		t.Fatal(err)
+	}
+	sealed := mustLoad(t, other).Seal(nil, nil, []byte("x"))
+	if err := os.Rename(other, path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := running.Open(nil, nil, sealed); !errors.Is(err, ErrUnknownKey) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func textOf(t *testing.T, path string) []byte {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func mustLoad(t *testing.T, path string) *Ring {
+	r, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }

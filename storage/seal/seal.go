@@ -21,6 +21,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
 )
 
 const (
@@ -34,19 +38,28 @@ const (
 
 var (
 	// ErrUnknownKey answers Open for a value sealed under a key that is not on
-	// the ring; put the old key back.
+	// the ring; put the key back into the key file.
 	ErrUnknownKey = errors.New("seal: unknown key id")
 	// ErrTampered answers Open for a value that was changed, cut, moved to
 	// another place, or is not a sealed value at all.
 	ErrTampered = errors.New("seal: value is damaged or belongs elsewhere")
 )
 
-// Ring seals and opens; it is immutable and safe for concurrent use.
+// Ring seals and opens; it is safe for concurrent use. What it seals with does not
+// change. A ring of a key file looks there again for a key that it lacks, at most
+// once a second: other nodes may seal with newer ones.
 type Ring struct {
 	current uint32
-	aeads   map[uint32]cipher.AEAD
+	aeads   atomic.Pointer[map[uint32]cipher.AEAD]
 	index   []byte
+	file    string // empty = it was parsed from text
+
+	mu     sync.Mutex
+	looked time.Time
 }
+
+// lookEvery bounds how often a key file is read for keys that are in none.
+const lookEvery = time.Second
 
 // ring builds a Ring from parsed key material.
 func (m material) ring() (*Ring, error) {
@@ -54,17 +67,46 @@ func (m material) ring() (*Ring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("seal: derive index key: %w", err)
 	}
-	r := &Ring{current: m.keys[0].id, aeads: make(map[uint32]cipher.AEAD, len(m.keys)), index: index}
+	aeads := make(map[uint32]cipher.AEAD, len(m.keys))
 	for _, k := range m.keys {
 		block, err := aes.NewCipher(k.secret)
 		if err != nil {
 			return nil, fmt.Errorf("seal: key %d: %w", k.id, err)
 		}
-		if r.aeads[k.id], err = cipher.NewGCMWithRandomNonce(block); err != nil {
+		if aeads[k.id], err = cipher.NewGCMWithRandomNonce(block); err != nil {
 			return nil, fmt.Errorf("seal: key %d: %w", k.id, err)
 		}
 	}
+	r := &Ring{current: m.keys[0].id, index: index}
+	r.aeads.Store(&aeads)
 	return r, nil
+}
+
+// aead is the key with an id.
+func (r *Ring) aead(id uint32) (cipher.AEAD, bool) {
+	if aead, ok := (*r.aeads.Load())[id]; ok || r.file == "" {
+		return aead, ok
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if time.Since(r.looked) >= lookEvery {
+		r.look()
+		r.looked = time.Now()
+	}
+	aead, ok := (*r.aeads.Load())[id]
+	return aead, ok
+}
+
+// look takes up the keys that came to the file. One that cannot be read, or is of
+// another ring, has none; a key is never forgotten or replaced.
+func (r *Ring) look() {
+	next, err := Load(r.file)
+	if err != nil || !hmac.Equal(next.index, r.index) {
+		return
+	}
+	all := maps.Clone(*next.aeads.Load())
+	maps.Copy(all, *r.aeads.Load())
+	r.aeads.Store(&all)
 }
 
 // Seal appends plain, sealed under the current key and bound to aad, to dst.
@@ -72,7 +114,7 @@ func (m material) ring() (*Ring, error) {
 func (r *Ring) Seal(dst, aad, plain []byte) []byte {
 	dst = append(dst, version)
 	dst = binary.BigEndian.AppendUint32(dst, r.current)
-	return r.aeads[r.current].Seal(dst, nil, plain, aad)
+	return (*r.aeads.Load())[r.current].Seal(dst, nil, plain, aad)
 }
 
 // Open appends the plain text of a sealed value to dst, or returns
@@ -82,7 +124,7 @@ func (r *Ring) Open(dst, aad, sealed []byte) ([]byte, error) {
 		return nil, ErrTampered
 	}
 	id := binary.BigEndian.Uint32(sealed[1:])
-	aead, ok := r.aeads[id]
+	aead, ok := r.aead(id)
 	if !ok {
 		return nil, fmt.Errorf("%w %d", ErrUnknownKey, id)
 	}
@@ -121,7 +163,7 @@ func (r *Ring) Fingerprint() [8]byte {
 }
 
 // String hides the keys.
-func (r *Ring) String() string { return fmt.Sprintf("seal.Ring(%d keys)", len(r.aeads)) }
+func (r *Ring) String() string { return fmt.Sprintf("seal.Ring(%d keys)", len(*r.aeads.Load())) }
 
 // GoString hides the keys.
 func (r *Ring) GoString() string { return r.String() }
