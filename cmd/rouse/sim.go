@@ -6,9 +6,11 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/simulations"
 	"github.com/rouse-im/rouse/simulations/checker"
 	"github.com/rouse-im/rouse/simulations/report"
@@ -18,63 +20,142 @@ import (
 )
 
 type simVerb struct {
-	Scenario   string `help:"Name of a shipped scenario, or a file." default:"small" placeholder:"NAME"`
-	Seed       uint64 `help:"The same scenario and seed make the same events." default:"1"`
-	Flash      string `help:"Take the device states of this state_traces.json (FLASH) instead." type:"existingfile" placeholder:"FILE"`
-	Out        string `help:"Directory for trace.jsonl, index.html, summary.json and the plots." required:"" type:"path" placeholder:"DIR"`
-	EventsOnly bool   `help:"Make the events and show them; no engine takes part." required:""`
+	Scenario   string  `help:"Name of a shipped scenario, or a file." default:"small" placeholder:"NAME"`
+	Seed       uint64  `help:"The same scenario and seed make the same events." default:"1"`
+	Users      int     `help:"Another number of users than the scenario's." placeholder:"N"`
+	Days       float64 `help:"Another length than the scenario's." placeholder:"N"`
+	Trace      string  `help:"Play this trace (JSONL) instead of a scenario." type:"existingfile" placeholder:"FILE"`
+	Flash      string  `help:"Play the device states of this state_traces.json (FLASH) instead of a scenario." type:"existingfile" placeholder:"FILE"`
+	Out        string  `help:"Directory for index.html, summary.json, the plots, the transcript and the log of the run." required:"" type:"path" placeholder:"DIR"`
+	EventsOnly bool    `help:"Make the events and show them; no server takes part. Writes trace.jsonl."`
+	Nodes      int     `help:"Servers of the cluster, 1-9." default:"3"`
+	Speed      float64 `help:"How many times quicker than life events come. Servers' clocks, leases and retries stay as they are." default:"60"`
+	Measure    bool    `help:"Keep figures only and judge nothing, for millions of events."`
+	Server     string  `help:"The roused to start; without it the one beside this program, or in PATH." type:"existingfile" placeholder:"FILE"`
 }
 
 // Help says what is made, and of what.
 func (*simVerb) Help() string {
-	return `The events of a scenario: logins, backgrounds, commutes, flights, re-installs, new tokens, messages, reads, recalls, and IM nodes that die, repeat and reorder. trace.jsonl has what the IM nodes tell, and the faults; index.html shows the day.
+	return `Plays the days of a population of phones against real servers on this machine: logins, backgrounds, commutes, flights, re-installs, new tokens, messages, reads, recalls, IM nodes that die, repeat and reorder, servers that are killed, vendors that fail. Vendors are fakes on loopback. At the end every decision is compared with a second implementation of the rules, and invariants are checked; index.html shows the day.
 
 Shipped scenarios: ` + strings.Join(scenarios.Names(), ", ") + `
 
 Examples:
 
+    rouse sim --scenario small --out small
+    rouse sim --scenario city-day --seed 7 --users 1000 --nodes 3 --out city
     rouse sim --events-only --scenario city-day --seed 7 --out city
-    rouse sim --events-only --flash state_traces.json --out flash`
+    rouse sim --trace city/trace.jsonl --out again
+    rouse sim --flash state_traces.json --speed 600 --out flash`
 }
 
-// Run makes the files.
+// Run plays, or makes the events only.
 func (v *simVerb) Run(c *call) error {
 	if err := os.MkdirAll(v.Out, 0o755); err != nil {
 		return err
 	}
-	if v.Flash != "" {
+	p, err := v.plot(c)
+	if err != nil {
+		return err
+	}
+	if v.EventsOnly {
+		return v.preview(c, p)
+	}
+	return v.play(c, p)
+}
+
+// plot is what is played.
+type plot struct {
+	header trace.Header
+	run    report.Run
+	length time.Duration
+	app    *rousev1.AppSettings
+	steps  iter.Seq[simulations.Step]
+	// events anew, for previews of worlds too large to keep; nil = those of steps.
+	events func() iter.Seq[simulations.Event]
+	ended  func() error // what was wrong with the file of the steps
+}
+
+func (v *simVerb) plot(c *call) (*plot, error) {
+	switch {
+	case v.Trace != "":
+		return v.recorded(c)
+	case v.Flash != "":
 		return v.flash(c)
 	}
 	s, err := v.scenario()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	faults, err := s.Schedule()
 	if err != nil {
-		return err
+		return nil, err
+	}
+	settings, err := s.Settings()
+	if err != nil {
+		return nil, err
 	}
 	w, err := world.New(s, v.Seed)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	h := trace.Header{Scenario: s.Name, Seed: v.Seed, Commit: version(), Start: s.Start}
-	if err := v.record(c, h, simulations.Merge(world.Disturb(s, v.Seed, w.Events()), faults)); err != nil {
-		return err
+	return &plot{
+		header: trace.Header{Scenario: s.Name, Seed: v.Seed, Commit: version(), Start: s.Start},
+		run: report.Run{
+			Scenario: s.Name, About: s.About, Seed: v.Seed, Start: s.Start, Length: s.Length, History: &checker.History{Faults: faults},
+			Replay: fmt.Sprintf("rouse sim --scenario %s --seed %d%s", v.Scenario, v.Seed, v.flags()),
+		},
+		length: s.Length, app: settings, steps: simulations.Merge(world.Disturb(s, v.Seed, w.Events()), faults),
+		events: func() iter.Seq[simulations.Event] {
+			again, err := world.New(s, v.Seed) // it was made before
+			if err != nil {
+				return func(func(simulations.Event) bool) {}
+			}
+			return again.Events()
+		},
+		ended: func() error { return nil },
+	}, nil
+}
+
+// flags that change what happens.
+func (v *simVerb) flags() string {
+	text := ""
+	if v.Users > 0 {
+		text += fmt.Sprintf(" --users %d", v.Users)
 	}
-	events := func() iter.Seq[simulations.Event] {
-		again, err := world.New(s, v.Seed) // it was made before
-		if err != nil {
-			return func(func(simulations.Event) bool) {}
-		}
-		return again.Events()
+	if v.Days > 0 {
+		text += fmt.Sprintf(" --days %g", v.Days)
 	}
-	return v.show(c, report.Run{
-		Scenario: s.Name, About: s.About, Seed: v.Seed, Start: s.Start, Length: s.Length, Events: events, History: &checker.History{Faults: faults},
-		Replay: fmt.Sprintf("rouse sim --events-only --scenario %s --seed %d --out DIR", v.Scenario, v.Seed),
-	})
+	if v.EventsOnly {
+		return text + " --events-only --out DIR"
+	}
+	return text + fmt.Sprintf(" --nodes %d --speed %g --out DIR", v.Nodes, v.Speed)
 }
 
 func (v *simVerb) scenario() (*scenarios.Scenario, error) {
+	s, err := v.load()
+	if err != nil || v.Users == 0 && v.Days == 0 {
+		return s, err
+	}
+	if v.Users != 0 {
+		s.Users = v.Users
+		for i := range s.Groups.Large {
+			s.Groups.Large[i].Size = min(s.Groups.Large[i].Size, s.Users)
+		}
+	}
+	if v.Days != 0 {
+		s.Length = time.Duration(v.Days * 24 * float64(time.Hour))
+		for i := range s.Groups.Large {
+			l := &s.Groups.Large[i]
+			l.At = slices.DeleteFunc(l.At, func(at time.Duration) bool { return at >= s.Length })
+		}
+		s.IM.Outages = slices.DeleteFunc(s.IM.Outages, func(o scenarios.Outage) bool { return o.At >= s.Length })
+		s.Faults = slices.DeleteFunc(s.Faults, func(f scenarios.Plan) bool { return f.At >= s.Length })
+	}
+	return s, s.Validate()
+}
+
+func (v *simVerb) load() (*scenarios.Scenario, error) {
 	if filepath.Ext(v.Scenario) == "" {
 		return scenarios.Load(v.Scenario)
 	}
@@ -85,42 +166,16 @@ func (v *simVerb) scenario() (*scenarios.Scenario, error) {
 	return scenarios.Parse(v.Scenario, text)
 }
 
-func (v *simVerb) flash(c *call) error {
-	file, err := os.Open(v.Flash)
-	if err != nil {
+// preview shows the events.
+func (v *simVerb) preview(c *call, p *plot) error {
+	if p.events == nil {
+		return errors.New("a trace is played against servers; leave --events-only out")
+	}
+	if err := v.record(c, p.header, p.steps); err != nil {
 		return err
 	}
-	defer func() { _ = file.Close() }() // it was read
-	f, err := trace.ReadFlash(file, trace.FlashOptions{})
-	if err != nil {
-		return fmt.Errorf("%s: %w", v.Flash, err)
-	}
-	for _, b := range f.Bad {
-		if err := c.say("device %.40q, %v\n", b.Device, b.Bad); err != nil {
-			return err
-		}
-	}
-	if err := c.say("%d devices, %d lines, %d of them skipped\n", f.Devices, f.Lines, f.Skipped); err != nil {
-		return err
-	}
-	if len(f.Events) == 0 {
-		return fmt.Errorf("%s: no device changes its presence", v.Flash)
-	}
-	events := func(yield func(simulations.Event) bool) {
-		for _, e := range f.Events {
-			if !yield(e) {
-				return
-			}
-		}
-	}
-	h := trace.Header{Scenario: "flash", Commit: version(), Start: f.Start}
-	if err := v.record(c, h, simulations.Merge(simulations.Plain(events), nil)); err != nil {
-		return err
-	}
-	return v.show(c, report.Run{
-		Scenario: "flash", About: "Device states of " + filepath.Base(v.Flash), Start: f.Start, Length: f.Events[len(f.Events)-1].At.Duration() + time.Minute,
-		Events: func() iter.Seq[simulations.Event] { return events }, History: &checker.History{},
-	})
+	p.run.Engine, p.run.Events = "events only", p.events
+	return v.show(c, p.run)
 }
 
 // record the steps as a trace.
@@ -148,19 +203,19 @@ func (v *simVerb) record(c *call, h trace.Header, steps iter.Seq[simulations.Ste
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	return c.say("%d steps in %s\n", n, path)
+	return c.say("%d steps in %s", n, path)
 }
 
 func (v *simVerb) show(c *call, r report.Run) error {
-	r.Commit, r.Engine = version(), "events only"
+	r.Commit = version()
 	s, err := report.Write(v.Out, r)
 	if err != nil {
 		return err
 	}
-	for _, f := range s.Figures[:4] {
-		if err := c.say("%10.0f %s\n", f.Value, f.Name.EN); err != nil {
+	for _, f := range s.Figures {
+		if err := c.say("%10.0f %s", f.Value, f.Name.EN); err != nil {
 			return err
 		}
 	}
-	return c.say("%s\n", filepath.Join(v.Out, "index.html"))
+	return c.say("%s", filepath.Join(v.Out, "index.html"))
 }

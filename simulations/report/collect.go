@@ -22,7 +22,7 @@ func Summarize(r Run) Summary {
 	h := r.History
 	s := Summary{
 		Scenario: r.Scenario, About: r.About, Seed: r.Seed, Commit: r.Commit, Engine: r.Engine, Nodes: r.Nodes, Start: r.Start,
-		LengthMS: r.Length.Milliseconds(), Replay: r.Replay, Checks: r.Results, Wrong: r.Wrong[:min(len(r.Wrong), maxWrong)], Held: len(r.Wrong) == 0,
+		LengthMS: r.Length.Milliseconds(), Speed: r.Speed, Replay: r.Replay, Checks: r.Results, Wrong: r.Wrong[:min(len(r.Wrong), maxWrong)], Held: len(r.Wrong) == 0,
 	}
 	broken := 0
 	for _, c := range r.Results {
@@ -54,7 +54,7 @@ type tally struct {
 }
 
 func (t *tally) bin(at simulations.Offset) int {
-	return min(bins-1, max(0, int(int64(at)*bins/max(1, t.r.Length.Milliseconds()))))
+	return min(bins-1, max(0, int(int64(t.r.life(at))*bins/max(1, t.r.Length.Milliseconds()))))
 }
 
 // minute in the middle of a bin.
@@ -340,7 +340,7 @@ func (t *tally) gaps() Chart {
 			}
 			longest = max(longest, a.Answered-a.Sent)
 		}
-		l.Points = append(l.Points, [2]float64{f.At.Duration().Minutes(), float64(longest)})
+		l.Points = append(l.Points, [2]float64{t.r.life(f.At).Duration().Minutes(), float64(longest)})
 	}
 	return Chart{
 		ID: "gaps", Title: Text{"Longest wait around each fault of a node", "节点故障前后的最长等待"}, Unit: "ms", Dots: true, Lines: []Line{l},

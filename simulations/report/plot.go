@@ -144,8 +144,8 @@ func (plain10) Ticks(lo, hi float64) []plot.Tick {
 // faultBands shade the times of faults.
 func faultBands(p *plot.Plot, r Run) {
 	for _, f := range r.History.Faults {
-		from := f.At.Duration().Minutes()
-		to := max(from+r.Length.Minutes()/600, (f.At + f.For).Duration().Minutes())
+		from := r.life(f.At).Duration().Minutes()
+		to := max(from+r.Length.Minutes()/600, r.life(f.At+f.For).Duration().Minutes())
 		p.Add(band{from, min(to, r.Length.Minutes())})
 	}
 }

@@ -34,6 +34,9 @@ type Run struct {
 	Nodes  int
 	Start  time.Time
 	Length time.Duration
+	// Speed is how many times quicker than life the events came; 0 = 1. Times of
+	// History are the engine's, Start and Length those of the scenario.
+	Speed float64
 	// Replay is the command that does it again.
 	Replay string
 
@@ -53,6 +56,14 @@ func (r Run) events() iter.Seq[simulations.Event] {
 	return slices.Values(r.History.Events)
 }
 
+// life is the scenario's time of an engine's time.
+func (r Run) life(at simulations.Offset) simulations.Offset {
+	if r.Speed == 0 {
+		return at
+	}
+	return simulations.Offset(float64(at) * r.Speed)
+}
+
 // Wrong is a decision or a badge that the rules do not allow.
 type Wrong struct {
 	At    time.Duration `json:"at_ns"`
@@ -70,6 +81,7 @@ type Summary struct {
 	Nodes    int              `json:"nodes"`
 	Start    time.Time        `json:"start"`
 	LengthMS int64            `json:"length_ms"`
+	Speed    float64          `json:"speed,omitempty"`
 	Replay   string           `json:"replay"`
 	Held     bool             `json:"held"` // nothing was broken
 	Figures  []Figure         `json:"figures"`

@@ -33,6 +33,9 @@ type Scenario struct {
 	Wishes   Wishes   `yaml:"wishes"`
 	IM       IM       `yaml:"im"`
 	Faults   []Plan   `yaml:"faults"`
+	// App are settings of the app, by their names in the contract (rouse.v1.AppSettings):
+	// "group_limit: 100000". They are taken over from another scenario one by one.
+	App map[string]any `yaml:"app"`
 }
 
 // Region is where a share of the users live.

@@ -62,6 +62,8 @@ func TestWhatIsRefused(t *testing.T) {
 		{"fault without an end", "faults: [{kind: kill, at: 1m, nodes: [0]}]", "for is 0s"},
 		{"too many faults", "faults: [{kind: kill, at: 1m, every: 10ms, nodes: [0], for: 1s}]", "repeats after a second"},
 		{"warmup", "warmup: 2h", "warmup is 2h"},
+		{"app setting", "app: {group_limits: 3}", `unknown field "group_limits"`},
+		{"app setting out of bounds", "app: {group_limit: 2000000}", "group_limit"},
 		{"policy", "wishes: {policies: {of: {loud: 1}}}", `no policy "loud"`},
 	}
 	for _, test := range tests {
@@ -98,6 +100,18 @@ func TestScheduleRotates(t *testing.T) {
 	want := []hit{{"kill", "00:10:00.000", 0}, {"kill", "00:30:00.000", 1}, {"pause", "00:50:00.000", 4}, {"kill", "00:50:00.000", 0}}
 	if !slices.Equal(hits, want) {
 		t.Errorf("got %v, want %v", hits, want)
+	}
+}
+
+// Settings of the app are merged one by one.
+func TestSettings(t *testing.T) {
+	s, err := Parse("x.yaml", []byte("like: mention-all\napp: {skip_silent_count: true}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Settings()
+	if err != nil || got.GetGroupLimit() != 100_000 || !got.GetSkipSilentCount() {
+		t.Errorf("got %v, %v", got, err)
 	}
 }
 

@@ -46,6 +46,9 @@ func (s *Scenario) Validate() error {
 		f.check(o.At > s.Warmup && o.At < s.Length && o.For > 0, "im.outages[%d]: it begins after the warmup, before the end, and lasts", i)
 		f.check(o.Node >= 0 && o.Node < s.IM.Nodes, "im.outages[%d]: there is no node %d", i, o.Node)
 	}
+	if _, err := s.Settings(); err != nil {
+		f.all = append(f.all, err)
+	}
 	f.drawn(reflect.ValueOf(s).Elem(), "")
 	if len(f.all) == 0 {
 		if _, err := s.Schedule(); err != nil {
@@ -115,8 +118,8 @@ func (f *faults) drawn(v reflect.Value, at string) {
 		f.check(x.PerDay >= 0 && x.PerDay <= 24, "%s is %g a day; 0 to 24", at, x.PerDay)
 	case Window:
 		f.check(x.From >= 0 && x.To >= 0 && x.From < 1440 && x.To < 1440 && x.From != x.To, "%s: %d to %d are no two minutes of the day", at, x.From, x.To)
-	case time.Time:
-		return
+	case time.Time, map[string]any:
+		return // nothing in them is drawn
 	}
 	switch v.Kind() {
 	case reflect.Struct:

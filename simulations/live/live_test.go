@@ -1,0 +1,153 @@
+package live
+
+import (
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/simulations"
+	"github.com/rouse-im/rouse/simulations/checker"
+	"github.com/rouse-im/rouse/simulations/model"
+	"github.com/rouse-im/rouse/simulations/scenarios"
+	"github.com/rouse-im/rouse/simulations/world"
+)
+
+func TestPace(t *testing.T) {
+	p := pace{60}
+	for _, test := range []struct{ life, at, lasts time.Duration }{
+		{time.Hour, time.Minute, time.Minute},
+		{10 * time.Minute, 10 * time.Second, 10 * time.Second},
+		{time.Minute, time.Second, 5 * time.Second},
+		{3 * time.Second, 50 * time.Millisecond, 3 * time.Second},
+	} {
+		if got := p.at(simulations.At(test.life)).Duration(); got != test.at {
+			t.Errorf("%v comes at %v, want %v", test.life, got, test.at)
+		}
+		if got := p.lasting(simulations.At(test.life)).Duration(); got != test.lasts {
+			t.Errorf("a fault of %v lasts %v, want %v", test.life, got, test.lasts)
+		}
+	}
+}
+
+// Quantiles are right to an eighth.
+func TestLatencies(t *testing.T) {
+	var l latencies
+	for i := 1; i <= 10_000; i++ {
+		l.add(time.Duration(i) * 37 * time.Microsecond)
+	}
+	for _, q := range []float64{0.01, 0.5, 0.9, 0.99, 1} {
+		want := time.Duration(q*10_000) * 37 * time.Microsecond
+		if got := l.quantile(q); got < want-50*time.Microsecond || got > want*9/8+time.Microsecond {
+			t.Errorf("quantile %g is %v, want %v", q, got, want)
+		}
+	}
+	var none latencies
+	if none.quantile(0.5) != 0 {
+		t.Error("nothing took some time")
+	}
+}
+
+func TestParseMetrics(t *testing.T) {
+	m := parseMetrics(strings.NewReader("# HELP a b\nrouse_lane_queued{app=\"sim\",credential=\"ios\"} 3\nrouse_lane_queued{credential=\"oppo\"} 4\nprocess_cpu_seconds_total 1.5e2\nbad\n"))
+	if sum(m["rouse_lane_queued"]) != 7 || sum(m["process_cpu_seconds_total"]) != 150 || len(m) != 2 {
+		t.Errorf("got %v", m)
+	}
+	for labels := range m["rouse_lane_queued"] {
+		if got := label(labels, "credential"); got != "ios" && got != "oppo" {
+			t.Errorf("label of %s is %q", labels, got)
+		}
+	}
+}
+
+func TestCompare(t *testing.T) {
+	queued, online := rousev1.Reason_REASON_QUEUED, rousev1.Reason_REASON_DEVICE_ONLINE
+	badge := func(n int) *int { return &n }
+	x := model.Expectation{User: "u", Message: "m", Either: [][]model.Decision{{{Device: "a", Reason: queued, Badge: 2}, {Device: "b", Reason: online, Badge: -1}}}}
+	pushed := checker.Outcome{Device: "a", Status: "accepted", Reason: "delivered-to-vendor", PushID: "1", Badge: badge(2)}
+	quiet := checker.Outcome{Device: "b", Status: "suppressed", Reason: "device-online"}
+	with := func(o checker.Outcome, change func(*checker.Outcome)) *checker.Outcome { change(&o); return &o }
+	for _, test := range []struct {
+		name string
+		got  []*checker.Outcome
+		ok   bool
+	}{
+		{"right", []*checker.Outcome{&pushed, &quiet}, true},
+		{"badge", []*checker.Outcome{with(pushed, func(o *checker.Outcome) { o.Badge = badge(3) }), &quiet}, false},
+		{"badge of one that never left", []*checker.Outcome{with(pushed, func(o *checker.Outcome) { o.Status, o.Badge = "cancelled", nil }), &quiet}, true},
+		{"a device less", []*checker.Outcome{&pushed}, false},
+		{"pushed instead", []*checker.Outcome{&pushed, with(pushed, func(o *checker.Outcome) { o.Device = "b" })}, false},
+		{"another reason", []*checker.Outcome{&pushed, with(quiet, func(o *checker.Outcome) { o.Reason = "kicked" })}, false},
+	} {
+		if err := compare(x, test.got); (err == nil) != test.ok {
+			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+}
+
+// Only what a fault may have kept from its sender counts as unknown.
+func TestUnknown(t *testing.T) {
+	push := func(at simulations.Offset, id string) checker.Push {
+		return checker.Push{At: at, Vendor: "apns", PushID: id, Token: "t", Answer: "accepted"}
+	}
+	h := &checker.History{
+		Faults: []simulations.Fault{{At: 10_000, For: 1000, Nodes: []int{0}}, {At: 50_000, For: 1000, Vendor: "fcm"}},
+		Pushes: []checker.Push{push(9500, "in the fault"), push(12_000, "in the fault"), push(20_000, "twice"), push(21_000, "twice"), push(50_100, "of another"), push(50_200, "of another")},
+	}
+	unknown(h)
+	var got []string
+	for _, p := range h.Pushes {
+		got = append(got, p.Answer)
+	}
+	if want := []string{"none", "accepted", "accepted", "accepted", "accepted", "accepted"}; !slices.Equal(got, want) {
+		t.Errorf("got %v", got)
+	}
+}
+
+// A short life of a small world, with a kill, on three servers.
+func TestThreeServers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	server := filepath.Join(t.TempDir(), "roused")
+	if out, err := exec.Command("go", "build", "-o", server, "github.com/rouse-im/rouse/cmd/roused").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	s, err := scenarios.Parse("x.yaml", []byte("like: small\nlength: 20m\nfaults: [{kind: kill, at: 8m, nodes: [1], for: 5s}, {kind: vendor-cut, vendor: apns, at: 10m, for: 2m, rate: 0.3}, {kind: disk-slow, at: 9m, for: 1s, delay: 1s, nodes: [0]}]\ngroups: {large: []}\nim: {outages: [{at: 12m, node: 1, for: 1m}]}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	faults, err := s.Schedule()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := world.New(s, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Run(t.Context(), Options{
+		Steps: simulations.Merge(world.Disturb(s, 3, w.Events()), faults), Length: s.Length, Speed: 60, Nodes: 3, Settings: &rousev1.AppSettings{},
+		Server: func(flags ...string) *exec.Cmd { return exec.Command(server, flags...) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := checker.Broken(r.Results); err != nil {
+		t.Error(err)
+	}
+	for _, w := range r.Wrong {
+		t.Error(w.Text)
+	}
+	if r.Judged < 50 || len(r.Skipped) != 1 || r.Figures.Nodes[1].CPUSeconds == 0 {
+		t.Errorf("%d judged, skipped %v, figures %+v", r.Judged, r.Skipped, r.Figures)
+	}
+}
+
+func TestRunRefuses(t *testing.T) {
+	if _, err := Run(t.Context(), Options{Speed: 0.5}); err == nil || !strings.Contains(err.Error(), "at least 1") {
+		t.Errorf("got %v", err)
+	}
+}
