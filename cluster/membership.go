@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -19,8 +18,9 @@ import (
 const (
 	// announceLimit bounds the wait until the others have heard of a change.
 	announceLimit = 2 * time.Second
-	// leaveLimit bounds Leave when its context has no deadline.
-	leaveLimit = 5 * time.Second
+	// leaveLimit bounds Leave: many times the gossip interval. Who could hear may be
+	// leaving at the same moment.
+	leaveLimit = 2 * time.Second
 	// conflictPause lies between two complaints about one name of two nodes.
 	conflictPause = time.Minute
 )
@@ -230,15 +230,18 @@ func (m *Membership) tell(changed bool) {
 }
 
 // Leave tells the others that this node goes, waits until one of them has heard
-// it, and ends the membership. Without a deadline in ctx it waits 5 s at most.
+// it, for 2 s at most, and ends the membership. When nobody has, the others have
+// to notice, as after Close.
 func (m *Membership) Leave(ctx context.Context) error {
 	limit := leaveLimit
 	if t, ok := ctx.Deadline(); ok {
-		limit = max(time.Until(t), time.Millisecond)
+		limit = min(limit, max(time.Until(t), time.Millisecond))
 	}
 	m.end.Do(func() {
-		err := m.list.Leave(limit)
-		m.endErr = errors.Join(err, m.shut())
+		if err := m.list.Leave(limit); err != nil {
+			m.log.Info("cluster: nobody has heard that this node goes", "error", err)
+		}
+		m.endErr = m.shut()
 	})
 	return m.endErr
 }

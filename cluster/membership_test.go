@@ -415,3 +415,41 @@ func TestOtherNetworksAreRefused(t *testing.T) {
 		}
 	})
 }
+
+// Nodes whose seeds are all gone find each other where the records say that the
+// members were.
+func TestKnownMembersAreAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, memnet.Options{Latency: time.Millisecond})
+		at := func(name string) string { return w.net.Host(name).Addr(gossipPort) }
+		for _, name := range []string{"a", "b"} {
+			o := w.options(name, "gone")
+			o.Known = func() []string { return []string{at("a"), at("b"), "no address"} }
+			w.start(o)
+		}
+		w.within(10*time.Second, "both meet", w.allSee("a", "b"))
+	})
+}
+
+// Nodes that leave at the same moment do not wait for each other for long.
+func TestAllLeaveAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, memnet.Options{Latency: time.Millisecond})
+		w.grow(3)
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		var leaving sync.WaitGroup
+		for _, m := range w.up {
+			leaving.Go(func() {
+				if err := m.Leave(ctx); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		leaving.Wait()
+		if took := time.Since(began); took > 4*time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+}

@@ -49,6 +49,9 @@ type Options struct {
 	// Seeds are host:port of nodes to begin with; a host name may stand for
 	// several. They are asked again for ever, see rejoinInterval.
 	Seeds []string
+	// Known gives more of them, each round anew: where members were at last, with
+	// an IP as host. It must not block; nil = none.
+	Known func() []string
 	// Resolve gives the addresses of a host name; nil = the system's resolver.
 	Resolve func(ctx context.Context, host string) ([]string, error)
 	// Transport replaces the sockets, and Listen and Advertise with them.

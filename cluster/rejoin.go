@@ -62,7 +62,8 @@ func (m *Membership) round() {
 	}
 }
 
-// candidates resolves the seeds, adds some lost members, and leaves out who is alive.
+// candidates resolves the seeds, adds known and some lost members, and leaves out
+// who is alive.
 func (m *Membership) candidates() []string {
 	found := map[string]bool{}
 	for _, seed := range m.o.Seeds {
@@ -72,6 +73,13 @@ func (m *Membership) candidates() []string {
 		}
 		for _, ip := range m.resolve(host) {
 			found[net.JoinHostPort(ip, port)] = true
+		}
+	}
+	if m.o.Known != nil {
+		for _, addr := range m.o.Known() {
+			if _, _, err := net.SplitHostPort(addr); err == nil {
+				found[addr] = true
+			}
 		}
 	}
 	m.mu.Lock()

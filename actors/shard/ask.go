@@ -3,6 +3,7 @@ package shard
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/proto"
@@ -39,6 +40,10 @@ func (a *Actor) take(c actor.Context, q *question, m *actorv1.Ask) error {
 		}
 		if err := a.owns(m); err != nil {
 			return err
+		}
+		if fills(command) && a.o.User.Store.Writable(time.Now()) != nil {
+			q.send(diskFull()) // the gateway has looked at its own disk
+			return nil
 		}
 		q.envelope = actors.Envelope{
 			App: m.GetApp(), User: m.GetUser(), Node: actors.Node{Name: body.Command.GetNode(), Incarnation: body.Command.GetIncarnation()},
@@ -123,6 +128,12 @@ func (q *question) answer(r actors.Reply) {
 		}
 	}
 	q.send(m)
+}
+
+func diskFull() *actorv1.Answer {
+	m := refused(rousev1.ErrorCode_ERROR_CODE_DISK_FULL, "the disk of the node that leads the user's shard is nearly full; free space on it and send this again")
+	m.Error.Temporary = true
+	return m
 }
 
 func refused(code rousev1.ErrorCode, message string) *actorv1.Answer {

@@ -8,6 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"google.golang.org/protobuf/proto"
+
 	"github.com/rouse-im/rouse/actors"
 	"github.com/rouse-im/rouse/actors/user"
 	actorv1 "github.com/rouse-im/rouse/api/rouse/actor/v1"
@@ -380,4 +383,28 @@ func foreign(w *world, k uint16) (s user.Sum) {
 		}
 	}
 	return s
+}
+
+// The gateway sees its own disk alone: the leader refuses what would fill its
+// own, and carries out what only reads or takes away.
+func TestLeaderWithoutRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		k := w.nodes[0].store.ShardOf("app", "ann")
+		w.move(k, 1)
+		w.mustAt(0, "ann", bindRequest("ann", "aa"))
+		w.nodes[1].disk.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: 0, TotalBytes: 1 << 40})
+		<-time.After(2 * time.Second)
+		for _, m := range []proto.Message{event("m1"), bindRequest("ann", "bb"), &rousev1.SetBadgeRequest{UserId: "ann"}} {
+			if r := w.askAt(0, "ann", m); r.Err.GetCode() != rousev1.ErrorCode_ERROR_CODE_DISK_FULL || !r.Err.GetTemporary() {
+				t.Errorf("%T: %+v", m, r)
+			}
+		}
+		w.mustAt(0, "ann", &rousev1.GetOfflineCountRequest{UserId: "ann"})
+		w.mustAt(0, "ann", &rousev1.UnbindTokenRequest{UserId: "ann", DeviceId: "phone"})
+		w.nodes[1].disk.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: 1 << 40, TotalBytes: 1 << 40})
+		<-time.After(2 * time.Second)
+		w.mustAt(0, "ann", event("m1"))
+		w.stop()
+	})
 }

@@ -43,3 +43,15 @@ func commandOf(c *actorv1.Command) (proto.Message, error) {
 	}
 	return m, nil
 }
+
+// fills tells whether a command needs disk space, as gateways do of their calls:
+// what only reads, or takes away, is carried out on a disk that is nearly full.
+func fills(command proto.Message) bool {
+	switch command.(type) {
+	case *rousev1.MessageEvent, *rousev1.PresenceEvent, *rousev1.FetchedEvent, *rousev1.ReadEvent, *rousev1.RecallEvent,
+		*rousev1.BindTokenRequest, *rousev1.SetBadgeRequest, *rousev1.BanUserRequest, *rousev1.SetUserPolicyRequest,
+		*rousev1.SetUserSettingsRequest, *rousev1.SetConversationSettingsRequest:
+		return true
+	}
+	return false
+}

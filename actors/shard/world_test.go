@@ -43,6 +43,7 @@ type node struct {
 	*engine
 	w      *world
 	i      int
+	disk   *vfs.MemFS
 	host   *memnet.Host
 	router *route.Router
 	mu     sync.Mutex
@@ -65,7 +66,8 @@ func (w *world) shards() uint16 { return w.nodes[0].store.Shards() }
 
 func (w *world) start(i int) *node {
 	n := &node{w: w, i: i, host: w.net.Host(fmt.Sprint("n", i)), table: map[uint16]leadership{}}
-	n.engine = newEngine(w.t, vfs.NewMem(), n, func(e *engine, o *Options) {
+	n.disk = vfs.NewMem()
+	n.engine = newEngine(w.t, n.disk, n, func(e *engine, o *Options) {
 		var err error
 		n.router, err = route.New(route.Options{
 			System: e.sys, Shards: e.store.Shards(), ShardOf: e.store.ShardOf, Logger: quiet(),

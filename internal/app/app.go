@@ -226,9 +226,9 @@ func (n *Node) proposeMeta(term uint64, ms []storage.Mutation, done func(error))
 	n.engine.Propose(storage.MetaShard, term, ms, done)
 }
 
-// leadMeta takes up what the leader of the meta group does for all nodes.
+// leadMeta takes up what the leader of the meta group does for all nodes. Leases
+// come last: with them the node answers for the group, see leadsMeta.
 func (n *Node) leadMeta(term uint64) {
-	n.leases.Lead(term)
 	n.quotas.Lead(term, time.Now())
 	if err := n.shareLead.Lead(term, time.Now()); err != nil {
 		n.log.Error("rates cannot be shared; lanes with a rate pause", "error", err)
@@ -243,6 +243,7 @@ func (n *Node) leadMeta(term uint64) {
 	}); err != nil {
 		n.log.Error("the first operator key cannot be made; restart the server when the reason is gone", "error", err)
 	}
+	n.leases.Lead(term)
 }
 
 func (n *Node) loseMeta(uint64) {

@@ -7,7 +7,6 @@ package app
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -19,19 +18,11 @@ import (
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/cluster"
-	"github.com/rouse-im/rouse/internal/config"
 )
 
 func startMember(t *testing.T, dir, name, join string) *Node {
 	t.Helper()
-	c := config.Default()
-	c.Data.Dir, c.Data.Shards, c.Data.MinFreeDisk = filepath.Join(dir, name), 4, 64<<20
-	c.GRPC.Listen, c.HTTP.Listen = "127.0.0.1:0", "127.0.0.1:0"
-	c.Cluster.Dir, c.Cluster.Name, c.Cluster.Join = filepath.Join(dir, "secrets"), name, join
-	c.Cluster.Peers, c.Cluster.Actors, c.Cluster.Gossip = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	n, err := StartContext(ctx, Options{Config: c, Logger: slog.New(slog.DiscardHandler), Version: "test"})
+	n, err := startWithin(t, 30*time.Second, memberConfig(dir, name, join))
 	if err != nil {
 		t.Fatal(err)
 	}

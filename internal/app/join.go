@@ -24,14 +24,42 @@ const (
 // begin makes this node a member: of the cluster that its data belong to, of the
 // one that it shall join, or of a new one.
 func (n *Node) begin() error {
-	held := len(n.engine.Groups()) > 0
-	if !held && n.clustered() && n.o.Config.Cluster.Join != "" {
-		return n.join()
-	}
-	if held && n.roster.View().Cluster() != "" {
+	c := n.o.Config
+	held := n.engine.Groups() // with those that a leader elsewhere counts on and that are empty yet
+	if id := n.roster.View().Cluster(); id != "" {
+		if only := n.roster.View().Members(); c.Cluster.Join != "" && len(only) == 1 {
+			n.log.Warn("the data of this node belong to a cluster of which it is the only member, so it waits for others to join; to have it join another cluster, start it with an empty data directory", "cluster", id, "join", c.Cluster.Join)
+		}
 		return nil // with how many others it makes a cluster is in its records
 	}
-	return n.foundReplicas()
+	for _, group := range held {
+		if !n.votesAlone(group) { // it was admitted before, and its records did not arrive
+			return n.join()
+		}
+	}
+	if len(held) > 0 || !n.clustered() || c.Cluster.Join == "" {
+		return n.foundReplicas()
+	}
+	if facts, err := n.holdsFacts(); err != nil || facts {
+		return errors.Join(err, fmt.Errorf("%s holds the facts of a server that was alone, and joining another would delete them: "+
+			"start this server without cluster.join and let the others join it, or start it with an empty data directory", c.Data.Dir))
+	}
+	return n.join()
+}
+
+// votesAlone tells whether a group has no other replica than this node's.
+func (n *Node) votesAlone(group uint16) bool {
+	s, err := n.engine.Status(group)
+	return err == nil && len(s.Outgoing) == 0 && slices.Equal(s.Voters, []uint64{n.self})
+}
+
+// holdsFacts tells whether the store has records of the meta group, as each has
+// that ever served.
+func (n *Node) holdsFacts() (found bool, err error) {
+	for _, r := range storage.ShardRanges(storage.MetaShard) {
+		err = errors.Join(err, n.store.Scan(r, func(_, _ []byte) bool { found = true; return false }))
+	}
+	return found, err
 }
 
 // join asks the members until they admit this node, and waits for the replica of
@@ -121,9 +149,13 @@ func (n *Node) found(ctx context.Context, term uint64) error {
 // awaitMeta waits until this node has the catalogue.
 func (n *Node) awaitMeta() error {
 	changed := n.roster.Changed()
+	tick := time.NewTicker(tellEvery)
+	defer tick.Stop()
 	for n.roster.View().Cluster() == "" {
 		select {
 		case <-changed:
+		case <-tick.C:
+			n.log.Warn("no replica of the meta group has come yet; does rouse cluster status tell why?")
 		case <-n.starting.Done():
 			return fmt.Errorf("no replica of the meta group came: %w", context.Cause(n.starting))
 		}

@@ -141,7 +141,7 @@ func (n *Node) meet(sys *actor.ActorSystem) (err error) {
 		return errors.Join(err, p.listener.Close())
 	}
 	o := cluster.Options{
-		Name: p.name, Label: c.Label, Seeds: c.Seeds(), Changed: n.met, Expect: n.memberNames, Logger: n.log,
+		Name: p.name, Label: c.Label, Seeds: c.Seeds(), Known: n.memberGossip, Changed: n.met, Expect: n.memberNames, Logger: n.log,
 		Self: cluster.Member{Node: n.self, System: sys.ID, Version: n.o.Version, Zone: c.Zone, Addresses: &actorv1.NodeAddresses{
 			Peers: advertised(c.Advertise, p.listener.Addr().String()), Actors: sys.Address(),
 		}},
@@ -308,6 +308,17 @@ func (n *Node) memberNames() (names []string) {
 		names = append(names, m.GetName())
 	}
 	return names
+}
+
+// memberGossip is where the other members were heard at last, so that nodes find
+// each other when those that they were told to join are gone.
+func (n *Node) memberGossip() (addresses []string) {
+	for _, m := range n.roster.View().Members() {
+		if address := m.GetAddresses().GetGossip(); address != "" && m.GetNode() != n.self {
+			addresses = append(addresses, address)
+		}
+	}
+	return addresses
 }
 
 // leaderOf is the address of the actors that lead a group, with the term, as far

@@ -32,7 +32,7 @@ func (n *Node) openReplicas() error {
 			return nil, link.ErrDown
 		},
 		Lead: n.duties.lead, Lose: n.duties.lose, Changed: n.groupChanged,
-		Logger: n.log, Metrics: n.registry,
+		SnapshotRate: n.transferSpeed(), Logger: n.log, Metrics: n.registry,
 	})
 	if err != nil {
 		return err
@@ -41,6 +41,14 @@ func (n *Node) openReplicas() error {
 	n.store.Replicate(func(shard uint16, ms []storage.Mutation, done func(error)) { engine.Propose(shard, 0, ms, done) })
 	n.later("replicas", func(context.Context) error { return engine.Close() })
 	return nil
+}
+
+// transferSpeed is the configured one; of a node that is alone nothing is checked.
+func (n *Node) transferSpeed() int {
+	if !n.clustered() {
+		return 0
+	}
+	return int(n.o.Config.Cluster.TransferSpeed)
 }
 
 // foundReplicas makes this node the only replica of every group that it does not
@@ -85,27 +93,43 @@ func (n *Node) startDuties() {
 // lookEvery is how often a starting node looks whether its shards are led.
 const lookEvery = 2 * time.Millisecond
 
-// awaitLeaders waits until this node can serve: until every shard works here, or
-// is led elsewhere.
+// tellEvery is how often a node that waits says for what.
+const tellEvery = 5 * time.Second
+
+// patience is how long a starting node waits for shards that nobody leads, as
+// when they lost most of their replicas: users of the others are to be served.
+const patience = 15 * time.Second
+
+// awaitLeaders waits until this node can serve: until every shard works here or
+// is led elsewhere, or only some are missing and were waited for.
 func (n *Node) awaitLeaders() error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	told := time.Now()
-	for {
+	began := time.Now()
+	for told := began; ; {
 		missing := n.leaderless()
-		if len(missing) == 0 {
+		if canServe(missing, time.Since(began)) {
+			if len(missing) > 0 {
+				n.log.Warn("serving without the shards that have no leader; bring back the nodes that have their replicas", "shards", len(missing), "first", missing[0])
+			}
 			return nil
 		}
 		select {
 		case <-n.starting.Done():
-			return fmt.Errorf("%d shards have no leader: %w", len(missing), context.Cause(n.starting))
+			return fmt.Errorf("%d groups have no leader: %w", len(missing), context.Cause(n.starting))
 		case <-tick.C:
 		}
-		if time.Since(told) > 5*time.Second {
+		if time.Since(told) > tellEvery {
 			told = time.Now()
-			n.log.Warn("shards have no leader; are enough of the other nodes running?", "shards", len(missing), "first", missing[0])
+			n.log.Warn("groups have no leader; are enough of the other nodes running?", "groups", len(missing), "first", missing[0])
 		}
 	}
+}
+
+// canServe tells whether the wait for leaders is over, of the groups that miss
+// one, ascending. Without that of the meta group a node is most likely cut off.
+func canServe(missing []uint16, waited time.Duration) bool {
+	return len(missing) == 0 || waited >= patience && missing[0] != storage.MetaShard
 }
 
 // leaderless are the groups that nobody works for, as far as this node knows.

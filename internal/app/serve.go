@@ -114,29 +114,56 @@ func (n *Node) openRing() (err error) {
 }
 
 // openRing reads the sealing keys; without any configuration the first start
-// makes a key file in the data directory. A store without its keys is refused:
-// new keys would open nothing of it.
+// makes a key file. A store without its keys is refused: new keys would open
+// nothing of it.
 func openRing(c config.Config) (*seal.Ring, error) {
 	if c.Seal.KeyEnv != "" {
 		return seal.Parse(os.Getenv(c.Seal.KeyEnv))
 	}
-	path := keyFile(c)
+	path, own := keyFile(c), filepath.Join(c.Data.Dir, ownKeyFile)
+	stored, _ := filepath.Glob(filepath.Join(c.Data.Dir, "MANIFEST-*"))
 	if c.Seal.KeyFile == "" {
-		if err := os.MkdirAll(c.Data.Dir, 0o700); err != nil {
+		if err := makeKeys(c, path, own, len(stored) > 0); err != nil {
 			return nil, err
-		}
-		if stored, _ := filepath.Glob(filepath.Join(c.Data.Dir, "MANIFEST-*")); len(stored) == 0 {
-			if err := seal.Generate(path); err != nil && !errors.Is(err, os.ErrExist) {
-				return nil, err
-			}
 		}
 	}
 	ring, err := seal.Load(path)
 	if errors.Is(err, os.ErrNotExist) {
-		err = fmt.Errorf("%w; the data directory holds facts that were sealed with its keys: restore the file from its backup", err)
+		err = fmt.Errorf("%w; the data directory holds facts that were sealed with its keys: restore the file from its backup, or set seal.key_file, as to the seal.key of the directory of the node's former cluster", err)
 	}
-	return ring, err
+	if err != nil || len(stored) == 0 || path == own || c.Seal.KeyFile != "" {
+		return ring, err
+	}
+	if old, err := seal.Load(own); err == nil && !ring.Akin(old) {
+		return nil, fmt.Errorf("%s has other keys than %s, with which the facts in the data directory were sealed: keep the directory's keys, "+
+			"and let the nodes of the cluster have them too, or start with an empty data directory", path, own)
+	}
+	return ring, nil
 }
+
+// makeKeys makes the key file at path if there is none: new keys for an empty
+// store, and for a node that was alone those that it had.
+func makeKeys(c config.Config, path, own string, stored bool) error {
+	if err := os.MkdirAll(c.Data.Dir, 0o700); err != nil {
+		return err
+	}
+	if !stored {
+		if err := seal.Generate(path); !errors.Is(err, os.ErrExist) {
+			return err
+		}
+		return nil
+	}
+	if path == own {
+		return nil
+	}
+	if err := seal.Copy(own, path); !errors.Is(err, os.ErrExist) && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// ownKeyFile, in the data directory, holds the sealing keys of a node that is alone.
+const ownKeyFile = "seal.key"
 
 func keyFile(c config.Config) string {
 	if c.Seal.KeyFile != "" {
@@ -145,7 +172,7 @@ func keyFile(c config.Config) string {
 	if c.Cluster.Enabled() {
 		return filepath.Join(c.Cluster.Dir, "seal.key") // all nodes open what any of them seals
 	}
-	return filepath.Join(c.Data.Dir, "seal.key")
+	return filepath.Join(c.Data.Dir, ownKeyFile)
 }
 
 // RotateSealKey adds a sealing key to the key file and makes it the one that

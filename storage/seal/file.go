@@ -33,6 +33,16 @@ func Generate(path string) error {
 	return write(path, m, func(temp string) error { return os.Link(temp, path) })
 }
 
+// Copy writes the keys of one key file to another, with mode 0600. It never
+// replaces a file: then the error matches os.ErrExist.
+func Copy(from, to string) error {
+	m, err := read(from)
+	if err != nil {
+		return err
+	}
+	return write(to, m, func(temp string) error { return os.Link(temp, to) })
+}
+
 // Rotate adds a new sealing key to a key file, makes it the current one and
 // returns its id. Rings that are loaded already keep sealing with theirs; all
 // nodes must have the new file before one of them seals with the new key. They

@@ -231,3 +231,40 @@ func mustLoad(t *testing.T, path string) *Ring {
 	}
 	return r
 }
+
+// The keys of a node go to its cluster, and whoever has later ones is akin.
+func TestCopiedKeysAreAkin(t *testing.T) {
+	dir := t.TempDir()
+	from, to, other := filepath.Join(dir, "from"), filepath.Join(dir, "to"), filepath.Join(dir, "other")
+	for _, path := range []string{from, other} {
+		if err := Generate(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	load := func(path string) *Ring {
+		t.Helper()
+		r, err := Load(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	if err := Copy(from, to); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Rotate(to); err != nil {
+		t.Fatal(err)
+	}
+	if err := Copy(other, to); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("it replaces keys: %v", err)
+	}
+	if err := Copy(filepath.Join(dir, "none"), filepath.Join(dir, "new")); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+	if !load(from).Akin(load(to)) || load(from).Akin(load(other)) {
+		t.Error("rings are akin by their index key and nothing else")
+	}
+	if info, err := os.Stat(to); err != nil || info.Mode().Perm() != 0o600 {
+		t.Error(info, err)
+	}
+}

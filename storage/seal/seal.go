@@ -13,6 +13,7 @@
 package seal
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
@@ -161,6 +162,10 @@ func (r *Ring) Fingerprint() [8]byte {
 	sum := r.Sum("fingerprint", binary.BigEndian.AppendUint32(nil, r.current))
 	return [8]byte(sum[:8])
 }
+
+// Akin tells whether both rings come of the same first key file: the sums of one
+// are those of the other, however often keys were added to either.
+func (r *Ring) Akin(other *Ring) bool { return bytes.Equal(r.index, other.index) }
 
 // String hides the keys.
 func (r *Ring) String() string { return fmt.Sprintf("seal.Ring(%d keys)", len(*r.aeads.Load())) }
