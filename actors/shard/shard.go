@@ -181,8 +181,8 @@ func (a *Actor) open() bool {
 
 func (a *Actor) onEnvelope(c actor.Context, m *actors.Envelope) {
 	switch {
-	case a.term == 0 || a.leave != nil:
-		m.Return()
+	case a.term == 0 || a.leave != nil || a.drained != nil && m.Back != nil:
+		m.Return() // of a node that ends another one leads the shard in a moment
 	case len(a.queue)+len(a.inFlight) >= queueBound || !a.open():
 		m.Reject()
 	default:

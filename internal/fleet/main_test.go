@@ -17,6 +17,10 @@ var program string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if order := os.Getenv(envIMNode); order != "" {
+		fmt.Fprintln(os.Stderr, serveIMNode(order))
+		os.Exit(1)
+	}
 	os.Exit(func() int {
 		if testing.Short() {
 			return m.Run()

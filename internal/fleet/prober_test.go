@@ -166,3 +166,43 @@ func (d *door) counts(ctx context.Context, user string, want int) error {
 		return err
 	})
 }
+
+// drain orders that a node leads nothing, or may lead again, and waits until the
+// first is so.
+func (d *door) drain(t testing.TB, away bool) {
+	t.Helper()
+	if !away {
+		if _, err := d.cluster.UndrainNode(t.Context(), &rousev1.UndrainNodeRequest{Node: d.Name}); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if _, err := d.cluster.DrainNode(t.Context(), &rousev1.DrainNodeRequest{Node: d.Name}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, 20*time.Second, "drained", func() error {
+		s, err := d.status(t.Context())
+		if err != nil {
+			return err
+		}
+		for _, n := range s.GetNodes() {
+			if n.GetName() == d.Name && n.GetReport().GetLeads() > 0 {
+				return fmt.Errorf("%s still leads %d groups", d.Name, n.GetReport().GetLeads())
+			}
+		}
+		return nil
+	})
+}
+
+// served waits until a write to every shard is acknowledged through a node.
+func (w *town) served(t testing.TB, d *door) {
+	t.Helper()
+	p := &prober{w: w, users: w.everywhere("served", 1)}
+	n := int(time.Now().UnixNano())
+	until(t, 20*time.Second, "all shards serve", func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		_, err := p.write(ctx, n, d)
+		return err
+	})
+}

@@ -349,6 +349,6 @@ func (w *town) tails(t *testing.T) {
 			continue
 		}
 		lines := strings.Split(strings.TrimSpace(string(b)), "\n")
-		t.Logf("%s said at last:\n%s", n.Name, strings.Join(lines[max(0, len(lines)-15):], "\n"))
+		t.Logf("%s said at last:\n%s", n.Name, strings.Join(lines[max(0, len(lines)-6):], "\n"))
 	}
 }

@@ -1,0 +1,143 @@
+package fleet
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/client"
+)
+
+// envIMNode has this test binary be an IM node: addresses of the engine, its
+// key, and the users that are connected to it, with blanks between.
+const envIMNode = "ROUSE_FLEET_IM_NODE"
+
+const leaseTTL = 3 * time.Second // as in serverEnv
+
+// serveIMNode has users online until the process is killed.
+func serveIMNode(order string) error {
+	words := strings.Fields(order)
+	ctx := context.Background()
+	c, err := client.Dial(ctx, client.Options{Target: words[0], Others: strings.Split(words[1], ","), APIKey: words[2], App: chat, Node: "im-mortal"})
+	if err != nil {
+		return err
+	}
+	for _, user := range words[3:] {
+		r, err := c.SendWait(ctx, &rousev1.Event{Kind: &rousev1.Event_Presence{Presence: &rousev1.PresenceEvent{
+			UserId: user, DeviceId: phone, State: rousev1.SessionState_SESSION_STATE_CONNECTED, Session: 1,
+		}}})
+		if err != nil || r.GetError() != nil {
+			return fmt.Errorf("%s: %w %v", user, err, r.GetError())
+		}
+	}
+	fmt.Println("connected")
+	select {}
+}
+
+// online counts the users that a node takes for online.
+func (d *door) online(ctx context.Context, users []string) (int, error) {
+	var n atomic.Int64
+	err := eachOf(users, func(user string) error {
+		r, err := d.devices.ListDevices(ctx, &rousev1.ListDevicesRequest{UserId: user})
+		if err != nil {
+			return err
+		}
+		if len(r.GetDevices()) != 1 {
+			return fmt.Errorf("%s has %d devices", user, len(r.GetDevices()))
+		}
+		if r.GetDevices()[0].GetOnline() {
+			n.Add(1)
+		}
+		return nil
+	})
+	return int(n.Load()), err
+}
+
+// commits are the entries of the meta group, and of all shards together.
+func (d *door) commits(t testing.TB) (meta, shards uint64) {
+	t.Helper()
+	until(t, 10*time.Second, "all groups report", func() error {
+		meta, shards = 0, 0
+		s, err := d.status(t.Context())
+		if err != nil {
+			return err
+		}
+		if len(s.GetGroups()) != d.town.shards+1 {
+			return fmt.Errorf("%d groups", len(s.GetGroups()))
+		}
+		for _, g := range s.GetGroups() {
+			if g.GetCommit() == 0 {
+				return fmt.Errorf("group %d is not led", g.GetGroup())
+			}
+			if g.GetGroup() == 0 {
+				meta = g.GetCommit()
+			} else {
+				shards += g.GetCommit()
+			}
+		}
+		return nil
+	})
+	return meta, shards
+}
+
+// TestIMNodeDies kills an IM node's process: its sessions are offline on all
+// nodes within the lease, by one entry of the meta group and none of the shards.
+func TestIMNodeDies(t *testing.T) {
+	w := threeNodes(t)
+	users := w.everywhere("mortal", 2)
+	im := exec.Command(os.Args[0])
+	im.Env = append(os.Environ(), envIMNode+"="+strings.Join(append([]string{w.doors[1].GRPC(), w.doors[2].GRPC() + "," + w.doors[0].GRPC(), w.key}, users...), " "))
+	im.Stderr = os.Stderr
+	out, err := im.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := im.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer im.Wait() //nolint:errcheck // it is killed
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "connected\n" {
+		_ = im.Process.Kill()
+		t.Fatal(line, err)
+	}
+	for _, d := range w.doors {
+		if n, err := d.online(t.Context(), users); err != nil || n != len(users) {
+			t.Errorf("%s takes %d of %d users for online: %v", d.Name, n, len(users), err)
+		}
+	}
+	meta, shards := w.doors[0].commits(t)
+	died := time.Now()
+	if err := im.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range w.doors {
+		until(t, leaseTTL+5*time.Second, "offline at "+d.Name, func() error {
+			n, err := d.online(t.Context(), users[:4])
+			if err == nil && n > 0 {
+				err = fmt.Errorf("%d users are online", n)
+			}
+			return err
+		})
+	}
+	took := time.Since(died)
+	for _, d := range w.doors {
+		if n, err := d.online(t.Context(), users); err != nil || n != 0 {
+			t.Errorf("%s still takes %d of %d users for online: %v", d.Name, n, len(users), err)
+		}
+	}
+	metaAfter, shardsAfter := w.doors[0].commits(t)
+	t.Logf("%d sessions were offline on all nodes %s after the death of their IM node (lease %s); entries: %d of the meta group, %d of shards", len(users), took.Round(time.Millisecond), leaseTTL, metaAfter-meta, shardsAfter-shards)
+	if most := leaseTTL + 1500*time.Millisecond; took > most {
+		t.Errorf("the sessions were online for %s, want at most %s", took, most)
+	}
+	if shardsAfter-shards > 0 {
+		t.Errorf("users were written to: %d entries", shardsAfter-shards)
+	}
+}
