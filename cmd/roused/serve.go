@@ -56,7 +56,7 @@ func serve(ctx context.Context, f flags, env []string, signals <-chan os.Signal,
 	case s := <-signals:
 		log.Info("shutting down; a second signal ends at once", "signal", s.String(), "timeout", c.Shutdown.Timeout)
 	case failure = <-node.Failed():
-		log.Error("a port can no longer be served; shutting down", "error", failure)
+		log.Error("the server cannot go on; shutting down", "error", failure)
 	}
 	stopped := make(chan error, 1)
 	go func() { stopped <- stopNode(c, node) }()

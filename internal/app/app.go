@@ -158,8 +158,17 @@ func (n *Node) Stop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Failed tells when a port can no longer be served.
+// Failed tells once why the node cannot go on: a port can no longer be served, or
+// it was removed from its cluster.
 func (n *Node) Failed() <-chan error { return n.failed }
+
+// fail has Failed tell. It does not block.
+func (n *Node) fail(err error) {
+	select {
+	case n.failed <- err:
+	default:
+	}
+}
 
 // GRPCAddr and HTTPAddr are where the node listens.
 func (n *Node) GRPCAddr() string { return n.grpc.String() }

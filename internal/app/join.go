@@ -26,6 +26,9 @@ const (
 func (n *Node) begin() error {
 	c := n.o.Config
 	held := n.engine.Groups() // with those that a leader elsewhere counts on and that are empty yet
+	if n.excluded() {
+		return n.join() // which says why it is not one of them any more
+	}
 	if id := n.roster.View().Cluster(); id != "" {
 		if only := n.roster.View().Members(); c.Cluster.Join != "" && len(only) == 1 {
 			n.log.Warn("the data of this node belong to a cluster of which it is the only member, so it waits for others to join; to have it join another cluster, start it with an empty data directory", "cluster", id, "join", c.Cluster.Join)
@@ -163,18 +166,33 @@ func (n *Node) awaitMeta() error {
 	return nil
 }
 
+// excluded tells whether this node is no member any more, as far as it knows: the
+// last that it hears is that it shall have no replica of the meta group.
+func (n *Node) excluded() bool {
+	v := n.roster.View()
+	p, placed := v.Placement(storage.MetaShard)
+	return v.Removed(n.self) || placed && !p.Has(n.self)
+}
+
 // announce keeps this node's record up to date: addresses and version change
-// with a restart.
+// with a restart. A node that was removed ends: it knows neither new API keys nor
+// which were revoked.
 func (n *Node) announce(ctx context.Context) {
 	if !n.clustered() {
 		return
 	}
 	for pause(ctx, announceEvery) {
 		m, ok := n.roster.View().Member(n.self)
-		if ok && sameRecord(m, n.admit()) || n.roster.View().Removed(n.self) {
+		excluded := n.excluded()
+		if ok && !excluded && sameRecord(m, n.admit()) {
 			continue
 		}
-		if err := n.askToBeAdmitted(ctx); err != nil && ctx.Err() == nil {
+		switch err := n.askToBeAdmitted(ctx); {
+		case err == nil || ctx.Err() != nil:
+		case excluded && isRefusal(err):
+			n.fail(err)
+			return
+		default:
 			n.log.Warn("the record of this node is not up to date yet", "error", err)
 		}
 	}

@@ -400,3 +400,38 @@ func TestClosedAgainWithoutKeys(t *testing.T) {
 	}
 	stop(t, n)
 }
+
+// A node that was removed ends, and does not come back on its old data: it would
+// go on with the API keys of the day when it went.
+func TestRemovedNodeEnds(t *testing.T) {
+	dir := t.TempDir()
+	one, err := startWithin(t, 20*time.Second, memberConfig(dir, "one", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop(t, one)
+	c := memberConfig(dir, "two", gossipOf(t, one))
+	two, err := startWithin(t, 20*time.Second, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, got := post(t, one, operatorKey(t, one.o.Config.Data.Dir), "ClusterService/RemoveNode", `{"node":"two"}`); status != 200 {
+		t.Fatal(status, got)
+	}
+	select {
+	case err := <-two.Failed():
+		if !isRefusal(err) || !strings.Contains(err.Error(), "removed") {
+			t.Error(err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("it goes on")
+	}
+	stop(t, two)
+	if two, err = startWithin(t, 20*time.Second, c); err == nil {
+		stop(t, two)
+		t.Fatal("it came back")
+	}
+	if !strings.Contains(err.Error(), "empty data directory") {
+		t.Error(err)
+	}
+}

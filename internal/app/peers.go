@@ -253,6 +253,7 @@ func (n *Node) lost(m cluster.Member) {
 	if s := n.peers.sockets; s != nil && s.remote != nil {
 		s.remote.Disconnect(m.Addresses.GetActors())
 	}
+	n.meta.PeerDown(m.Addresses.GetActors())
 	if r := n.router.Load(); r != nil {
 		r.PeerDown(m.Addresses.GetActors())
 	}

@@ -70,7 +70,7 @@ func (n *Node) startGateway() error {
 	go func() {
 		defer close(ended)
 		if err := g.Serve(context.Background()); err != nil {
-			n.failed <- err
+			n.fail(err)
 		}
 	}()
 	n.tellAddresses()

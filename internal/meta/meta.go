@@ -80,13 +80,20 @@ type Asker struct {
 
 	mu      sync.Mutex
 	last    uint64 // id of a question; begins at random, so that no answer to an earlier process fits
-	pending map[uint64]chan *actorv1.MetaAnswer
+	pending map[uint64]*attempt
+}
+
+// attempt is a question that was sent to a node.
+type attempt struct {
+	address string
+	answers chan *actorv1.MetaAnswer // has room for one: the actor's turn never waits
+	lost    chan struct{}            // closed when the node is gone
 }
 
 // Start spawns the actor of this node.
 func Start(o Options) (*Asker, error) {
 	a := &Asker{
-		o: o, served: make(chan struct{}, maxServed), last: rand.Uint64(), pending: make(map[uint64]chan *actorv1.MetaAnswer), //nolint:gosec // not a secret
+		o: o, served: make(chan struct{}, maxServed), last: rand.Uint64(), pending: make(map[uint64]*attempt), //nolint:gosec // not a secret
 		count: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rouse_meta_asks_total", Help: "Questions of this node about the meta group, by kind and end: answered, refused, silent, leaderless, overloaded.",
 		}, []string{"kind", "end"}),
@@ -229,8 +236,8 @@ func (a *Asker) here(ctx context.Context, m *actorv1.MetaAsk) (*actorv1.MetaAnsw
 // attempt sends a question to a node and waits for the answer: as long as ctx
 // allows, or less if the question may be repeated.
 func (a *Asker) attempt(ctx context.Context, address string, q *question) (*actorv1.MetaAnswer, error) {
-	answers := make(chan *actorv1.MetaAnswer, 1) // one value: the actor's turn never waits
-	sent, ok := a.enter(q.MetaAsk, answers)
+	at := &attempt{address: address, answers: make(chan *actorv1.MetaAnswer, 1), lost: make(chan struct{})}
+	sent, ok := a.enter(q.MetaAsk, at)
 	if !ok {
 		return nil, errOverloaded
 	}
@@ -245,10 +252,15 @@ func (a *Asker) attempt(ctx context.Context, address string, q *question) (*acto
 		q.wait = min(2*q.wait, attemptMax)
 	}
 	select {
-	case answer := <-answers:
+	case answer := <-at.answers:
 		return answer, nil
 	case <-silence:
 		return nil, nil //nolint:nilnil // see once
+	case <-at.lost:
+		if again {
+			return nil, nil //nolint:nilnil // see once
+		}
+		return nil, errUnknown
 	case <-ctx.Done():
 		if again {
 			return nil, errSilent
@@ -258,14 +270,14 @@ func (a *Asker) attempt(ctx context.Context, address string, q *question) (*acto
 }
 
 // enter gives a copy of the question an id under which its answer is awaited.
-func (a *Asker) enter(m *actorv1.MetaAsk, answers chan *actorv1.MetaAnswer) (*actorv1.MetaAsk, bool) {
+func (a *Asker) enter(m *actorv1.MetaAsk, at *attempt) (*actorv1.MetaAsk, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.pending) >= maxPending {
 		return nil, false
 	}
 	a.last++
-	a.pending[a.last] = answers
+	a.pending[a.last] = at
 	return &actorv1.MetaAsk{Id: a.last, Body: m.GetBody()}, true
 }
 
@@ -279,9 +291,22 @@ func (a *Asker) leave(id uint64) {
 func (a *Asker) answered(m *actorv1.MetaAnswer) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if answers := a.pending[m.GetId()]; answers != nil {
-		answers <- m // there is room for the first; delete sees to it that there is no second
+	if at := a.pending[m.GetId()]; at != nil {
+		at.answers <- m // there is room for the first; delete sees to it that there is no second
 		delete(a.pending, m.GetId())
+	}
+}
+
+// PeerDown ends the wait for answers of the node whose actors are at address: it
+// will not give them. What may be repeated is. It does not block.
+func (a *Asker) PeerDown(address string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for id, at := range a.pending {
+		if at.address == address {
+			close(at.lost)
+			delete(a.pending, id)
+		}
 	}
 }
 

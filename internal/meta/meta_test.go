@@ -324,3 +324,39 @@ func TestErrorsOnTheWire(t *testing.T) {
 		}
 	})
 }
+
+// Nobody waits for the answer of a node that is gone: what may be repeated goes
+// to the next leader, and of the rest it is said that its fate is open.
+func TestPeerDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nodes, network := newNodes(t, 3)
+		nodes[1].leads.Store(true)
+		nodes[0].believes(nodes[1].sys.Address())
+		network.Cut("n0", "n1")
+		ended := make(chan error, 1)
+		admitted := make(chan string, 1)
+		start := time.Now()
+		go func() {
+			_, err := nodes[0].Forward(t.Context(), call("m"))
+			ended <- err
+		}()
+		go func() {
+			m, err := nodes[0].Admit(t.Context(), "", &actorv1.Admit{Name: "x"})
+			if err != nil {
+				t.Error(err)
+			}
+			admitted <- m.GetCluster()
+		}()
+		<-time.After(100 * ms)
+		nodes[2].leads.Store(true)
+		nodes[0].believes(nodes[2].sys.Address())
+		nodes[0].PeerDown(nodes[1].sys.Address())
+		wants(t, <-ended, rousev1.ErrorCode_ERROR_CODE_DEADLINE)
+		if got := <-admitted; got != "x2" {
+			t.Errorf("answered by %q", got)
+		}
+		if took := time.Since(start); took > 400*ms {
+			t.Errorf("after %v", took)
+		}
+	})
+}
