@@ -117,3 +117,43 @@ func mode(word string) rousev1.NotifyMode {
 func (e *Event) DevicePolicy() *rousev1.DevicePolicy {
 	return &rousev1.DevicePolicy{Policy: enum[rousev1.MultiDevicePolicy](rousev1.MultiDevicePolicy_value, "MULTI_DEVICE_POLICY_", e.Policy)}
 }
+
+// word of an enum's value, as events have it; empty for the unspecified one.
+func word(name, prefix string) string {
+	if w := strings.TrimPrefix(name, prefix); w != "UNSPECIFIED" {
+		return strings.ReplaceAll(strings.ToLower(w), "_", "-")
+	}
+	return ""
+}
+
+// FromItem is the event that an IM node sent, as far as simulations know such
+// events: what is left out of Item is left out of it. N and At are the caller's.
+// False: it is of no known kind.
+func FromItem(item *rousev1.Event, node string, incarnation uint64) (Event, bool) {
+	e := Event{Node: node, Incarnation: incarnation}
+	switch k := item.GetKind().(type) {
+	case *rousev1.Event_Presence:
+		p := k.Presence
+		e.Kind, e.User, e.Device, e.Session, e.Step, e.Unbind = Presence, p.GetUserId(), p.GetDeviceId(), p.GetSession(), p.GetStep(), p.GetUnbind()
+		e.State = State(word(p.GetState().String(), "SESSION_STATE_"))
+		e.Platform, e.Brand, e.Zone = word(p.GetDevice().GetPlatform().String(), "PLATFORM_"), p.GetDevice().GetBrand(), p.GetDevice().GetTimeZone()
+	case *rousev1.Event_Message:
+		m := k.Message
+		e.Kind, e.Message, e.From, e.To, e.Mentions, e.MentionAll, e.Text = Message, m.GetMessageId(), m.GetSender(), m.GetRecipients(), m.GetMentions(), m.GetMentionAll(), m.GetText()
+		if m.GetConversationType() == rousev1.ConversationType_CONVERSATION_TYPE_GROUP {
+			e.Group, e.GroupSize = m.GetConversationId(), m.GetGroupSize()
+		}
+		e.Call = m.GetClass() == rousev1.MessageClass_MESSAGE_CLASS_CALL
+		e.TTL = uint32(m.GetTtl().GetSeconds()) //nolint:gosec // the contract bounds it by 28 days
+	case *rousev1.Event_Read:
+		e.Kind, e.User, e.Messages = Read, k.Read.GetUserId(), k.Read.GetMessageIds()
+	case *rousev1.Event_Fetched:
+		e.Kind, e.User, e.Device = Fetched, k.Fetched.GetUserId(), k.Fetched.GetDeviceId()
+	case *rousev1.Event_Recall:
+		r := k.Recall
+		e.Kind, e.Message, e.To, e.Version, e.Text = Recall, r.GetMessageId(), r.GetRecipients(), r.GetVersion(), r.GetEdited().GetBody()
+	default:
+		return e, false
+	}
+	return e, true
+}

@@ -68,6 +68,37 @@ func requests(e *simulations.Event, start time.Time) map[string]proto.Message {
 	return all
 }
 
+// What IM nodes send says all that the event does.
+func TestFromItemIsTheInverse(t *testing.T) {
+	s, err := scenarios.Load("small")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := world.New(s, 11)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for e := range w.Events() {
+		item := e.Item(s.Start)
+		if item == nil {
+			continue
+		}
+		n++
+		got, ok := simulations.FromItem(item, e.Node, e.Incarnation)
+		got.At = e.At // is that of sending
+		if !ok || !proto.Equal(got.Item(s.Start), item) {
+			t.Fatalf("event %d: %v, want %v", e.N, got.Item(s.Start), item)
+		}
+	}
+	if n < 1000 {
+		t.Errorf("%d events", n)
+	}
+	if _, ok := simulations.FromItem(&rousev1.Event{}, "n", 1); ok {
+		t.Error("an event of no kind was taken")
+	}
+}
+
 func TestWords(t *testing.T) {
 	start := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 	p := simulations.Event{Kind: simulations.Presence, State: simulations.LoggedOut, Platform: "harmony", Zone: "Asia/Shanghai", Unbind: true}

@@ -19,7 +19,8 @@ import (
 type verbs struct {
 	Demo       demoVerb       `cmd:"" help:"Play a day of a small IM on this machine: a server, fake vendors, two IM nodes."`
 	ServeFakes serveFakesVerb `cmd:"" help:"Serve a fake APNs and a fake FCM, and write credentials for them."`
-	Sim        simVerb        `cmd:"" help:"Make the days of a population of phones, for simulations."`
+	Sim        simVerb        `cmd:"" help:"Play the days of a population of phones against real servers, and judge what they do."`
+	Record     recordVerb     `cmd:"" help:"Pass the events of IM nodes on to a server, and write them down for rouse sim."`
 	Bench      benchVerb      `cmd:"" help:"Measure the engine on this machine, against a bare apns2 loop and raw Pebble."`
 
 	App        appVerb        `cmd:"" help:"Create and list apps."`

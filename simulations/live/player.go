@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,12 +40,11 @@ type player struct {
 	work   sync.WaitGroup
 	next   atomic.Uint64 // node for the next call
 	behind time.Duration // at most
-	skips  int64         // events of IM nodes that did not run
-	lastAt simulations.Offset
+	known  map[string]bool // IM nodes that were started once
 }
 
 func newPlayer(s *stage, rec *recorder, o Options) *player {
-	p := &player{s: s, rec: rec, o: o, pace: pace{o.Speed}, room: make(chan struct{}, maxUnderWay), last: map[string]chan struct{}{}}
+	p := &player{s: s, rec: rec, o: o, pace: pace{o.Speed}, room: make(chan struct{}, maxUnderWay), last: map[string]chan struct{}{}, known: map[string]bool{}}
 	p.faults = newFaults(s, rec, p.pace)
 	return p
 }
@@ -79,7 +79,6 @@ func (p *player) tell(ctx context.Context, fail context.CancelCauseFunc) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		p.lastAt = step.At
 		if now := time.Now(); now.Sub(told) >= tellEvery {
 			told = now
 			p.o.Progress(Progress{Stage: "playing", At: step.At, Events: p.rec.told.Load(), Behind: max(0, -wait)})
@@ -117,6 +116,7 @@ func (p *player) deliver(ctx context.Context, d *simulations.Delivery, fail cont
 	e := p.pace.event(d.Event)
 	switch e.Kind {
 	case simulations.IMUp:
+		p.known[e.Node] = true
 		p.rec.happened(e, true)
 		sent := time.Now()
 		if err := p.s.up(ctx, e.Node, e.Incarnation); err != nil {
@@ -133,6 +133,9 @@ func (p *player) deliver(ctx context.Context, d *simulations.Delivery, fail cont
 	case simulations.Dead:
 		p.rec.happened(e, true)
 		return p.s.fakes.Kill(e.Vendor, e.Token)
+	}
+	if err := p.introduce(ctx, e); err != nil {
+		return err
 	}
 	p.rec.happened(e, d.Copy == 0)
 	var before, mine chan struct{}
@@ -158,6 +161,19 @@ func (p *player) deliver(ctx context.Context, d *simulations.Delivery, fail cont
 		}
 	})
 	return nil
+}
+
+// introduce an IM node that a trace does not start.
+func (p *player) introduce(ctx context.Context, e *simulations.Event) error {
+	if e.Item(p.rec.start) == nil || p.known[e.Node] {
+		return nil
+	}
+	e.Node = cmp.Or(e.Node, "im")
+	p.known[e.Node] = true
+	if p.s.im(e.Node) != nil {
+		return nil
+	}
+	return p.s.up(ctx, e.Node, max(1, e.Incarnation))
 }
 
 func (p *player) act(ctx context.Context, d *simulations.Delivery, e *simulations.Event) error {
