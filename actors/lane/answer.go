@@ -4,6 +4,7 @@ import (
 	"time"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/internal/plant"
 	"github.com/rouse-im/rouse/vendors"
 )
 
@@ -87,7 +88,14 @@ func (s *state) verdict(p *push, pause time.Duration, now time.Time) {
 		e := s.fail(p, ReasonOf(res.Outcome), now)
 		e.TokenInvalid, e.InvalidSince = true, res.InvalidSince
 	case vendors.Rejected:
-		s.fail(p, ReasonOf(res.Outcome), now)
+		if plant.On(plant.RefusedPushRetried) {
+			s.retry(p, ReasonOf(res.Outcome), now)
+			return
+		}
+		e := s.fail(p, ReasonOf(res.Outcome), now)
+		if plant.On(plant.DropTokenOnRefusal) {
+			e.TokenInvalid = true
+		}
 	case vendors.Throttled:
 		if res.Scope == vendors.ScopeDevice {
 			s.holdDevice(p, now)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/internal/plant"
 )
 
 // binding holds the pushes with one Order. One of them is in flight at a time.
@@ -200,7 +201,7 @@ func (q *queue) sameCollapse(p *push) *push {
 // rank puts a binding where it belongs after any change to it.
 func (q *queue) rank(b *binding, now time.Time) {
 	q.unrank(b)
-	if b.inFlight != nil {
+	if b.inFlight != nil && !plant.On(plant.BindingOrderBroken) {
 		return
 	}
 	p, urgent, wake := b.pick(now, &q.paused)

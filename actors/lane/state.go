@@ -6,6 +6,7 @@ import (
 	"time"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/internal/plant"
 )
 
 // state is the pure core of a lane. Each command changes it at once; the shell
@@ -94,7 +95,7 @@ func (s *state) dispatch(p *push, now time.Time) {
 	s.peak = max(s.peak, len(s.pushes))
 	old := s.queue.sameCollapse(p)
 	s.linger(p, old, now)
-	if old != nil {
+	if old != nil && !plant.On(plant.CollapseKeepsBoth) {
 		p.since = old.since
 		s.supersede(old, now)
 	}
@@ -110,7 +111,7 @@ func (s *state) supersede(p *push, now time.Time) {
 func (s *state) withdraw(c *Cancel, now time.Time) {
 	p := s.pushes[c.PushID]
 	switch {
-	case p == nil:
+	case p == nil || plant.On(plant.LostCancel):
 	case p.inFlight:
 		p.cancel = c
 	default:
@@ -138,7 +139,7 @@ func (s *state) replace(o Options, f *flight, now time.Time) {
 func (s *state) forget(of func(*Dispatch) bool, now time.Time) (inFlight []*push) {
 	for _, p := range s.pushes {
 		switch {
-		case !of(p.d):
+		case !of(p.d) || plant.On(plant.HandOverKeepsPushing):
 		case p.inFlight:
 			p.forgotten = true
 			inFlight = append(inFlight, p)
@@ -227,7 +228,7 @@ func (s *state) admit(now time.Time) {
 }
 
 func (s *state) expire(now time.Time) {
-	for e := &s.queue.expiry; e.len() > 0 && !now.Before(e.top().d.N.Expires); {
+	for e := &s.queue.expiry; e.len() > 0 && !plant.On(plant.RetryAfterTTL) && !now.Before(e.top().d.N.Expires); {
 		p := e.top()
 		why := s.obstacleTo(p, now)
 		s.dequeue(p, now)

@@ -8,6 +8,7 @@ import (
 	"github.com/rouse-im/rouse/actors"
 	"github.com/rouse-im/rouse/actors/user"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/internal/plant"
 	"github.com/rouse-im/rouse/storage"
 )
 
@@ -97,7 +98,7 @@ func (a *Actor) startIntents(s *user.Step) {
 
 func (a *Actor) repeatIntents(now time.Time) {
 	for _, in := range a.intents {
-		if in.started && now.Sub(in.sentAt) >= repeatAfter {
+		if in.started && now.Sub(in.sentAt) >= repeatAfter && !plant.On(plant.ClaimNotRepeated) {
 			a.attempt(in, now)
 		}
 	}
@@ -174,7 +175,7 @@ func (a *Actor) onClaimed(c actor.Context, m *claimed) {
 		s.Mutations = append(s.Mutations, storage.Mutation{Op: storage.Set, Key: key, Value: next.encode(nil)})
 	}
 	var in *intent
-	if release != nil {
+	if release != nil && !plant.On(plant.FormerOwnerKeepsIt) {
 		in = &intent{kind: intentRelease, claim: *release}
 		s.Mutations = append(s.Mutations, a.add(in))
 	}

@@ -4,6 +4,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/rouse-im/rouse/actors/user"
+	"github.com/rouse-im/rouse/internal/plant"
 	"github.com/rouse-im/rouse/storage"
 )
 
@@ -34,6 +35,9 @@ func (a *Actor) restore(c actor.Context) error {
 	}
 	if err != nil {
 		return err
+	}
+	if plant.On(plant.OutboxNotDispatched) {
+		return nil
 	}
 	for _, k := range order {
 		a.activate(c, k, outbox[k])

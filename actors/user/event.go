@@ -7,6 +7,7 @@ import (
 
 	"github.com/rouse-im/rouse/actors"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/internal/plant"
 )
 
 // Event is a change that was decided. Applying the events of a decision, in
@@ -162,6 +163,9 @@ func (e contentEdited) apply(*State) {
 func (e messageDecided) apply(s *State) {
 	for _, i := range e.raise {
 		s.Devices[i].Count++
+		if plant.On(plant.DoubleCount) {
+			s.Devices[i].Count++
+		}
 	}
 	if e.day != 0 {
 		s.Days = [2]uint16{e.day, s.Days[0]}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/internal/plant"
 )
 
 const (
@@ -15,7 +16,7 @@ const (
 // decideMessage judges a message that was not decided before and takes room
 // for its pushes.
 func (s *State) decideMessage(c Message, e *Env) Decision {
-	if s.repeats(c) {
+	if s.repeats(c) && !plant.On(plant.RepeatCountedTwice) {
 		return Decision{Reply: answer(rousev1.ItemStatus_ITEM_STATUS_DUPLICATE)}
 	}
 	if len(s.Pending) >= MaxPending {

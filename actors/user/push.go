@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/internal/plant"
 )
 
 // Pending is a decided message; while any of its pushes has not ended it is
@@ -212,7 +213,7 @@ func (s *State) decideEnded(c Ended, e *Env) Decision {
 		return dec
 	}
 	switch {
-	case c.TokenInvalid && (c.InvalidSince.IsZero() || c.InvalidSince.UnixMilli() > b.BoundAt):
+	case c.TokenInvalid && (c.InvalidSince.IsZero() || c.InvalidSince.UnixMilli() > b.BoundAt || plant.On(plant.NewerTokenDropped)):
 		sum := b.Sum
 		s.dropBindings(&dec, e, d, func(x *Binding) bool { return x.Sum == sum })
 	case c.NewSealed != "":

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/internal/plant"
 )
 
 // decideRead withdraws the pushes of messages that the user has read somewhere,
@@ -18,7 +19,9 @@ func (s *State) decideRead(c Read, e *Env) Decision {
 			dec.Reply = answer(accepted)
 			s.endOf(&dec, e, p, rousev1.OutcomeStatus_OUTCOME_STATUS_CANCELLED, rousev1.Reason_REASON_READ, func(*Verdict) bool { return true })
 		}
-		s.uncount(&dec, e, p, numbers)
+		if !plant.On(plant.ReadNotUncounted) {
+			s.uncount(&dec, e, p, numbers)
+		}
 		for _, q := range s.edits(p) {
 			s.endOf(&dec, e, q, rousev1.OutcomeStatus_OUTCOME_STATUS_CANCELLED, rousev1.Reason_REASON_READ, func(*Verdict) bool { return true })
 		}
@@ -62,7 +65,7 @@ func (s *State) decideRecall(c Recall, e *Env) Decision {
 	dec := Decision{Reply: answer(accepted), Events: []Event{recalled{p: p, version: version, gone: gone}}}
 	dec.touch(p)
 	numbers := map[string]int32{}
-	if gone {
+	if gone && !plant.On(plant.RecallIgnored) {
 		s.endOf(&dec, e, p, rousev1.OutcomeStatus_OUTCOME_STATUS_CANCELLED, rousev1.Reason_REASON_RECALLED, func(*Verdict) bool { return true })
 		s.uncount(&dec, e, p, numbers)
 		s.recallEdits(&dec, e, p, version)

@@ -11,6 +11,7 @@ import (
 	"github.com/rouse-im/rouse/actors"
 	"github.com/rouse-im/rouse/actors/lane"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/internal/plant"
 	"github.com/rouse-im/rouse/storage"
 )
 
@@ -77,6 +78,10 @@ func (a *Actor) again(s *State, app *App, p Push) LaneMessage {
 	m := a.dispatch(s, app, p, l)
 	if m.Dispatch != nil {
 		m.Dispatch.Again = true
+		if plant.On(plant.RepeatGetsNewPushID) {
+			m.Dispatch.PushID = PushID(a.app, a.user, v.Device, p.Pending.Message+time.Now().String())
+			m.Dispatch.N.PushID = m.Dispatch.PushID
+		}
 	}
 	return m
 }

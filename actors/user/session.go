@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/internal/plant"
 )
 
 // decidePresence applies an event only if it is later in the order of the
@@ -29,12 +30,12 @@ func (s *State) decidePresence(c Presence, e *Env) Decision {
 	if c.BadgeBase != nil {
 		ev.base = new(c.GetBadgeBase())
 	}
-	ev.resetCount = up && !e.App.CountUntilFetched && (d == nil || d.Session != c.GetSession() || !d.online(e))
+	ev.resetCount = (up || plant.On(plant.BadgeResetTooEarly)) && !e.App.CountUntilFetched && (d == nil || d.Session != c.GetSession() || !d.online(e))
 	dec := Decision{Changed: true, Reply: answer(accepted)}
 	if d == nil {
 		s.evict(&dec, e)
 	}
-	if up {
+	if up && !plant.On(plant.ReturnCancelsNone) {
 		s.endPushes(&dec, e, rousev1.OutcomeStatus_OUTCOME_STATUS_CANCELLED, rousev1.Reason_REASON_DEVICE_RETURNED,
 			func(v *Verdict) bool { return v.Device == c.GetDeviceId() })
 	}
@@ -52,6 +53,8 @@ func (s *State) decidePresence(c Presence, e *Env) Decision {
 // order compares an event with the last applied one.
 func (d *Device) order(c Presence) rousev1.ItemStatus {
 	switch {
+	case plant.On(plant.StalePresenceWins):
+		return accepted
 	case c.GetSession() > d.Session, c.GetSession() == d.Session && c.GetStep() > d.Step:
 		return accepted
 	case c.GetSession() == d.Session && c.GetStep() == d.Step && d.Session > 0:

@@ -14,6 +14,7 @@ import (
 	"github.com/rouse-im/rouse/actors/lane"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/internal/failpoint"
+	"github.com/rouse-im/rouse/internal/plant"
 	"github.com/rouse-im/rouse/storage"
 )
 
@@ -274,6 +275,9 @@ func (a *Actor) persist(t *turn, d *Decision, s *Step) {
 				p.stored = true
 				continue
 			}
+		}
+		if plant.On(plant.OutcomeDropped) && p.stored {
+			continue
 		}
 		day := unixDay(time.UnixMilli(p.DecidedAt))
 		a.recent.add(day, p.Message)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rouse-im/rouse/actors/user/quiet"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/internal/plant"
 )
 
 // wish is what the settings say of one message: whether its recipient wants to
@@ -51,6 +52,9 @@ func (s *State) wish(c Message, e *Env) wish {
 func (s *State) lookQuiet(w *wish, c Message, e *Env) {
 	if len(s.Settings.Windows) > 0 {
 		w.zone = s.zone(e)
+		if plant.On(plant.QuietInUTC) {
+			w.zone = time.UTC
+		}
 		now := e.Now.In(w.zone)
 		w.window = slices.IndexFunc(s.Settings.Windows, func(x quiet.Window) bool {
 			return x.Contains(now) && !(x.MentionsPass && (w.named || w.everybody))
@@ -100,6 +104,9 @@ func (s *State) zone(e *Env) *time.Location {
 // the end ALL. A group's default comes from the message, and else from the app.
 func (s *State) mode(c Message, e *Env) (mode rousev1.NotifyMode, level string) {
 	conversation, user := c.Conversation.Mode, &s.Settings
+	if plant.On(plant.MutedGroupPushed) {
+		conversation = 0
+	}
 	if e.App.AdvancedOff {
 		conversation, user = 0, &Settings{}
 	}

@@ -7,6 +7,7 @@ import (
 
 	pb "go.etcd.io/raft/v3/raftpb"
 
+	"github.com/rouse-im/rouse/internal/plant"
 	"github.com/rouse-im/rouse/storage"
 )
 
@@ -184,6 +185,9 @@ func (l *loop) remove(g *group, done func(error)) {
 	l.e.groups[g.id].Store(nil)
 	g.writing++
 	hard := hardState{term: g.hard.term, vote: g.hard.vote}
+	if plant.On(plant.VoteForgotten) {
+		hard = hardState{}
+	}
 	l.e.writer.add([]*work{{g: g, clear: done, hard: &hard}})
 	l.e.o.Changed(g.id)
 }

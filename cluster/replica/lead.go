@@ -8,6 +8,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 	"go.etcd.io/raft/v3"
 
+	"github.com/rouse-im/rouse/internal/plant"
 	"github.com/rouse-im/rouse/storage"
 )
 
@@ -21,6 +22,10 @@ func (l *loop) follow(g *group) {
 	}
 	if g.leader != raft.None {
 		g.campaign = 0
+	}
+	if plant.On(plant.BarrierSkipped) && g.led == 0 && g.state == raft.StateLeader {
+		g.elected = g.hard.term
+		l.elect(g)
 	}
 	l.publish(g)
 }

@@ -7,6 +7,7 @@ import (
 	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
 
+	"github.com/rouse-im/rouse/internal/plant"
 	"github.com/rouse-im/rouse/storage"
 )
 
@@ -115,7 +116,7 @@ func (l *loop) step(m message) {
 	if kind == pb.MsgApp || kind == pb.MsgHeartbeat {
 		g.silent = 0
 	}
-	if kind == pb.MsgHeartbeat {
+	if kind == pb.MsgHeartbeat && !plant.On(plant.CommitBeyondLog) {
 		// A leader that remembers a former replica of this node would make Raft
 		// commit what is not there.
 		m.m.Commit = new(min(m.m.GetCommit(), g.log.last()))
@@ -142,7 +143,7 @@ func (l *loop) blank(id uint16) *group {
 // propose collects the proposals of a group for one step.
 func (l *loop) propose(p *proposal) {
 	g := p.g
-	if g.gone || g.led == 0 || p.term != 0 && p.term != g.led {
+	if g.gone || g.led == 0 || p.term != 0 && p.term != g.led && !plant.On(plant.FenceOff) {
 		l.e.end(p.pending, storage.ErrNotLeader)
 		return
 	}
@@ -163,9 +164,14 @@ func (l *loop) append(g *group) {
 		return
 	}
 	err := g.node.Step(&pb.Message{Type: pb.MsgProp.Enum(), From: &l.e.o.ID, Entries: g.proposed})
-	if err == nil {
+	switch {
+	case err == nil && plant.On(plant.AckBeforeCommit):
+		for _, p := range g.proposer {
+			l.e.end(p, nil)
+		}
+	case err == nil:
 		g.waiting.push(g.proposer)
-	} else {
+	default:
 		// A transfer is under way, leadership was lost, or too much is uncommitted.
 		l.e.metrics.refused.Add(float64(len(g.proposer)))
 		for _, p := range g.proposer {

@@ -10,6 +10,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/rouse-im/rouse/internal/plant"
 	"github.com/rouse-im/rouse/storage"
 	"github.com/rouse-im/rouse/storage/stream"
 )
@@ -166,6 +167,9 @@ func (d *departure) send(to *paced, there answer) error {
 	for _, r := range storage.ShardRanges(d.o.group) {
 		var failed error
 		err := d.view.Scan(r, func(key, value []byte) bool {
+			if plant.On(plant.SnapshotWithoutKey) && key[len(key)-1]%7 == 3 {
+				return true
+			}
 			if bytes.Compare(key, there.last) <= 0 {
 				w.Skip(key, value)
 				return true

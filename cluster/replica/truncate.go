@@ -1,6 +1,9 @@
 package replica
 
-import "github.com/rouse-im/rouse/storage"
+import (
+	"github.com/rouse-im/rouse/internal/plant"
+	"github.com/rouse-im/rouse/storage"
+)
 
 // limits bound the log of a group.
 type limits struct {
@@ -58,7 +61,7 @@ func (l *loop) cutAt(g *group) uint64 {
 		n--
 		bytes -= entryBytes(e)
 	}
-	if g.log.bytes < m.most {
+	if g.log.bytes < m.most && !plant.On(plant.LogCutUnderSnapshot) {
 		for _, s := range g.snapshots {
 			to = min(to, s.at.index)
 		}

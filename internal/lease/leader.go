@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rouse-im/rouse/actors"
+	"github.com/rouse-im/rouse/internal/plant"
 	"github.com/rouse-im/rouse/storage"
 )
 
@@ -29,7 +30,9 @@ func (t *Table) Lead(term uint64) {
 	defer t.mu.Unlock()
 	t.leader = &leader{term: term, newest: make(map[id]uint64), nodes: make(map[string]int), ending: make(map[id]bool)}
 	t.index.each(func(i id, l *lease) {
-		l.alive(now)
+		if !plant.On(plant.LeaseLostOnFailover) {
+			l.alive(now)
+		}
 		t.leader.know(i, l.incarnation)
 	})
 }
@@ -155,7 +158,7 @@ func (t *Table) Sweep(now time.Time) int {
 func (t *Table) runOut(then int64) (ended []id, term uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.leader == nil {
+	if t.leader == nil || plant.On(plant.LeaseNeverExpires) {
 		return nil, 0
 	}
 	t.index.each(func(i id, l *lease) {

@@ -1,6 +1,10 @@
 package quota
 
-import "time"
+import (
+	"time"
+
+	"github.com/rouse-im/rouse/internal/plant"
+)
 
 // Holder is what one node may use of shared rates. It is not for concurrent use.
 type Holder struct {
@@ -52,6 +56,9 @@ func (h *Holder) Take(run, seq, epoch uint64, lease time.Duration, grants []Gran
 		return false
 	}
 	until := h.asked.Add(lease)
+	if plant.On(plant.GrantOutlivesShare) {
+		until = until.Add(lease)
+	}
 	h.asked, h.epoch = time.Time{}, epoch
 	for _, g := range grants {
 		h.held[g.Key] = Held{g.Rate, until}

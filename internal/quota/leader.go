@@ -6,6 +6,7 @@ import (
 	"time"
 
 	actorv1 "github.com/rouse-im/rouse/api/rouse/actor/v1"
+	"github.com/rouse-im/rouse/internal/plant"
 	"github.com/rouse-im/rouse/storage"
 )
 
@@ -29,6 +30,9 @@ func (b *Book) Lead(term uint64, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.leader = &leader{term: term, records: make(map[id]*record, len(view))}
+	if plant.On(plant.QuotaLostOnFailover) {
+		clear(view)
+	}
 	for i, r := range view {
 		b.leader.records[i] = &r
 	}

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/rouse-im/rouse/internal/plant"
 )
 
 // The rate that a vendor grants an account is divided into shares, one for each
@@ -109,7 +111,7 @@ type holder struct {
 
 // uses is what the node uses at most.
 func (h *holder) uses(now time.Time) uint64 {
-	if now.Before(h.until) {
+	if now.Before(h.until) && !plant.On(plant.ShareOverGranted) {
 		return h.may
 	}
 	return 0
