@@ -87,6 +87,9 @@ func (a *Actor) begin(c actor.Context, ready chan<- error) {
 	if r := a.o.Router; r != nil {
 		r.Wake(a.id)
 	}
+	if a.o.Began != nil {
+		a.o.Began(a.id)
+	}
 }
 
 // onLose ends work under a leadership that is over.

@@ -257,6 +257,44 @@ func TestYieldInAPause(t *testing.T) {
 	})
 }
 
+// Whoever looks after what a shard has stored hears of each time that it begins to
+// work, after pauses in one leadership too: meanwhile it seemed to be led elsewhere.
+func TestEachBeginningIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var k uint16
+		var began atomic.Int32
+		e := startEngine(t, vfs.NewMem(), func(e *engine, o *Options) {
+			k = shardOf(e, "ann")
+			o.Began = func(shard uint16) {
+				if shard == k {
+					began.Add(1)
+				}
+			}
+		})
+		synctest.Wait()
+		told := func(when string, want int32) {
+			t.Helper()
+			synctest.Wait()
+			if got := began.Load(); got != want || !e.set.Leads(k) {
+				t.Errorf("%s: told %d times, want %d", when, got, want)
+			}
+		}
+		told("led", 1)
+		e.hold(func(_ uint16, _ []storage.Mutation, done func(error)) { done(storage.ErrDropped) })
+		e.route("ann", "m1")
+		synctest.Wait()
+		e.held.Store(nil)
+		<-time.After(pauseAfterDrop)
+		told("after a dropped entry", 2)
+		if err := e.set.Yield(t.Context(), k); err != nil {
+			t.Error(err)
+		}
+		<-time.After(leaveFor + 2*tickEvery)
+		told("after a hand-over that did not come", 3)
+		e.stop()
+	})
+}
+
 // The next leader sends what the lanes forgot, once, and places are given back.
 func TestQueuedPushesMove(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

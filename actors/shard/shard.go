@@ -52,6 +52,9 @@ type Options struct {
 	// Router knows the way to shards that are led on other nodes; nil = there are
 	// none.
 	Router *route.Router
+	// Began is called whenever a shard takes up work here: with each leadership, and
+	// after each pause in one. It must not block; may be nil.
+	Began func(shard uint16)
 	// IdleAfter is how long a user's actor is kept without a message; 0 = 10 min.
 	IdleAfter time.Duration
 	// Mailbox is how many envelopes may wait to be routed; 0 = 65536.

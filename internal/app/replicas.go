@@ -70,14 +70,7 @@ func (n *Node) startDuties() {
 			n.leadMeta(term)
 			return
 		}
-		ready := n.shards.Lead(group, term)
-		running.Go(func() {
-			select {
-			case <-ready:
-				n.teller.WakeAll()
-			case <-ctx.Done():
-			}
-		})
+		n.shards.Lead(group, term)
 	}
 	n.duties.lay = func(group uint16, term uint64) {
 		if group == storage.MetaShard {
