@@ -20,18 +20,20 @@ import (
 )
 
 type simVerb struct {
-	Scenario   string  `help:"Name of a shipped scenario, or a file." default:"small" placeholder:"NAME"`
-	Seed       uint64  `help:"The same scenario and seed make the same events." default:"1"`
-	Users      int     `help:"Another number of users than the scenario's." placeholder:"N"`
-	Days       float64 `help:"Another length than the scenario's." placeholder:"N"`
-	Trace      string  `help:"Play this trace (JSONL) instead of a scenario." type:"existingfile" placeholder:"FILE"`
-	Flash      string  `help:"Play the device states of this state_traces.json (FLASH) instead of a scenario." type:"existingfile" placeholder:"FILE"`
-	Out        string  `help:"Directory for index.html, summary.json, the plots, the transcript and the log of the run." required:"" type:"path" placeholder:"DIR"`
-	EventsOnly bool    `help:"Make the events and show them; no server takes part. Writes trace.jsonl."`
-	Nodes      int     `help:"Servers of the cluster, 1-9." default:"3"`
-	Speed      float64 `help:"How many times quicker than life events come. Servers' clocks, leases and retries stay as they are." default:"60"`
-	Measure    bool    `help:"Keep figures only and judge nothing, for millions of events."`
-	Server     string  `help:"The roused to start; without it the one beside this program, or in PATH." type:"existingfile" placeholder:"FILE"`
+	Scenario   string    `help:"Name of a shipped scenario, or a file." default:"small" placeholder:"NAME"`
+	Seed       uint64    `help:"The same scenario and seed make the same events." default:"1"`
+	Users      int       `help:"Another number of users than the scenario's." placeholder:"N"`
+	Days       float64   `help:"Another length than the scenario's." placeholder:"N"`
+	Trace      string    `help:"Play this trace (JSONL) instead of a scenario." type:"existingfile" placeholder:"FILE"`
+	Flash      string    `help:"Play the device states of this state_traces.json (FLASH) instead of a scenario." type:"existingfile" placeholder:"FILE"`
+	Out        string    `help:"Directory for index.html, summary.json, the plots, the transcript and the log of the run." type:"path" placeholder:"DIR"`
+	EventsOnly bool      `help:"Make the events and show them; no server takes part. Writes trace.jsonl."`
+	Nodes      int       `help:"Servers of the cluster, 1-9." default:"3"`
+	Speed      float64   `help:"How many times quicker than life events come. Servers' clocks, leases and retries stay as they are." default:"60"`
+	Measure    bool      `help:"Keep figures only and judge nothing, for millions of events."`
+	Plan       bool      `help:"Play nothing: tell how many servers, and how much memory and disk, devices need."`
+	Devices    []float64 `help:"Numbers of devices for --plan." default:"1e6,1e7,1e8,1e9" placeholder:"N,…"`
+	Server     string    `help:"The roused to start; without it the one beside this program, or in PATH." type:"existingfile" placeholder:"FILE"`
 }
 
 // Help says what is made, and of what.
@@ -45,12 +47,19 @@ Examples:
     rouse sim --scenario small --out small
     rouse sim --scenario city-day --seed 7 --users 1000 --nodes 3 --out city
     rouse sim --events-only --scenario city-day --seed 7 --out city
+    rouse sim --plan --devices 5e6
     rouse sim --trace city/trace.jsonl --out again
     rouse sim --flash state_traces.json --speed 600 --out flash`
 }
 
 // Run plays, or makes the events only.
 func (v *simVerb) Run(c *call) error {
+	if v.Plan {
+		return v.size(c)
+	}
+	if v.Out == "" {
+		return errors.New("name a directory with --out")
+	}
 	if err := os.MkdirAll(v.Out, 0o755); err != nil {
 		return err
 	}

@@ -38,8 +38,8 @@ type player struct {
 	room   chan struct{}
 	last   map[string]chan struct{} // by user: closed when his last event was answered
 	work   sync.WaitGroup
-	next   atomic.Uint64 // node for the next call
-	behind time.Duration // at most
+	next   atomic.Uint64   // node for the next call
+	behind time.Duration   // at most
 	known  map[string]bool // IM nodes that were started once
 }
 

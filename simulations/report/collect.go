@@ -274,9 +274,42 @@ func (t *tally) gauges(prefix string) []Line {
 
 func (t *tally) queueAge() Chart {
 	return Chart{
-		ID: "queue-age", Title: Text{"Age of the oldest push that waits", "最早排队推送的等待时间"}, Unit: "s", Lines: t.gauges("queue-age"),
+		ID: "queue-age", Title: Text{"Age of the oldest push that waits", "最早排队推送的等待时间"}, Unit: "s", Lines: t.ages(),
 		About: Text{"Grows while a vendor fails, and falls to zero after it.", "厂商故障时增长，恢复后归零。"},
 	}
+}
+
+// ages are the gauges if there are any, else they are counted from outcomes: at
+// the middle of a bin, how long ago the oldest push was decided that had not ended.
+func (t *tally) ages() []Line {
+	if l := t.gauges("queue-age"); len(l) > 0 {
+		return l
+	}
+	var most [bins]float64
+	any := false
+	for _, o := range t.h.Outcomes {
+		if o.PushID == "" || o.Delayed || o.Ended == 0 {
+			continue
+		}
+		any = true
+		for b := t.bin(o.Decided); b <= t.bin(o.Ended); b++ {
+			at := min(float64(o.Ended), t.engine(b))
+			most[b] = max(most[b], (at-float64(o.Decided))/1000)
+		}
+	}
+	if !any {
+		return nil
+	}
+	l := Line{Name: Text{"all vendors", "所有厂商"}}
+	for b, age := range most {
+		l.Points = append(l.Points, [2]float64{t.minute(b), age})
+	}
+	return []Line{l}
+}
+
+// engine is the engine's time at the end of a bin, in ms.
+func (t *tally) engine(bin int) float64 {
+	return t.minute(bin+1) * 60_000 / cmp.Or(t.r.Speed, 1)
 }
 
 func (t *tally) quota() Chart {
