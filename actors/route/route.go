@@ -46,8 +46,9 @@ type Options struct {
 	MaxPending, MaxBytes int
 	// Window and WindowBytes bound what is in flight to one node; 16,384 and 32 MiB.
 	Window, WindowBytes int
-	// Attempt is the time of the first attempt; each further one has twice as long,
-	// up to 2 s; 250 ms by default.
+	// Attempt is the least time of the first attempt, which has longer where answers
+	// usually take longer; each further one has twice as long, up to 2 s; 250 ms by
+	// default.
 	Attempt time.Duration
 	// Deadline of a command that has none, from Route on; 5 s by default.
 	Deadline time.Duration
@@ -194,16 +195,14 @@ func (r *Router) PeerDown(address string) {
 	r.step(func(s *state, now time.Time) { s.down(address, now) })
 }
 
-// Wake has the requests tried again that wait for a shard: its leader may be
-// another one now.
+// Wake has the requests tried again that wait for a shard, or for an answer of a
+// former leader: it may be another one now.
 func (r *Router) Wake(shard uint16) {
 	if r.underWay[shard].Load() == 0 {
 		return
 	}
 	r.step(func(s *state, now time.Time) {
-		if w := s.ways[shard]; w != nil && w.first != nil {
-			s.wake(w, now)
-		}
+		s.moved(shard, now)
 	})
 }
 

@@ -24,11 +24,13 @@ type request struct {
 	local    func()                // hands it to the local shard
 	done     func(*actorv1.Answer) // takes the answer
 
-	peer       *peer    // of the attempt in flight, or
-	way        *way     // where it is parked,
-	prev, next *request // between these
-	attempts   int      // that got no answer in time
-	redirects  int      // in a row, without waiting
+	began      time.Time // of the first of the attempts to one address in a row
+	beganAt    string    // that address
+	peer       *peer     // of the attempt in flight, or
+	way        *way      // where it is parked,
+	prev, next *request  // between these
+	attempts   int       // that got no answer in time
+	redirects  int       // in a row, without waiting
 	timer      timer
 }
 
@@ -87,6 +89,7 @@ type state struct {
 	seq     uint64
 	peers   map[string]*peer
 	ways    map[uint16]*way // one for each shard, made when needed
+	usual   usual
 	timers  timers
 	counts  counts
 	effects []effect
@@ -188,7 +191,10 @@ func (s *state) try(r *request, now time.Time) bool {
 	p.flying[r.id] = r
 	p.bytes += r.size
 	r.peer = p
-	limit := min(s.attempt<<min(r.attempts, 10), s.attemptMax)
+	if r.beganAt != to {
+		r.began, r.beganAt = now, to
+	}
+	limit := min(max(s.attempt, s.usual.patience())<<min(r.attempts, 10), s.attemptMax)
 	s.timers.set(&r.timer, earlier(now.Add(limit), r.deadline))
 	s.counts.sent++
 	s.effects = append(s.effects, effect{send: r.attempt(), to: to})
@@ -243,6 +249,9 @@ func (s *state) answered(a *actorv1.Answer, now time.Time) {
 			s.redirected(r, a.GetRedirect(), now)
 		}
 	default:
+		if r.peer != nil && r.peer.address == r.beganAt {
+			s.usual.learn(now.Sub(r.began))
+		}
 		s.end(r, a)
 		if w := s.wayTo(r.shard); w.clear(s.pause) && w.first != nil {
 			s.wake(w, now)
@@ -300,6 +309,37 @@ func (s *state) down(address string, now time.Time) {
 	for _, r := range lost {
 		s.again(r, address, now)
 	}
+}
+
+// moved sends what is in flight to a former leader of a shard to the one that it
+// has now, and tries what waits.
+func (s *state) moved(shard uint16, now time.Time) {
+	if to, ok := s.lead(shard); ok || s.local(shard) {
+		for _, r := range s.astray(shard, to) {
+			from := s.land(r)
+			s.again(r, from, now)
+		}
+	}
+	if w := s.ways[shard]; w != nil && w.first != nil {
+		s.wake(w, now)
+	}
+}
+
+// astray are the requests of a shard that are in flight to others than its leader,
+// in the order in which they came.
+func (s *state) astray(shard uint16, leader string) (lost []*request) {
+	for _, p := range s.peers {
+		if p.address == leader {
+			continue
+		}
+		for _, r := range p.flying {
+			if r.shard == shard {
+				lost = append(lost, r)
+			}
+		}
+	}
+	slices.SortFunc(lost, func(a, b *request) int { return cmp.Compare(a.seq, b.seq) })
+	return lost
 }
 
 // turn does what is due, and returns when to call it again; zero = never.
