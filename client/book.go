@@ -62,6 +62,7 @@ type book struct {
 	seq      uint64
 	random   func() float64
 	deadline time.Duration
+	heard    time.Time // when the last batch was answered
 }
 
 func newBook(deadline time.Duration, random func() float64) *book {
@@ -234,6 +235,7 @@ func (b *book) settle(r *rousev1.BatchResult, now time.Time) ([]answer, error) {
 		return nil, fmt.Errorf("batch %d: %d results for %d events", f.seq, len(r.GetItems()), len(f.items))
 	}
 	b.fly = slices.Delete(b.fly, at, at+1)
+	b.heard = now
 	var answers []answer
 	for i, it := range f.items {
 		if it.done == nil {
@@ -309,6 +311,22 @@ func (b *book) oldest() (at time.Time) {
 		}
 	}
 	return at
+}
+
+// patience is how many times the answer timeout one batch may take while others
+// are answered: a shard that waits for its leader holds up the batches with its
+// users, and their repetition elsewhere would help nobody.
+const patience = 5
+
+// silent tells whether the engine is to be taken for dead: whether it has answered
+// nothing for the timeout, or one batch not for a few times as long.
+func (b *book) silent(now time.Time, timeout time.Duration) bool {
+	at := b.oldest()
+	if at.IsZero() {
+		return false
+	}
+	since := now.Sub(at)
+	return since >= timeout && now.Sub(b.heard) >= timeout || since >= patience*timeout
 }
 
 func (b *book) finish(it *item, result *rousev1.ItemResult) answer {

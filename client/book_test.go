@@ -217,3 +217,44 @@ func BenchmarkBook(b *testing.B) {
 		}
 	}
 }
+
+// An engine that answers other batches is not dead, for a while.
+func TestBookTellsSilenceFromASlowBatch(t *testing.T) {
+	b := newBook(time.Hour, func() float64 { return 0 })
+	now := time.Unix(1e9, 0)
+	send := func(user string) uint64 {
+		b.add(message(user, 1), 1, func(*rousev1.ItemResult) {}, now)
+		f, _ := b.next(now, 100, 0)
+		f.sent = now
+		return f.seq
+	}
+	answer := func(seq uint64) {
+		if _, err := b.settle(&rousev1.BatchResult{Seq: seq, Items: []*rousev1.ItemResult{{Status: rousev1.ItemStatus_ITEM_STATUS_ACCEPTED}}}, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const timeout = 2 * time.Second
+	if now = now.Add(time.Hour); b.silent(now, timeout) {
+		t.Error("nothing is unanswered")
+	}
+	slow := send("slow")
+	for range 4 * patience {
+		if b.silent(now, timeout) {
+			t.Fatalf("cut after %v", now.Sub(b.oldest()))
+		}
+		seq := send("quick")
+		now = now.Add(timeout / 4)
+		answer(seq)
+	}
+	if !b.silent(now, timeout) {
+		t.Errorf("a batch waits for %v and for ever", now.Sub(b.oldest()))
+	}
+	answer(slow)
+	send("last")
+	if now = now.Add(timeout - 1); b.silent(now, timeout) {
+		t.Error("too early")
+	}
+	if now = now.Add(1); !b.silent(now, timeout) {
+		t.Error("silence is not noticed")
+	}
+}

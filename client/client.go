@@ -214,8 +214,7 @@ func (c *Client) watch(ctx context.Context) {
 		case now := <-tick.C:
 			c.mu.Lock()
 			answers := c.book.expire(now, c.fault)
-			silent := c.book.oldest()
-			if c.cut != nil && !silent.IsZero() && now.Sub(silent) >= c.opts.AnswerTimeout {
+			if c.cut != nil && c.book.silent(now, c.opts.AnswerTimeout) {
 				c.fault = fmt.Sprintf("no answer for %v", c.opts.AnswerTimeout)
 				c.cut()
 			}

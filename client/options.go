@@ -54,8 +54,9 @@ type Options struct {
 	// Deadline is how long an event is tried before it is given up; 0 = 1 min,
 	// at least 1 s.
 	Deadline time.Duration
-	// AnswerTimeout is how long a batch may be unanswered before the connection
-	// is taken for dead; 0 = 10 s, or 2 s with Others; at least 100 ms.
+	// AnswerTimeout is how long batches may be unanswered and none be answered
+	// before the connection is taken for dead; 0 = 10 s, or 2 s with Others; at
+	// least 100 ms. One batch among others that are answered has five times as long.
 	AnswerTimeout time.Duration
 	// Logger is told about lost connections; nil = silent.
 	Logger *slog.Logger
