@@ -102,12 +102,12 @@ func drains(ctx context.Context, r *runner) (err error) {
 	defer func() { err = errors.Join(err, t.stop()) }()
 	var slowest []float64
 	var refused []error
-	for range r.Size.Failures {
+	for round := range r.Size.Failures {
 		status, err := t.spread(ctx)
 		if err != nil {
 			return err
 		}
-		victim := t.busiest(status)
+		victim := round % nodesOfTrio
 		times, errs, err := t.drain(ctx, victim)
 		if err != nil {
 			return err

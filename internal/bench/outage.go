@@ -148,17 +148,17 @@ func failovers(ctx context.Context, r *runner) (err error) {
 	})
 }
 
-// harm does the same to the node that leads most, again and again, and reports.
+// harm does the same to each node in turn, again and again, and reports.
 func (t *trio) harm(ctx context.Context, what string, mostMillis float64, once func(victim int) (outage, error)) error {
 	var served []time.Duration
 	var led, slowest []float64
 	refused := 0
-	for range t.Size.Failures {
+	for round := range t.Size.Failures {
 		status, err := t.spread(ctx)
 		if err != nil {
 			return err
 		}
-		victim := t.busiest(status)
+		victim := round % nodesOfTrio
 		led = append(led, float64(leads(status, t.seats[victim].Name)))
 		o, err := once(victim)
 		if err != nil {
@@ -182,14 +182,4 @@ func (t *trio) waits(what string, times []time.Duration, rounds []float64, most 
 	t.runner.whole(failover, what+": all users served again, p50", millis(percentile(times, 50)), rounds, "ms")
 	t.add(failover, what+": all users served again, p99", millis(percentile(times, 99)), "ms", atMost(most))
 	t.add(failover, what+": all users served again, slowest", millis(slices.Max(times)), "ms", nil)
-}
-
-// busiest is the seat of the node that leads most groups.
-func (t *trio) busiest(s *rousev1.GetClusterStatusResponse) (seat int) {
-	for i := range t.seats {
-		if leads(s, t.seats[i].Name) > leads(s, t.seats[seat].Name) {
-			seat = i
-		}
-	}
-	return seat
 }
