@@ -8,6 +8,7 @@ import (
 	_ "time/tzdata" // zones must be known where the system has none
 
 	"github.com/rouse-im/rouse/actors/lane"
+	"github.com/rouse-im/rouse/actors/user/quiet"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/internal/quota"
 )
@@ -91,17 +92,19 @@ func checkZone(c *rousev1.Credential) error {
 	return nil
 }
 
+// zones are read from files; lanes are looked at each second.
+var zones quiet.Zones
+
 // zoneOf is where the vendor's day of a credential begins.
 func zoneOf(c *rousev1.Credential) *time.Location {
 	name := c.GetDailyQuota().GetTimeZone()
 	if name == "" {
 		name = limitsOf(c).zone
 	}
-	zone, err := time.LoadLocation(name)
-	if err != nil { // one that was stored by a version that knew it
-		return time.UTC
+	if zone := zones.Find(name); zone != nil {
+		return zone
 	}
-	return zone
+	return time.UTC // or one that was stored by a version that knew it
 }
 
 // laneOptions are what an operator set, with the vendor's limits where he did not.

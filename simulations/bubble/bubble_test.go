@@ -1,6 +1,11 @@
 package bubble_test
 
 import (
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime/debug"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,44 +16,89 @@ import (
 	"github.com/rouse-im/rouse/simulations/world"
 )
 
-// short is a small world that is over soon.
-func short(t *testing.T) *scenarios.Scenario {
+var (
+	first   = flag.Uint64("sim.seed", 1, "first seed")
+	count   = flag.Uint64("sim.seeds", 200, "how many seeds are played")
+	verbose = flag.Bool("sim.log", false, "show what the nodes log")
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	debug.SetGCPercent(400) // many small worlds: memory is there, time is not
+	os.Exit(m.Run())
+}
+
+// few vendors, so that many seeds are played: one push a request, one with
+// access tokens, one with batches.
+var few = []string{"apns", "fcm", "xiaomi"}
+
+func load(t *testing.T, name string) *scenarios.Scenario {
 	t.Helper()
-	s, err := scenarios.Load("small")
+	s, err := scenarios.Load(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
-func play(t *testing.T, seed uint64, s *scenarios.Scenario, faults []simulations.Fault, set func(*bubble.Options)) {
+// play a script in a bubble.
+func play(t *testing.T, o bubble.Options) (r *bubble.Result) {
 	t.Helper()
+	o.Dir = t.TempDir()
+	if *verbose {
+		o.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var err error
+		if r, err = bubble.Run(o); err != nil {
+			t.Fatal(err)
+		}
+	})
+	return r
+}
+
+func brief(t *testing.T, seed uint64) (bubble.Options, bubble.Plan) {
+	t.Helper()
+	s := load(t, "brief")
 	w, err := world.New(s, seed)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := bubble.Options{
-		Dir: t.TempDir(), Seed: seed, Nodes: 3, Start: s.Start,
-		Steps: simulations.Merge(world.Disturb(s, seed, w.Events()), faults),
-	}
-	if set != nil {
-		set(&o)
-	}
-	synctest.Test(t, func(t *testing.T) {
-		r, err := bubble.Run(o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := r.Err(); err != nil {
-			t.Errorf("caught by %v: %v", r.Caught(), err)
-		}
-		t.Logf("%d events, %d outcomes, %d pushes, %d decisions compared, %d users lost", len(r.History.Events), len(r.History.Outcomes), len(r.History.Pushes), r.Examined, len(r.Lost))
-	})
+	p := bubble.NewPlan(seed, s.Warmup, s.Length, few)
+	return bubble.Options{
+		Seed: seed, Nodes: p.Nodes, Grow: p.Grow, Start: s.Start, Vendors: few,
+		Steps: simulations.Merge(world.Disturb(s, seed, w.Events()), p.Faults),
+	}, p
 }
 
+// Whatever breaks, the invariants hold and every decision is one that the
+// second implementation allows.
+func TestSeeds(t *testing.T) {
+	for seed := *first; seed < *first+*count; seed++ {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			began := time.Now()
+			o, p := brief(t, seed)
+			r := play(t, o)
+			if err := r.Err(); err != nil {
+				t.Errorf("%d nodes, faults %+v: caught by %v: %v", p.Nodes, p.Faults, r.Caught(), err)
+			}
+			t.Logf("%v: %d nodes, %d events, %d outcomes, %d pushes, %d decisions compared, %d users lost", time.Since(began), p.Nodes, len(r.History.Events), len(r.History.Outcomes), len(r.History.Pushes), r.Examined, len(r.Lost))
+		})
+	}
+}
+
+// A cluster grows from one node to three while events come in, and loses the first.
 func TestGrowAndKill(t *testing.T) {
-	s := short(t)
+	s := load(t, "small")
 	s.Length, s.Warmup = 6*time.Minute, time.Minute
-	faults := []simulations.Fault{{N: 1, At: simulations.At(3 * time.Minute), Kind: simulations.Kill, Nodes: []int{0}, For: simulations.At(20 * time.Second)}}
-	play(t, 1, s, faults, func(o *bubble.Options) { o.Grow = true })
+	w, err := world.New(s, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kill := simulations.Fault{N: 1, At: simulations.At(3 * time.Minute), Kind: simulations.Kill, Nodes: []int{0}, For: simulations.At(20 * time.Second)}
+	r := play(t, bubble.Options{Seed: 1, Nodes: 3, Grow: true, Start: s.Start, Steps: simulations.Merge(world.Disturb(s, 1, w.Events()), []simulations.Fault{kill})})
+	if err := r.Err(); err != nil {
+		t.Errorf("caught by %v: %v", r.Caught(), err)
+	}
 }

@@ -68,7 +68,8 @@ type Engine struct {
 	clients  *clients
 	random   *rand.Rand // of the goroutine that plays the steps
 	work     sync.WaitGroup
-	over     chan struct{} // closed at the end
+	healing  sync.WaitGroup // faults that have not ended
+	over     chan struct{}  // closed at the end
 
 	mu      sync.Mutex
 	faults  []error
@@ -138,7 +139,7 @@ func (e *Engine) found() (err error) {
 }
 
 // beforehand is the time in which a cluster comes together before the first step.
-const beforehand = 5 * time.Minute
+const beforehand = 20 * time.Second
 
 func (e *Engine) makeApp(c *catalog.Catalog) error {
 	if _, err := c.CreateApp(appID, "Chat", e.o.Settings, time.Now()); err != nil {
@@ -238,6 +239,7 @@ func (e *Engine) end() {
 	if e.vendors != nil && e.vendors.fakes != nil {
 		e.vendors.fakes.Close()
 	}
+	e.healing.Wait()
 	e.work.Wait()
 	<-time.After(time.Minute) // gossip's last timers
 }
@@ -267,7 +269,7 @@ func (e *Engine) pauseUntil(t time.Time) bool {
 
 // after a time does something, unless the run is over.
 func (e *Engine) after(d simulations.Offset, do func()) {
-	e.work.Go(func() {
+	e.healing.Go(func() {
 		if e.pause(d.Duration()) {
 			do()
 		}

@@ -21,7 +21,7 @@ func (e *Engine) begin(f *simulations.Fault) {
 		case simulations.PowerLoss:
 			e.restart(m, e.random.IntN(101), f)
 		case simulations.Drain:
-			e.work.Go(func() {
+			e.healing.Go(func() {
 				m.leave()
 				if e.pause(f.For.Duration()) {
 					m.start()

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/internal/oracle"
 	"github.com/rouse-im/rouse/simulations"
 	"github.com/rouse-im/rouse/simulations/checker"
 	"github.com/rouse-im/rouse/simulations/model"
@@ -63,6 +64,7 @@ func (r *Result) Err() error {
 // judge waits until all has ended, restarts all nodes from what their disks
 // surely hold, and looks at what is there.
 func (e *Engine) judge() (*Result, error) {
+	e.healing.Wait()
 	if err := e.await("all nodes serve", e.allServe); err != nil {
 		return nil, err
 	}
@@ -298,7 +300,7 @@ func (e *Engine) compare(h *checker.History) {
 
 // opinion asks the model.
 func (e *Engine) opinion(r *Result) {
-	m := model.New(model.Options{Start: e.o.Start, Settings: e.o.Settings, Lease: 3 * e.o.Lease, Release: handover})
+	m := model.New(model.Options{Start: e.o.Start, Settings: e.o.Settings, Lease: 3 * e.o.Lease, Release: handover, Credentials: e.credentials()})
 	calls := slices.Clone(e.clients.told)
 	for i := range r.History.Events {
 		if ev := &r.History.Events[i]; ev.Kind == simulations.IMUp || ev.Kind == simulations.IMDown {
@@ -306,7 +308,7 @@ func (e *Engine) opinion(r *Result) {
 		}
 	}
 	slices.SortStableFunc(calls, func(a, b told) int { return cmp.Compare(a.Sent, b.Sent) })
-	drops := e.drops()
+	drops, again := e.drops(), map[[2]string]bool{}
 	for _, t := range calls {
 		for len(drops) > 0 && drops[0].from <= t.Sent {
 			m.Dropped(drops[0].notifier, drops[0].token, drops[0].from, drops[0].to)
@@ -316,6 +318,9 @@ func (e *Engine) opinion(r *Result) {
 			t.Status = 0
 		}
 		m.Tell(t.Call)
+		if t.unsure {
+			again[[2]string{t.User, t.Event.Message}] = true
+		}
 	}
 	decided := map[[2]string][]model.Decision{}
 	for _, o := range r.History.Outcomes {
@@ -329,22 +334,58 @@ func (e *Engine) opinion(r *Result) {
 		key := [2]string{o.User, o.Message}
 		decided[key] = append(decided[key], d)
 	}
+	// A message that came when nobody knew its user is decided anew when it is
+	// repeated, also by an attempt that arrives late: each of its decisions is right.
+	wrong := map[[2]string][]error{}
+	right := map[[2]string]bool{}
 	for _, x := range m.Expect() {
-		for i, either := range x.Either {
-			either = slices.Clone(either)
-			for j := range either {
-				if either[j].Reason == rousev1.Reason_REASON_DELAYED {
-					either[j].Reason = rousev1.Reason_REASON_QUEUED
-				}
-			}
-			x.Either[i] = either
+		key := [2]string{x.User, x.Message}
+		pushed(&x)
+		if _, lost := m.Lost()[x.User]; unknown(&x) && (lost || again[key]) {
+			continue
 		}
 		r.Examined++
-		if err := x.Allows(decided[[2]string{x.User, x.Message}]); err != nil {
-			r.Model = append(r.Model, err)
+		if err := x.Allows(decided[key]); err != nil {
+			wrong[key] = append(wrong[key], err)
+			continue
+		}
+		right[key] = true
+	}
+	for _, key := range slices.SortedFunc(maps.Keys(wrong), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
+		if !right[key] {
+			r.Model = append(r.Model, wrong[key][0])
 		}
 	}
 	r.Lost = m.Lost()
+}
+
+// pushed says "queued" of all that shall be pushed, as what the outcomes say.
+func pushed(x *model.Expectation) {
+	for i, either := range x.Either {
+		either = slices.Clone(either)
+		for j := range either {
+			if either[j].Reason == rousev1.Reason_REASON_DELAYED {
+				either[j].Reason = rousev1.Reason_REASON_QUEUED
+			}
+		}
+		x.Either[i] = either
+	}
+}
+
+// unknown tells whether nobody may have known the user.
+func unknown(x *model.Expectation) bool {
+	return slices.ContainsFunc(x.Either, func(all []model.Decision) bool {
+		return len(all) == 1 && all[0].Reason == rousev1.Reason_REASON_NO_USER
+	})
+}
+
+// credentials as the model needs to know them.
+func (e *Engine) credentials() map[string]oracle.Credential {
+	all := map[string]oracle.Credential{}
+	for _, c := range e.vendors.fakes.Credentials() {
+		all[c.GetName()] = oracle.Credential{VoIP: c.GetApns().GetVoip()}
+	}
+	return all
 }
 
 type drop struct {

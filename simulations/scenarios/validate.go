@@ -115,7 +115,7 @@ func (f *faults) drawn(v reflect.Value, at string) {
 	case Share:
 		f.check(x.Of >= 0 && x.Of <= 1, "%s is %g; 0 to 1", at, x.Of)
 	case Rate:
-		f.check(x.PerDay >= 0 && x.PerDay <= 24, "%s is %g a day; 0 to 24", at, x.PerDay)
+		f.check(x.PerDay >= 0 && x.PerDay <= 1440, "%s is %g a day; 0 to 1440", at, x.PerDay)
 	case Window:
 		f.check(x.From >= 0 && x.To >= 0 && x.From < 1440 && x.To < 1440 && x.From != x.To, "%s: %d to %d are no two minutes of the day", at, x.From, x.To)
 	case time.Time, map[string]any:
