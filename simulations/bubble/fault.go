@@ -72,13 +72,7 @@ func (e *Engine) restart(m *machine, percent int, f *simulations.Fault) {
 		return
 	}
 	m.kill(percent, e.random)
-	e.after(f.For, func() {
-		select {
-		case <-m.run.Load().dead:
-			m.start()
-		default: // something else started it
-		}
-	})
+	e.after(f.For, func() { m.start() })
 }
 
 // links puts all links between nodes into the state that the open faults ask for.

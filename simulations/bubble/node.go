@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,6 +35,8 @@ type machine struct {
 	disk *vfs.MemFS
 	slow atomic.Int64 // nanoseconds that a sync takes longer
 	run  atomic.Pointer[process]
+	// starting is held while a run begins.
+	starting sync.Mutex
 	// frozen and leaving machines are not spoken to.
 	frozen, leaving atomic.Bool
 }
@@ -78,8 +81,17 @@ func (m *machine) config() config.Config {
 	return c
 }
 
-// start runs the node on what its disk holds.
+// start runs the node on what its disk holds, unless it runs.
 func (m *machine) start() *process {
+	m.starting.Lock()
+	defer m.starting.Unlock()
+	if p := m.run.Load(); p != nil {
+		select {
+		case <-p.dead:
+		default:
+			return p
+		}
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &process{m: m, dead: make(chan struct{}), ready: make(chan struct{}), over: make(chan struct{}), cancel: cancel}
 	m.run.Store(p)

@@ -54,6 +54,10 @@ func (p *Plan) fill(f *simulations.Fault, r *rand.Rand, vendors []string) {
 		f.Nodes = []int{r.IntN(p.Nodes)}
 	}
 	switch f.Kind {
+	case simulations.Pause:
+		if p.Nodes == 1 { // its timers go on, so leases would run out that nobody can renew
+			f.For = min(f.For, simulations.At(8*time.Second))
+		}
 	case simulations.Latency:
 		f.Delay = between(20*time.Millisecond, 200*time.Millisecond)
 	case simulations.DiskSlow:
