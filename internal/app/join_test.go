@@ -3,6 +3,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	actorv1 "github.com/rouse-im/rouse/api/rouse/actor/v1"
 	"github.com/rouse-im/rouse/cluster"
 	"github.com/rouse-im/rouse/cluster/replica"
 	"github.com/rouse-im/rouse/cluster/roster"
@@ -336,6 +338,43 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop(t, n)
+}
+
+// A node that lost its disk, and founds a cluster because nothing tells it to
+// join, says that others serve beside it.
+func TestSecondClusterIsToldOf(t *testing.T) {
+	store, err := storage.Open("db", storage.Options{FS: vfs.NewMem(), Shards: 4, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close() //nolint:errcheck // of a test
+	members, err := roster.Open(roster.Options{Store: store, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	self := replica.NodeID(store.NodeID())
+	var out bytes.Buffer
+	n := &Node{log: slog.New(slog.NewTextHandler(&out, nil)), self: self, store: store, roster: members, peers: &peers{}}
+	other := cluster.Member{Name: "other", Node: 7, Addresses: &actorv1.NodeAddresses{}}
+	serving := other
+	serving.Addresses = &actorv1.NodeAddresses{Grpc: "10.0.0.7:7701"}
+	told := func(when string, m cluster.Member, want int) {
+		t.Helper()
+		n.lookBeside(map[uint64]cluster.Member{self: {Name: "self", Node: self, Addresses: serving.Addresses}, m.Node: m})
+		if got := strings.Count(out.String(), "node=other"); got != want {
+			t.Errorf("%s: told %d times, want %d:\n%s", when, got, want, out.String())
+		}
+	}
+	told("before it is of a cluster", serving, 0)
+	err = members.Update(t.Context(), func(ms []storage.Mutation, done func(error)) { store.Propose(storage.MetaShard, ms, done) }, func(v *roster.View) ([]storage.Mutation, error) {
+		return v.Found(roster.NewCluster(), &actorv1.Admit{Node: self, Store: store.NodeID(), Name: "self", Shards: 4}, time.Now())
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told("a node that is about to join", other, 0)
+	told("a node that serves", serving, 1)
+	told("again", serving, 1)
 }
 
 // Shards without a leader are waited for, and not for ever; a node that does not

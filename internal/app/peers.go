@@ -43,6 +43,7 @@ type peers struct {
 	listener net.Listener
 	gossip   *cluster.Membership
 	alive    atomic.Pointer[map[uint64]cluster.Member] // by Raft id, with this node
+	beside   map[uint64]bool                           // nodes of another cluster that were told of; of met alone
 }
 
 // nodeName is the configured one, or the host's with the HTTP port.
@@ -281,8 +282,30 @@ func (n *Node) met(members []cluster.Member) {
 			n.lost(m)
 		}
 	}
+	n.lookBeside(alive)
 	if c := n.conductor.Load(); c != nil {
 		c.Wake()
+	}
+}
+
+// lookBeside tells of nodes that serve and are no members, to a node that is the
+// only one of its cluster: most likely it lost its disk and has founded another
+// cluster beside the one that it was of.
+func (n *Node) lookBeside(alive map[uint64]cluster.Member) {
+	v := n.roster.View()
+	if v.Cluster() == "" || len(v.Members()) != 1 {
+		return
+	}
+	for id, m := range alive {
+		if _, member := v.Member(id); member || m.Addresses.GetGrpc() == "" || n.peers.beside[id] {
+			continue
+		}
+		if n.peers.beside == nil {
+			n.peers.beside = make(map[uint64]bool)
+		}
+		n.peers.beside[id] = true
+		n.log.Error("a node serves beside this one and is of another cluster, though with the same label and keys; "+
+			"if this node lost its disk, stop it and start it with an empty data directory and cluster.join; else give one of the clusters another cluster.label", "node", m.Name, "cluster", v.Cluster())
 	}
 }
 
