@@ -45,6 +45,10 @@ decide-nightly:
 	$(GO) test -v -timeout 4h -run '^TestAgainstOracle$$' ./actors/user -rapid.checks=$(CASES)
 	$(GO) test -v -timeout 4h -run '^TestAgainstOracle$$' ./internal/content -rapid.checks=$$(( $(CASES) / 50 ))
 
+.PHONY: plants # tests must pass without a fault, and find each that is made on purpose
+plants:
+	$(GO) test -tags plant -count=1 -v -timeout 30m ./internal/plant
+
 .PHONY: fmt
 fmt:
 	$(LINT) fmt

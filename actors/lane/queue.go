@@ -36,7 +36,7 @@ func (b *binding) empty() bool {
 // insert keeps the list in the order of dispatch: a new push goes to the end, a
 // repeated one to the front.
 func (l *list) insert(p *push) {
-	if l.first != nil && p.seq < l.first.seq {
+	if l.first != nil && p.seq < l.first.seq && !plant.On(plant.BindingOrderBroken) {
 		p.next, l.first.prev = l.first, p
 		l.first = p
 		return
@@ -201,7 +201,7 @@ func (q *queue) sameCollapse(p *push) *push {
 // rank puts a binding where it belongs after any change to it.
 func (q *queue) rank(b *binding, now time.Time) {
 	q.unrank(b)
-	if b.inFlight != nil && !plant.On(plant.BindingOrderBroken) {
+	if b.inFlight != nil {
 		return
 	}
 	p, urgent, wake := b.pick(now, &q.paused)

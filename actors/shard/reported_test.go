@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -374,4 +375,31 @@ func BenchmarkReceiptOfUnknownPush(b *testing.B) {
 		}
 	}
 	e.set.Stop()
+}
+
+// The webhook is woken when its event is on disk: woken before it would find
+// nothing, and nobody would wake it again.
+func TestWebhookIsWokenAfterTheCommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var woken, found atomic.Int32
+		e := startEngine(t, vfs.NewMem(), func(e *engine, o *Options) {
+			app := *o.User.App("app")
+			app.Telling.Receipts = true
+			o.User.App = func(string) *user.App { return &app }
+			o.User.Told = func(string) {
+				woken.Add(1)
+				if err := e.store.Scan(storage.TellingRange(e.store.ShardOf("app", "ann"), "app"), func(_, _ []byte) bool { found.Add(1); return false }); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		e.bind("ann", "phone", "aabb")
+		e.must("ann", event("m1"))
+		synctest.Wait()
+		e.report(vendors.ReceiptMuted, "aabb", e.vendor.pushes()[0], nil)
+		if woken.Load() == 0 || found.Load() != woken.Load() {
+			t.Errorf("woken %d times, found something %d times", woken.Load(), found.Load())
+		}
+		e.stop()
+	})
 }

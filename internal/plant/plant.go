@@ -47,7 +47,7 @@ const (
 	RepeatGetsNewPushID Name = "repeat-gets-new-id"    // a push that is sent again after a restart has another id
 	DropTokenOnRefusal  Name = "drop-token-on-refusal" // a push refused for its content costs the token
 	RetryAfterTTL       Name = "retry-after-ttl"       // an expired push is sent
-	BindingOrderBroken  Name = "binding-order-broken"  // two pushes to one device are under way at once
+	BindingOrderBroken  Name = "binding-order-broken"  // a push that is repeated goes behind later ones to the same device
 	CollapseKeepsBoth   Name = "collapse-keeps-both"   // a push does not take the place of the one that it replaces
 	RefusedPushRetried  Name = "rejected-push-retried" // what the vendor refused for good is sent again
 	NewerTokenDropped   Name = "newer-token-dropped"   // a late verdict on an old token drops the new one
