@@ -34,6 +34,7 @@ func (r *Result) judge(rec *recorder, s *stage) {
 		Credentials: map[string]oracle.Credential{demo.IOSVoIP: {VoIP: true}},
 	})
 	unsure := tell(m, rec)
+	early := earlyRecalls(rec.calls)
 	decided := map[[2]string][]*checker.Outcome{}
 	for i := range h.Outcomes {
 		o := &h.Outcomes[i]
@@ -46,7 +47,7 @@ func (r *Result) judge(rec *recorder, s *stage) {
 	for _, x := range m.Expect() {
 		got := decided[[2]string{x.User, x.Message}]
 		since, bad := unsure[x.User]
-		if len(got) == 0 || len(x.Either) == 0 || bad && at[x.Event] >= since {
+		if len(got) == 0 || len(x.Either) == 0 || bad && at[x.Event] >= since || early[x.Message] && recalled(got) {
 			r.Unsure++
 			continue
 		}
@@ -58,6 +59,30 @@ func (r *Result) judge(rec *recorder, s *stage) {
 	}
 	unknown(h)
 	r.Results = h.Run()
+}
+
+// earlyRecalls are the messages whose recall was sent before they were answered.
+// It may have been taken first, which the model does not know.
+func earlyRecalls(calls []call) map[string]bool {
+	answered, early := map[string]simulations.Offset{}, map[string]bool{}
+	for _, c := range calls {
+		if c.event.Kind == simulations.Message {
+			answered[c.event.Message] = max(answered[c.event.Message], c.answered)
+		}
+	}
+	for _, c := range calls {
+		if end, ok := answered[c.event.Message]; c.event.Kind == simulations.Recall && ok && c.sent <= end {
+			early[c.event.Message] = true
+		}
+	}
+	return early
+}
+
+// recalled tells whether nothing was pushed because a recall came first.
+func recalled(got []*checker.Outcome) bool {
+	return !slices.ContainsFunc(got, func(o *checker.Outcome) bool {
+		return o.PushID != "" || o.Reason != rpc.Word(rousev1.Reason_REASON_RECALLED)
+	})
 }
 
 // tell the model of all calls. What may or may not have been taken makes all
@@ -169,7 +194,7 @@ func unknown(h *checker.History) {
 		p := &h.Pushes[i]
 		key := [2]string{p.PushID, p.Token}
 		if before := last[key]; before != nil && slices.ContainsFunc(h.Faults, func(f simulations.Fault) bool {
-			return before.At >= f.At-simulations.At(handover) && before.At <= f.At+f.For && (len(f.Nodes) > 0 || f.Vendor == p.Vendor)
+			return before.At >= f.At-simulations.At(handover) && before.At <= f.At+f.For+simulations.At(handover) && (len(f.Nodes) > 0 || f.Vendor == p.Vendor)
 		}) {
 			before.Answer = "none"
 		}

@@ -95,15 +95,33 @@ func TestUnknown(t *testing.T) {
 	}
 	h := &checker.History{
 		Faults: []simulations.Fault{{At: 10_000, For: 1000, Nodes: []int{0}}, {At: 50_000, For: 1000, Vendor: "fcm"}},
-		Pushes: []checker.Push{push(9500, "in the fault"), push(12_000, "in the fault"), push(20_000, "twice"), push(21_000, "twice"), push(50_100, "of another"), push(50_200, "of another")},
+		Pushes: []checker.Push{push(9500, "in the fault"), push(12_000, "in the fault"), push(13_500, "after"), push(14_000, "after"), push(20_000, "twice"), push(21_000, "twice"), push(50_100, "of another"), push(50_200, "of another")},
 	}
 	unknown(h)
 	var got []string
 	for _, p := range h.Pushes {
 		got = append(got, p.Answer)
 	}
-	if want := []string{"none", "accepted", "accepted", "accepted", "accepted", "accepted"}; !slices.Equal(got, want) {
+	if want := []string{"none", "accepted", "accepted", "accepted", "accepted", "accepted", "accepted", "accepted"}; !slices.Equal(got, want) {
 		t.Errorf("got %v", got)
+	}
+}
+
+// Only a recall that may have come first explains that nothing was pushed.
+func TestEarlyRecalls(t *testing.T) {
+	tell := func(kind simulations.Kind, message string, sent, answered simulations.Offset) call {
+		return call{event: &simulations.Event{Kind: kind, Message: message}, sent: sent, answered: answered}
+	}
+	got := earlyRecalls([]call{
+		tell(simulations.Message, "slow", 10, 3000), tell(simulations.Recall, "slow", 2000, 2100),
+		tell(simulations.Message, "quick", 10, 20), tell(simulations.Recall, "quick", 2000, 2100), tell(simulations.Recall, "never", 5, 6),
+	})
+	if !got["slow"] || len(got) != 1 {
+		t.Errorf("got %v", got)
+	}
+	early := &checker.Outcome{Status: "suppressed", Reason: "recalled"}
+	if !recalled([]*checker.Outcome{early}) || recalled([]*checker.Outcome{early, {PushID: "1", Reason: "recalled"}}) {
+		t.Error("a push is none that a recall kept back")
 	}
 }
 

@@ -44,12 +44,12 @@ type Machine struct {
 
 // CityDay is the load of the scenario city-day, counted: 3,000 people, 4,950
 // devices, a Monday. Pushes are those that vendors took in the run of docs/capacity.md.
-var CityDay = Load{Stream: 64, Calls: 1.2, Decisions: 19.5, Pushes: 5.5, Peak: 1.75, Storm: 0.1}
+var CityDay = Load{Stream: 64, Calls: 1.2, Decisions: 19.5, Pushes: 13, Peak: 1.75, Storm: 0.1}
 
 // Measured costs; docs/capacity.md says how.
 var Measured = Costs{
 	Stream: 80e-6, Call: 250e-6, Decision: 100e-6, Push: 80e-6, Replicas: 3, Replicate: 2, Idle: 0.05,
-	Base: 512 << 20, Active: 5 << 10, Device: 1 << 10, Outcome: 700, KeptDays: 7, DiskSlack: 2, PerConnection: 15_000,
+	Base: 512 << 20, Active: 5 << 10, Device: 1 << 10, Outcome: 1700, KeptDays: 7, DiskSlack: 1.3, PerConnection: 15_000,
 }
 
 // Usual is a machine as clouds rent them: 16 CPUs, 64 GiB, 1 TiB of SSD.
