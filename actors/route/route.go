@@ -57,8 +57,8 @@ type Options struct {
 const (
 	attemptMax = 2 * time.Second
 	// Bounds of the pause before requests without a way are tried again.
-	pauseMin = 10 * time.Millisecond
-	pauseMax = 100 * time.Millisecond
+	firstPause   = 10 * time.Millisecond
+	longestPause = 100 * time.Millisecond
 )
 
 // MaxBody bounds an encoded command or response, in bytes: a message between nodes
@@ -96,7 +96,7 @@ func New(o Options) (*Router, error) {
 	}
 	l := limits{
 		maxPending: o.MaxPending, maxBytes: o.MaxBytes, window: o.Window, windowBytes: o.WindowBytes,
-		attempt: o.Attempt, attemptMax: attemptMax, pause: pauseMin, pauseMax: pauseMax, deadline: o.Deadline,
+		attempt: o.Attempt, attemptMax: attemptMax, pause: firstPause, pauseMax: longestPause, deadline: o.Deadline,
 	}
 	l.maxPending = min(l.maxPending, maxID/2)
 	for _, d := range []struct {

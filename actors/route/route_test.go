@@ -299,7 +299,6 @@ func TestLostAndLateAnswers(t *testing.T) {
 		start := time.Now()
 		wait(t, p.route("m1"), start, 252*ms, 0)
 		p.net.Freeze("b")
-		start = time.Now()
 		m2 := p.route("m2")
 		<-time.After(400 * ms)
 		p.net.Thaw("b")

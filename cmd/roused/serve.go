@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/rouse-im/rouse/internal/app"
 	"github.com/rouse-im/rouse/internal/config"
@@ -29,7 +30,7 @@ func serve(ctx context.Context, f flags, env []string, signals <-chan os.Signal,
 	if err != nil {
 		return err
 	}
-	c, err := config.Load(f.Config, append(env[:len(env):len(env)], flagged...))
+	c, err := config.Load(f.Config, append(slices.Clip(env), flagged...))
 	if err != nil {
 		return err
 	}

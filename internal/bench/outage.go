@@ -151,7 +151,8 @@ func failovers(ctx context.Context, r *runner) (err error) {
 // harm does the same to each node in turn, again and again, and reports.
 func (t *trio) harm(ctx context.Context, what string, mostMillis float64, once func(victim int) (outage, error)) error {
 	var served []time.Duration
-	var led, slowest []float64
+	var led []float64
+	var slowest time.Duration
 	refused := 0
 	for round := range t.Size.Failures {
 		status, err := t.spread(ctx)
@@ -164,7 +165,7 @@ func (t *trio) harm(ctx context.Context, what string, mostMillis float64, once f
 		if err != nil {
 			return err
 		}
-		served, slowest, refused = append(served, o.served), append(slowest, millis(o.slowest)), refused+o.refused
+		served, slowest, refused = append(served, o.served), max(slowest, o.slowest), refused+o.refused
 		t.say("  %s led %.0f groups: served again after %v, slowest call %v, %d refused", t.seats[victim].Name, led[len(led)-1], o.served, o.slowest, o.refused)
 	}
 	rounds := make([]float64, len(served))
@@ -173,6 +174,7 @@ func (t *trio) harm(ctx context.Context, what string, mostMillis float64, once f
 	}
 	t.median(failover, what+": groups that it led", led, "", nil)
 	t.waits(what, served, rounds, mostMillis)
+	t.add(failover, what+": slowest call", millis(slowest), "ms", nil)
 	t.add(failover, what+": calls for users of all shards that were refused", float64(refused), "", nil)
 	return nil
 }

@@ -33,7 +33,7 @@ func TestFreeze(t *testing.T) {
 		}
 		thawed := time.Now()
 		late.until(t, thawed)
-		longest, failed, err = late.end()
+		_, failed, err = late.end()
 		t.Logf("round %d: of %d writes with those at the frozen node %d failed (%v)", round, len(late.probes), failed, err)
 		w.whole(t)
 		p.verify(t, victim)

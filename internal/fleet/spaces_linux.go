@@ -149,7 +149,7 @@ func (s *Space) dial(ctx context.Context, network, address string) (net.Conn, er
 			done <- result{err: err}
 			return
 		}
-		defer ns.Close()
+		defer func() { _ = ns.Close() }() // opened for reading
 		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
 			done <- result{err: fmt.Errorf("fleet: entering %s: %w", s.name, err)}
 			return

@@ -42,7 +42,7 @@ func (s *Space) listen(t *testing.T) string {
 			t.Error(err)
 			return
 		}
-		defer ns.Close()
+		defer func() { _ = ns.Close() }()
 		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
 			t.Error(err)
 			return

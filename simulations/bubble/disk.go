@@ -10,7 +10,7 @@ import (
 // slowed is a disk whose syncs take as long as the machine's disk is slow.
 func (m *machine) slowed(disk vfs.FS) vfs.FS {
 	return errorfs.Wrap(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
-		switch op.Kind {
+		switch op.Kind { //nolint:exhaustive // the others do not wait for the disk
 		case errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo:
 			if d := time.Duration(m.slow.Load()); d > 0 {
 				<-time.After(d)

@@ -21,7 +21,6 @@ type outside struct {
 	mu     sync.Mutex
 	pushes []checker.Push
 	taken  map[[2]string]int // by push id and token, how often a vendor took it
-
 }
 
 func openVendors(e *Engine) (*outside, error) {

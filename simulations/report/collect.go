@@ -286,18 +286,18 @@ func (t *tally) ages() []Line {
 		return l
 	}
 	var most [bins]float64
-	any := false
+	found := false
 	for _, o := range t.h.Outcomes {
 		if o.PushID == "" || o.Delayed || o.Ended == 0 {
 			continue
 		}
-		any = true
+		found = true
 		for b := t.bin(o.Decided); b <= t.bin(o.Ended); b++ {
 			at := min(float64(o.Ended), t.engine(b))
 			most[b] = max(most[b], (at-float64(o.Decided))/1000)
 		}
 	}
-	if !any {
+	if !found {
 		return nil
 	}
 	l := Line{Name: Text{"all vendors", "所有厂商"}}
