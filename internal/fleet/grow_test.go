@@ -10,7 +10,7 @@ import (
 func TestGrow(t *testing.T) {
 	w := ownTown(t, 3, 64, nil)
 	l := w.busy(t, "grow")
-	p := w.startProber(t, "growp-", w.doors[0])
+	p := w.startProberAt(t, "growp-", growEvery, w.doors[0])
 	p.until(t, time.Now())
 	began := time.Now()
 	for _, d := range w.doors[1:] {

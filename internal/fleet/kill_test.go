@@ -26,11 +26,15 @@ func (w *town) busy(t testing.TB, prefix string) *traffic {
 	return l
 }
 
-// choose picks a victim: in the first round the leader of the meta group.
+// choose picks a victim: in the first round the leader of the meta group, then
+// any that leads.
 func (w *town) choose(t testing.TB, round int) *door {
 	t.Helper()
 	if round == 0 {
 		return w.metaLeader(t)
+	}
+	if !thorough() {
+		return w.busiest(t)
 	}
 	return w.doors[rand.IntN(len(w.doors))]
 }

@@ -62,6 +62,10 @@ func rounds(usual int) int {
 	return usual
 }
 
+// thorough tells that time does not matter: leaderships are spread before each
+// fault, and all kinds of faults are tried.
+func thorough() bool { return os.Getenv("ROUSE_FAULT_ROUNDS") != "" }
+
 // until asks again and again whether something is as it shall be.
 func until(t testing.TB, most time.Duration, what string, ask func() error) {
 	t.Helper()

@@ -11,8 +11,12 @@ import (
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 )
 
-// probeEvery is how often every shard is written to.
-const probeEvery = 25 * time.Millisecond
+// probeEvery is how often every shard is written to, growEvery when much else is
+// to be done.
+const (
+	probeEvery = 25 * time.Millisecond
+	growEvery  = 100 * time.Millisecond
+)
 
 // prober writes to all shards through some nodes again and again, whether those
 // before were answered or not.
@@ -36,19 +40,24 @@ type probe struct {
 // startProber probes through doors until it is stopped.
 func (w *town) startProber(t testing.TB, prefix string, doors ...*door) *prober {
 	t.Helper()
+	return w.startProberAt(t, prefix, probeEvery, doors...)
+}
+
+func (w *town) startProberAt(t testing.TB, prefix string, every time.Duration, doors ...*door) *prober {
+	t.Helper()
 	p := &prober{w: w, users: w.everywhere(prefix, 1), ended: make(chan struct{})}
 	until(t, 10*time.Second, "phones of the prober", func() error { return doors[0].offline(t.Context(), p.users) })
 	var ctx context.Context
 	ctx, p.stop = context.WithCancel(t.Context())
-	go p.run(ctx, doors)
+	go p.run(ctx, every, doors)
 	return p
 }
 
-func (p *prober) run(ctx context.Context, doors []*door) {
+func (p *prober) run(ctx context.Context, every time.Duration, doors []*door) {
 	defer close(p.ended)
 	var under sync.WaitGroup
 	defer under.Wait()
-	tick := time.NewTicker(probeEvery)
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for n := 0; ; n++ {
 		select {

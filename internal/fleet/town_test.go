@@ -220,13 +220,23 @@ func (d *door) spread(ctx context.Context) error {
 	return nil
 }
 
-// whole waits until all nodes are well, and lead about as much.
+// whole waits until all nodes are well; when there is time, until they lead about
+// as much.
 func (w *town) whole(t testing.TB) {
 	t.Helper()
 	began := time.Now()
 	for _, d := range w.doors {
 		until(t, 30*time.Second, "settled", func() error { return d.settled(t.Context(), len(w.doors)) })
 	}
+	if thorough() {
+		w.balance(t)
+	}
+	t.Logf("whole after %s", time.Since(began).Round(time.Millisecond))
+}
+
+// balance waits until all nodes lead about as much.
+func (w *town) balance(t testing.TB) {
+	t.Helper()
 	var ordered time.Time
 	until(t, time.Minute, "leaderships spread", func() error {
 		err := w.doors[0].spread(t.Context())
@@ -237,7 +247,22 @@ func (w *town) whole(t testing.TB) {
 		return err
 	})
 	until(t, 30*time.Second, "settled", func() error { return w.doors[0].settled(t.Context(), len(w.doors)) })
-	t.Logf("whole after %s", time.Since(began).Round(time.Millisecond))
+}
+
+// busiest is the door of the node that leads the most groups.
+func (w *town) busiest(t testing.TB) *door {
+	t.Helper()
+	name, most := "", uint32(0)
+	until(t, 10*time.Second, "reports", func() error {
+		s, err := w.doors[0].status(t.Context())
+		for _, n := range s.GetNodes() {
+			if leads := n.GetReport().GetLeads(); leads >= most {
+				name, most = n.GetName(), leads
+			}
+		}
+		return err
+	})
+	return w.named(name)
 }
 
 // metaLeader is the door of the node that leads the meta group.

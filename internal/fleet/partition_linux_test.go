@@ -1,0 +1,251 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+)
+
+// apart is a cluster whose nodes have networks of their own.
+func apart(t *testing.T, nodes, start int) (*town, *Spaces) {
+	t.Helper()
+	needsProcesses(t)
+	s := spaces(t, nodes)
+	w := ownTown(t, nodes, 8, s)
+	for _, d := range w.doors[1:start] {
+		if err := d.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, d := range w.doors[:start] {
+		until(t, 30*time.Second, "settled", func() error { return d.settled(t.Context(), start) })
+	}
+	return w, s
+}
+
+// cut is a way to break a network of three.
+type cut struct {
+	name   string
+	make   func(*Spaces) error
+	serve  []int // nodes that have a majority, at which all users are served
+	refuse []int // nodes without one, which acknowledge nothing
+}
+
+var cuts = []cut{
+	{"one away", func(s *Spaces) error { return s.Split([]int{0}, []int{1, 2}) }, []int{1, 2}, []int{0}},
+	{"another one away", func(s *Spaces) error { return s.Split([]int{0, 1}, []int{2}) }, []int{0, 1}, []int{2}},
+	{"one hears nothing", func(s *Spaces) error { return errors.Join(s.Cut(1, 0), s.Cut(2, 0)) }, []int{1, 2}, []int{0}},
+	{"one is not heard", func(s *Spaces) error { return errors.Join(s.Cut(0, 1), s.Cut(0, 2)) }, []int{1, 2}, []int{0}},
+	// 0 and 2 do not reach each other, so that users led at one of them are not
+	// served at the other: a caller has to go to another node. All are at 1.
+	{"a bridge", func(s *Spaces) error { return s.Split([]int{0}, []int{2}) }, []int{1}, nil},
+	{"large packets lost", func(s *Spaces) error { return s.LoseLarge(0, 1000) }, []int{1, 2}, nil},
+}
+
+// TestPartitions cuts the network in several ways. The side with a majority goes
+// on, the other refuses; nothing that was acknowledged is lost, and counters and
+// tokens behave as if there were one of each.
+func TestPartitions(t *testing.T) {
+	w, s := apart(t, 3, 3)
+	h := &historian{began: time.Now(), all: map[string][]porcupine.Operation{}}
+	counters, registers := w.everywhere("lincount", 1)[:4], w.everywhere("linbind", 1)[:4]
+	until(t, 10*time.Second, "phones", func() error { return w.doors[0].offline(t.Context(), slices.Concat(counters, registers)) })
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	work := h.clients(ctx, w.doors, counters, registers)
+	for i, c := range cuts {
+		if i%2 == 1 && !thorough() {
+			continue // the way round is of no other kind
+		}
+		t.Run(c.name, func(t *testing.T) { w.partition(t, s, c, fmt.Sprint("cut", i, "-")) })
+	}
+	cancel()
+	work.Wait()
+	h.check(t)
+}
+
+func (w *town) partition(t *testing.T, s *Spaces, c cut, prefix string) {
+	users := w.everywhere(prefix, 1)
+	until(t, 20*time.Second, "phones", func() error { return w.doors[1].offline(t.Context(), users) })
+	p := &prober{w: w, users: users}
+	t.Cleanup(func() {
+		if err := s.Heal(); err != nil {
+			t.Error(err)
+		}
+	})
+	began := time.Now()
+	if err := c.make(s); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, i := range c.serve {
+		n++
+		d := w.doors[i]
+		until(t, 20*time.Second, "served at "+d.Name, func() error { return p.tried(t, n, d) })
+	}
+	took := time.Since(began)
+	// A node without a majority acknowledges nothing from some moment on.
+	for _, i := range c.refuse {
+		n++
+		until(t, 20*time.Second, "refused at "+w.doors[i].Name, func() error {
+			taken, err := p.try(t, n, w.doors[i])
+			if err == nil || slices.Contains(taken, true) {
+				n++ // these are acknowledged, and must stay
+				return errNotYet
+			}
+			return nil
+		})
+	}
+	if err := s.Heal(); err != nil {
+		t.Fatal(err)
+	}
+	healed := time.Now()
+	for _, d := range w.doors {
+		until(t, 30*time.Second, "served at "+d.Name+" again", func() error { return p.tried(t, n+1, d) })
+	}
+	t.Logf("served by the majority after %s, by all %s after the network was whole", took.Round(time.Millisecond), time.Since(healed).Round(time.Millisecond))
+	for again := range n {
+		until(t, 20*time.Second, "repeated", func() error { return p.tried(t, again+1, w.doors[again%3]) })
+	}
+	for _, d := range w.doors {
+		if err := eachOf(users, func(user string) error { return d.counts(t.Context(), user, n+1) }); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// try writes to all shards once, with some patience.
+func (p *prober) try(t *testing.T, n int, d *door) ([]bool, error) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	return p.write(ctx, n, d)
+}
+
+func (p *prober) tried(t *testing.T, n int, d *door) error {
+	_, err := p.try(t, n, d)
+	return err
+}
+
+// TestFlappingLink cuts and heals the network of one node again and again.
+func TestFlappingLink(t *testing.T) {
+	w, s := apart(t, 3, 3)
+	p := w.startProber(t, "flap", w.doors[0], w.doors[1])
+	p.until(t, time.Now())
+	for range 5 * rounds(1) {
+		began := time.Now()
+		if err := s.Split([]int{0, 1}, []int{2}); err != nil {
+			t.Fatal(err)
+		}
+		p.seen(t, began, 10+rand.IntN(30))
+		if err := s.Heal(); err != nil {
+			t.Fatal(err)
+		}
+		p.seen(t, time.Now(), 10+rand.IntN(30))
+	}
+	flapped := time.Now()
+	took := p.until(t, flapped)
+	longest, failed, err := p.end()
+	t.Logf("served %s after the last change; longest of %d writes %s, %d failed (%v)", took.Round(time.Millisecond), len(p.probes), longest.Round(time.Millisecond), failed, err)
+	until(t, 30*time.Second, "settled", func() error { return w.doors[2].settled(t.Context(), 3) })
+	p.verify(t, w.doors[2])
+}
+
+// seen waits until so many probes were sent since a moment.
+func (p *prober) seen(t *testing.T, since time.Time, n int) {
+	t.Helper()
+	until(t, 20*time.Second, "probes", func() error {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if len(p.probes) < n || p.probes[len(p.probes)-n].sent.Before(since) {
+			return errNotYet
+		}
+		return nil
+	})
+}
+
+// TestJoinWhilePartitioned starts a new node on the side without a majority: it
+// becomes a member only when the network is whole.
+func TestJoinWhilePartitioned(t *testing.T) {
+	w, s := apart(t, 4, 3)
+	if err := s.Split([]int{0, 3}, []int{1, 2}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, 20*time.Second, "the majority knows", func() error {
+		if err := w.doors[1].alive(t.Context(), 2); err != nil {
+			return err
+		}
+		return w.doors[0].alive(t.Context(), 1)
+	})
+	if err := w.doors[3].Launch(); err != nil {
+		t.Fatal(err)
+	}
+	w.served(t, w.doors[1])
+	until(t, 20*time.Second, "the node that joins is heard of", func() error { return w.doors[0].knows(t.Context(), w.doors[3].Name) })
+	if response, err := w.doors[1].status(t.Context()); err != nil || len(response.GetNodes()) != 3 {
+		t.Errorf("%d nodes: %v", len(response.GetNodes()), err)
+	}
+	if err := s.Heal(); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.doors[3].Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	until(t, 40*time.Second, "four nodes", func() error { return w.doors[3].settled(t.Context(), 4) })
+	w.served(t, w.doors[3])
+}
+
+// alive wants a node to take so many for alive.
+func (d *door) alive(ctx context.Context, n int) error {
+	s, err := d.status(ctx)
+	if err == nil && int(s.GetTotals().GetAlive()) != n {
+		err = fmt.Errorf("%s takes %d nodes for alive", d.Name, s.GetTotals().GetAlive())
+	}
+	return err
+}
+
+// knows wants a node to have heard of another one.
+func (d *door) knows(ctx context.Context, name string) error {
+	s, err := d.status(ctx)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(s.GetNodes(), func(n *rousev1.ClusterNode) bool { return n.GetName() == name }) {
+		return nil
+	}
+	return errNotYet
+}
+
+// TestLongPartition keeps a node away for longer than gossip remembers it.
+func TestLongPartition(t *testing.T) {
+	if os.Getenv("ROUSE_FAULT_LONG") == "" {
+		t.Skip("takes a minute; set ROUSE_FAULT_LONG")
+	}
+	w, s := apart(t, 3, 3)
+	p := w.startProber(t, "long", w.doors[0], w.doors[1])
+	if err := s.Split([]int{0, 1}, []int{2}); err != nil {
+		t.Fatal(err)
+	}
+	const long = 40 * time.Second
+	cutAt := time.Now()
+	if err := within(long, func() error { return errNotYet }); err == nil {
+		t.Fatal("no time has passed")
+	}
+	if err := s.Heal(); err != nil {
+		t.Fatal(err)
+	}
+	healed := time.Now()
+	until(t, 30*time.Second, "settled", func() error { return w.doors[2].settled(t.Context(), 3) })
+	took := time.Since(healed)
+	longest, failed, err := p.end()
+	t.Logf("whole %s after a partition of %s; longest of %d writes %s, %d failed (%v)", took.Round(time.Millisecond), healed.Sub(cutAt).Round(time.Second), len(p.probes), longest.Round(time.Millisecond), failed, err)
+	p.verify(t, w.doors[2])
+}
