@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -44,6 +45,7 @@ type peers struct {
 	gossip   *cluster.Membership
 	alive    atomic.Pointer[map[uint64]cluster.Member] // by Raft id, with this node
 	beside   map[uint64]bool                           // nodes of another cluster that were told of; of met alone
+	cut      sync.Map                                  // uint64 -> true: the connections of this node ended
 }
 
 // nodeName is the configured one, or the host's with the HTTP port.
@@ -213,7 +215,7 @@ func (n *Node) startLink() error {
 	p := n.peers
 	o := link.Options{
 		Self: n.self, Cluster: n.o.Config.Cluster.Label, Listener: p.listener, Dial: p.network.Dial,
-		Receive: n.engine.Receive, Bulk: n.engine.Bulk, Up: func(uint64) {}, Down: n.peerDown, Logger: n.log, Metrics: n.registry,
+		Receive: n.engine.Receive, Bulk: n.engine.Bulk, Up: func(peer uint64) { n.peers.cut.Delete(peer) }, Down: n.peerDown, Logger: n.log, Metrics: n.registry,
 	}
 	if p.identity != nil {
 		o.TLS, o.Verify = p.identity.TLS(nil), n.isPeer
@@ -243,6 +245,7 @@ func (n *Node) isPeer(peer uint64, state tls.ConnectionState) error {
 // peerDown says that the connections of a node ended: what it leads needs
 // another leader, and what was asked of it another node.
 func (n *Node) peerDown(peer uint64) {
+	n.peers.cut.Store(peer, true)
 	n.engine.PeerDown(peer)
 	if m, ok := (*n.peers.alive.Load())[peer]; ok {
 		n.lost(m)
@@ -357,7 +360,10 @@ func (n *Node) leaderOf(group uint16) (address string, term uint64, ok bool) {
 	}
 	p, _ := n.roster.View().Placement(group)
 	for _, voter := range p.Voters {
-		if address = n.actorsOf(voter); address != "" && voter != n.self {
+		if _, cut := n.peers.cut.Load(voter); cut || voter == n.self {
+			continue // gossip knows of a death later than the connections do
+		}
+		if address = n.actorsOf(voter); address != "" {
 			return address, 0, true
 		}
 	}
