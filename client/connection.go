@@ -23,7 +23,8 @@ import (
 const (
 	firstReconnect = 100 * time.Millisecond
 	mostReconnect  = 5 * time.Second
-	// welcomeTimeout bounds connecting, TLS and the hello.
+	// welcomeTimeout bounds connecting, TLS and the hello; with others to go to,
+	// AnswerTimeout does, and 1 s at least.
 	welcomeTimeout = 10 * time.Second
 	// settled is how long a connection must last to be taken for a good one.
 	settled = 10 * time.Second
@@ -97,11 +98,15 @@ func (c *Client) converse(ctx context.Context, target string, onWelcome func()) 
 		return false, err
 	}
 	defer conn.Close()
-	tooLate := time.AfterFunc(welcomeTimeout, cut)
+	most := welcomeTimeout
+	if len(c.opts.Others) > 0 {
+		most = min(most, max(time.Second, c.opts.AnswerTimeout)) // a frozen node welcomes nobody, others do
+	}
+	tooLate := time.AfterFunc(most, cut)
 	defer tooLate.Stop()
 	s, t, err := c.hello(ctx, conn)
 	if !tooLate.Stop() && err != nil {
-		return false, fmt.Errorf("no welcome in %v: %w", welcomeTimeout, err)
+		return false, fmt.Errorf("no welcome in %v: %w", most, err)
 	}
 	if err != nil {
 		return false, err
