@@ -49,6 +49,16 @@ decide-nightly:
 plants:
 	$(GO) test -tags plant -count=1 -v -timeout 30m ./internal/plant
 
+SEEDS ?= 5000
+
+.PHONY: sim-nightly # whole clusters in fake time, SEEDS random scripts with faults; SEED is the first
+sim-nightly:
+	$(GO) test -timeout 6h -run '^TestSeeds$$' ./simulations/bubble -sim.seed=$(or $(SEED),1) -sim.seeds=$(SEEDS) -sim.keep
+
+.PHONY: sim-plants # what the seeds notice of the faults that are made on purpose, as a table
+sim-plants:
+	$(GO) test -tags plant -v -timeout 2h -run '^TestPlants$$' ./simulations/bubble
+
 .PHONY: fmt
 fmt:
 	$(LINT) fmt

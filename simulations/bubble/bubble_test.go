@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,6 +20,7 @@ import (
 var (
 	first   = flag.Uint64("sim.seed", 1, "first seed")
 	count   = flag.Uint64("sim.seeds", 200, "how many seeds are played")
+	keep    = flag.Bool("sim.keep", false, "keep the scripts of failed seeds in simulations/testdata")
 	verbose = flag.Bool("sim.log", false, "show what the nodes log")
 )
 
@@ -83,9 +85,12 @@ func TestSeeds(t *testing.T) {
 			t.Parallel()
 			began := time.Now()
 			o, p := brief(t, seed)
+			steps := slices.Collect(o.Steps)
+			o.Steps = slices.Values(steps)
 			r := play(t, o)
 			if err := r.Err(); err != nil {
 				t.Errorf("%d nodes, faults %+v: caught by %v: %v", p.Nodes, p.Faults, r.Caught(), err)
+				save(t, o, steps)
 			}
 			t.Logf("%v: %d nodes, %d events, %d outcomes, %d pushes, %d decisions compared, %d users lost", time.Since(began), p.Nodes, len(r.History.Events), len(r.History.Outcomes), len(r.History.Pushes), r.Examined, len(r.Lost))
 		})
