@@ -137,7 +137,8 @@ func TestIMNodeDies(t *testing.T) {
 	if most := leaseTTL + 1500*time.Millisecond; took > most {
 		t.Errorf("the sessions were online for %s, want at most %s", took, most)
 	}
-	if shardsAfter-shards > 0 {
-		t.Errorf("users were written to: %d entries", shardsAfter-shards)
+	// Shards that lost their leader lately may write a barrier meanwhile.
+	if n := shardsAfter - shards; int(n) > len(users)/8 {
+		t.Errorf("users were written to: %d entries for %d sessions", n, len(users))
 	}
 }

@@ -56,7 +56,7 @@ var cuts = []cut{
 // tokens behave as if there were one of each.
 func TestPartitions(t *testing.T) {
 	w, s := apart(t, 3, 3)
-	h := &historian{began: time.Now(), all: map[string][]porcupine.Operation{}}
+	h := &historian{began: time.Now(), all: map[string][]porcupine.Operation{}, doors: len(w.doors), thawed: -1}
 	counters, registers := w.everywhere("lincount", 1)[:4], w.everywhere("linbind", 1)[:4]
 	until(t, 10*time.Second, "phones", func() error { return w.doors[0].offline(t.Context(), slices.Concat(counters, registers)) })
 	ctx, cancel := context.WithCancel(t.Context())
