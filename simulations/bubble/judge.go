@@ -118,7 +118,8 @@ func (e *Engine) settled() {
 	}
 }
 
-// drained waits until the lanes are empty, and tells how full they are.
+// drained waits until no push waits, in a lane or with its user for its time to
+// come, and tells how full the lanes are.
 func (e *Engine) drained() (gauges []checker.Gauge) {
 	waiting := func(m *machine) (n int) {
 		for _, l := range m.run.Load().node.Lanes().All() {
@@ -127,13 +128,25 @@ func (e *Engine) drained() (gauges []checker.Gauge) {
 		return n
 	}
 	limit := time.Now().Add(e.o.Drain)
-	for time.Now().Before(limit) && slices.ContainsFunc(e.machines, func(m *machine) bool { return waiting(m) > 0 }) {
+	for time.Now().Before(limit) && slices.ContainsFunc(e.machines, func(m *machine) bool { return waiting(m) > 0 || e.owes(m) }) {
 		e.pause(time.Second)
 	}
 	for _, m := range e.machines {
 		gauges = append(gauges, checker.Gauge{At: min(e.now(), e.until+simulations.At(e.o.Drain)), Node: m.name, Name: "pushes", Value: float64(waiting(m)), Backlog: true})
 	}
 	return gauges
+}
+
+// owes tells whether a node's store knows of a push that has not ended.
+func (e *Engine) owes(m *machine) (owes bool) {
+	node := m.run.Load().node
+	for shard := uint16(1); shard <= uint16(e.o.Shards) && !owes; shard++ {
+		err := node.Store().Scan(storage.OutboxRange(shard), func(_, _ []byte) bool { owes = true; return false })
+		if err != nil {
+			return false // it stops
+		}
+	}
+	return owes
 }
 
 // differing says which replicas of a shard hold something else than others.
