@@ -90,6 +90,7 @@ func (e *Engine) judge() (*Result, error) {
 	if err := e.read(h); err != nil {
 		return nil, err
 	}
+	h.Doubt(simulations.At(2 * time.Second))
 	e.compare(h)
 	r := &Result{History: h, Faults: e.faults, Skipped: e.skipped}
 	e.opinion(r)

@@ -57,7 +57,7 @@ func (r *Result) judge(rec *recorder, s *stage) {
 			r.Wrong = append(r.Wrong, report.Wrong{At: at[x.Event].Duration(), Event: x.Event, Text: err.Error()})
 		}
 	}
-	unknown(h)
+	h.Doubt(simulations.At(handover))
 	r.Results = h.Run()
 }
 
@@ -183,23 +183,6 @@ func agrees(o *checker.Outcome, d model.Decision) bool {
 		return !pushed && o.PushID == "" && o.Reason == rpc.Word(d.Reason)
 	}
 	return o.Status != "accepted" || o.Badge == nil && d.Badge < 0 || o.Badge != nil && *o.Badge == d.Badge
-}
-
-// unknown marks the pushes whose sender cannot have seen the answer: those that
-// were sent again, and came shortly before or in a fault.
-func unknown(h *checker.History) {
-	last := map[[2]string]*checker.Push{}
-	slices.SortStableFunc(h.Pushes, func(a, b checker.Push) int { return cmp.Compare(a.At, b.At) })
-	for i := range h.Pushes {
-		p := &h.Pushes[i]
-		key := [2]string{p.PushID, p.Token}
-		if before := last[key]; before != nil && slices.ContainsFunc(h.Faults, func(f simulations.Fault) bool {
-			return before.At >= f.At-simulations.At(handover) && before.At <= f.At+f.For+simulations.At(handover) && (len(f.Nodes) > 0 || f.Vendor == p.Vendor)
-		}) {
-			before.Answer = "none"
-		}
-		last[key] = p
-	}
 }
 
 // handover is how long an answer of a vendor may be on its way into the store.

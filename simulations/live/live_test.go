@@ -97,7 +97,7 @@ func TestUnknown(t *testing.T) {
 		Faults: []simulations.Fault{{At: 10_000, For: 1000, Nodes: []int{0}}, {At: 50_000, For: 1000, Vendor: "fcm"}},
 		Pushes: []checker.Push{push(9500, "in the fault"), push(12_000, "in the fault"), push(13_500, "after"), push(14_000, "after"), push(20_000, "twice"), push(21_000, "twice"), push(50_100, "of another"), push(50_200, "of another")},
 	}
-	unknown(h)
+	h.Doubt(simulations.At(handover))
 	var got []string
 	for _, p := range h.Pushes {
 		got = append(got, p.Answer)
