@@ -1,4 +1,9 @@
+//go:build !race
+
 package direct
+
+// Several actor systems in one process race for gRPC's global logger, which the
+// actor library sets whenever one starts.
 
 import (
 	"context"
