@@ -121,7 +121,7 @@ func (n *Node) Launch() error {
 		n.mu.Lock()
 		n.fate = err
 		n.mu.Unlock()
-		log.Close()
+		_ = log.Close() // its lines are written
 		close(ended)
 	}()
 	return nil
