@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -16,6 +17,8 @@ import (
 	"slices"
 	"time"
 )
+
+const gossipKeyBytes = 32 // AES-256
 
 func nodePath(dir, name, ext string) string { return filepath.Join(dir, "nodes", name+ext) }
 
@@ -42,6 +45,14 @@ func covers(c *x509.Certificate, hosts []string) bool {
 		}
 	}
 	return true
+}
+
+// newKeyring is a file of gossip keys, as cluster.LoadKeyring reads it, with a new
+// one.
+func newKeyring() []byte {
+	key := make([]byte, gossipKeyBytes)
+	_, _ = rand.Read(key) // never fails
+	return append(base64.StdEncoding.AppendEncode(nil, key), '\n')
 }
 
 func encodeKey(key *ecdsa.PrivateKey) ([]byte, error) {

@@ -7,8 +7,9 @@ import (
 	"github.com/rouse-im/rouse/cluster/roster"
 )
 
-// caughtUp is how many committed entries a replica may lack and still vote.
-const caughtUp = 100
+// CaughtUp is how many committed entries a replica may lack and still vote: as many
+// as a busy group is behind at any time.
+const CaughtUp = 100
 
 // Progress of a replica as the leader knows it.
 type Progress struct {
@@ -36,7 +37,7 @@ func (s *Status) lag(node uint64) uint64 {
 // it may be the one whose death made this term, and that gossip takes for alive.
 func (s *Status) caughtUp(node uint64) bool {
 	p, ok := s.Progress[node]
-	return ok && p.Match > 0 && !p.Snapshot && s.lag(node) <= caughtUp
+	return ok && p.Match > 0 && !p.Snapshot && s.lag(node) <= CaughtUp
 }
 
 // Behind are the replicas that have not caught up.

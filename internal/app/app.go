@@ -207,7 +207,9 @@ func (n *Node) openStore() error {
 // may be committed before.
 func (n *Node) openViews() (err error) {
 	check := func(c *rousev1.Credential) error { return checkCredential(c, n.receiptURL("", c)) }
-	if n.catalog, err = catalog.Open(catalog.Options{Store: n.store, Ring: n.ring, Check: check, Leads: n.leadsMeta, Logger: n.log}); err != nil {
+	if n.catalog, err = catalog.Open(catalog.Options{
+		Store: n.store, Ring: n.ring, Check: check, Leads: n.metaTerm, Propose: n.proposeMeta, Logger: n.log,
+	}); err != nil {
 		return err
 	}
 	n.apps = &apps{catalog: n.catalog}
@@ -229,6 +231,9 @@ func (n *Node) openViews() (err error) {
 	n.roster, err = roster.Open(roster.Options{Store: n.store, Logger: n.log})
 	return err
 }
+
+// metaTerm is the term in which this node leads the meta group.
+func (n *Node) metaTerm() (term uint64, ok bool) { return n.engine.Leads(storage.MetaShard) }
 
 // proposeMeta writes an entry of the meta group under a term of leadership.
 func (n *Node) proposeMeta(term uint64, ms []storage.Mutation, done func(error)) {

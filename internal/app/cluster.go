@@ -13,7 +13,6 @@ import (
 	"github.com/rouse-im/rouse/cluster/placement"
 	"github.com/rouse-im/rouse/cluster/roster"
 	"github.com/rouse-im/rouse/internal/steward"
-	"github.com/rouse-im/rouse/storage"
 )
 
 // reportTime bounds the answers of all nodes about themselves.
@@ -24,11 +23,9 @@ const reportTime = 2 * time.Second
 func (n *Node) newOrders() *steward.Orders {
 	return &steward.Orders{
 		Roster: n.roster, Preview: n.planner.Preview, Logger: n.log,
-		Leads: func() (uint64, bool) { return n.engine.Leads(storage.MetaShard) },
-		Propose: func(term uint64, ms []storage.Mutation, done func(error)) {
-			n.engine.Propose(storage.MetaShard, term, ms, done)
-		},
-		Led: func(ctx context.Context) map[uint16]uint64 { return steward.Led(n.askReports(ctx)) },
+		Leads:   n.metaTerm,
+		Propose: n.proposeMeta,
+		Led:     func(ctx context.Context) map[uint16]uint64 { return steward.Led(n.askReports(ctx)) },
 		Terms: func(now time.Time) roster.Terms {
 			seal := n.ring.Fingerprint()
 			return roster.Terms{

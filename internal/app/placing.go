@@ -22,10 +22,8 @@ func (n *Node) newPlacement() {
 	rules.ReplaceAfter = n.o.Config.Cluster.ReplaceAfter
 	n.planner = placement.NewPlanner(placement.PlannerOptions{
 		Roster: n.roster, Rules: rules, Alive: n.isAlive, Logger: n.log, Observe: n.observe,
-		Leads: func() (uint64, bool) { return n.engine.Leads(storage.MetaShard) },
-		Propose: func(term uint64, ms []storage.Mutation, done func(error)) {
-			n.engine.Propose(storage.MetaShard, term, ms, done)
-		},
+		Leads:   n.metaTerm,
+		Propose: n.proposeMeta,
 	})
 	n.orders = n.newOrders()
 	n.conductor.Store(placement.NewConductor(placement.ConductorOptions{
@@ -103,12 +101,11 @@ func (n *Node) observe(ctx context.Context, groups []uint16) map[uint16]placemen
 }
 
 func observed(leader uint64, g *rousev1.ClusterGroup) placement.Observed {
-	const caughtUp = 100 // entries that a busy group is behind at any time
 	o := placement.Observed{Leader: leader, Term: g.GetTerm(), Conf: placement.Configuration{
 		Voters: rosterIDs(g.GetVoterIds()), Learners: rosterIDs(g.GetLearnerIds()), Outgoing: rosterIDs(g.GetOutgoingIds()),
 	}}
 	for _, r := range g.GetReplicas() {
-		if r.GetEntries() > caughtUp || r.GetSnapshot() {
+		if r.GetEntries() > placement.CaughtUp || r.GetSnapshot() {
 			o.Behind = append(o.Behind, rosterIDs([]string{r.GetNodeId()})...)
 		}
 	}

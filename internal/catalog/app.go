@@ -63,8 +63,7 @@ func (c *Catalog) Apps() []*App {
 
 // CreateApp makes a new app; settings may be nil.
 func (c *Catalog) CreateApp(id, displayName string, settings *rousev1.AppSettings, now time.Time) (*App, error) {
-	c.turn.Lock()
-	defer c.turn.Unlock()
+	defer c.begin()()
 	if id == "" {
 		return nil, fmt.Errorf("an empty app id is %w", ErrInvalid)
 	}
@@ -81,8 +80,7 @@ func (c *Catalog) CreateApp(id, displayName string, settings *rousev1.AppSetting
 
 // UpdateApp replaces the name for people and the settings of an app.
 func (c *Catalog) UpdateApp(id, displayName string, settings *rousev1.AppSettings) (*App, error) {
-	c.turn.Lock()
-	defer c.turn.Unlock()
+	defer c.begin()()
 	old, err := c.known(id)
 	if err != nil {
 		return nil, err

@@ -59,10 +59,12 @@ type Options struct {
 	Ring  *seal.Ring
 	// Check is asked before a credential is stored; nil takes all.
 	Check Check
-	// Leads tells whether this node leads the meta group, and so may change it
-	// unasked; nil = it always does.
-	Leads  func() bool
-	Logger *slog.Logger
+	// Leads is the term in which this node leads the meta group, and so may change
+	// it; nil = the store is not replicated.
+	Leads func() (term uint64, ok bool)
+	// Propose writes an entry of the meta group in that term; nil with Leads.
+	Propose func(term uint64, ms []storage.Mutation, done func(error))
+	Logger  *slog.Logger
 }
 
 // Catalog is the set of all apps. Its methods may be called concurrently.
@@ -74,7 +76,9 @@ type Catalog struct {
 	apps sync.Map // app id -> *App
 	keys sync.Map // key id -> *key
 
-	turn sync.Mutex // held by a writer from its look at the state until what it wrote can be seen
+	turn  sync.Mutex // held by a writer from its look at the state until what it wrote can be seen
+	term  uint64     // in which the writer that has the turn began to lead
+	leads bool
 
 	mu sync.Mutex // held while committed entries are taken in; never while waiting for the disk
 	// keysOf lists key ids by app; "" holds the operator keys.
@@ -99,10 +103,29 @@ func Open(o Options) (*Catalog, error) {
 	return c, nil
 }
 
-// write commits ms and waits until they can be seen. The caller holds turn.
+// begin takes the turn, which end gives back. The term is read before the state:
+// an entry that was decided by what an earlier leadership showed is refused.
+func (c *Catalog) begin() (end func()) {
+	c.turn.Lock()
+	c.term, c.leads = 0, true
+	if c.Leads != nil {
+		c.term, c.leads = c.Leads()
+	}
+	return c.turn.Unlock
+}
+
+// write commits ms and waits until they can be seen. The caller has the turn.
 func (c *Catalog) write(ms ...storage.Mutation) error {
+	if !c.leads {
+		return fmt.Errorf("catalog: %w", storage.ErrNotLeader)
+	}
 	stored := make(chan error, 1)
-	c.Store.Propose(storage.MetaShard, ms, func(err error) { stored <- err })
+	done := func(err error) { stored <- err }
+	if c.Propose == nil {
+		c.Store.Propose(storage.MetaShard, ms, done)
+	} else {
+		c.Propose(c.term, ms, done)
+	}
 	if err := <-stored; err != nil {
 		return fmt.Errorf("catalog: %w", err)
 	}

@@ -314,6 +314,7 @@ func TestSealedOnDiskAndBoundToItsPlace(t *testing.T) {
 	}
 	sealed, err := c.store.Get(storage.AppendCatalogueKey(nil, kindCredential, "a", "one"))
 	ok(t, err)
+	defer c.begin()()
 	ok(t, c.write(storage.Mutation{Op: storage.Set, Key: storage.AppendCatalogueKey(nil, kindCredential, "b", "one"), Value: sealed}))
 	if _, err := Open(c.Options); !errors.Is(err, seal.ErrTampered) {
 		t.Fatalf("a moved credential: %v", err)
@@ -442,5 +443,33 @@ func BenchmarkAuthenticate(b *testing.B) {
 		if _, err := c.Authenticate(secret); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// What a writer saw is of the term in which it began: later ones refuse its entry.
+func TestWritersNameTheirTerm(t *testing.T) {
+	c := open(t, vfs.NewMem())
+	defer c.shut(t)
+	led := uint64(5)
+	var proposed []uint64
+	c.Leads = func() (uint64, bool) { return led, led != 0 }
+	c.Propose = func(term uint64, ms []storage.Mutation, done func(error)) {
+		if proposed = append(proposed, term); term != led {
+			done(storage.ErrNotLeader)
+			return
+		}
+		c.store.Propose(storage.MetaShard, ms, done)
+	}
+	must[*App](t)(c.CreateApp("a", "", nil, now))
+	made, err := c.Bootstrap(now, func(string) error { led = 6; return nil }) // others may have led between
+	if made || !errors.Is(err, storage.ErrNotLeader) {
+		t.Errorf("a key that was decided in term 5 is stored in term 6: %v", err)
+	}
+	led = 0
+	if err := c.PutTemplate("a", &rousev1.Template{Name: "t"}); !errors.Is(err, storage.ErrNotLeader) {
+		t.Errorf("without a leadership: %v", err)
+	}
+	if diff := cmp.Diff([]uint64{5, 5}, proposed); diff != "" {
+		t.Errorf("proposed terms (-want +got):\n%s", diff)
 	}
 }

@@ -34,8 +34,7 @@ func (c *Catalog) PutCredential(app string, credential *rousev1.Credential, put 
 		}
 	}
 	defer c.settle()
-	c.turn.Lock()
-	defer c.turn.Unlock()
+	defer c.begin()()
 	old, err := c.known(app)
 	if err != nil {
 		return err
@@ -80,8 +79,7 @@ func errBan(name string) error {
 // to delete it would clear its ban.
 func (c *Catalog) DeleteCredential(app, name string, mayBan bool) error {
 	defer c.settle()
-	c.turn.Lock()
-	defer c.turn.Unlock()
+	defer c.begin()()
 	old, err := c.known(app)
 	if err != nil {
 		return err

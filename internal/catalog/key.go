@@ -58,8 +58,7 @@ func (c *Catalog) Active(keyID string) bool {
 // CreateKey makes a key of an app, or an operator key when app is empty, and
 // returns the secret, which is not kept.
 func (c *Catalog) CreateKey(app string, role rousev1.Role, note string, now time.Time) (*rousev1.ApiKey, string, error) {
-	c.turn.Lock()
-	defer c.turn.Unlock()
+	defer c.begin()()
 	if (app == "") != (role == rousev1.Role_ROLE_OPERATOR) {
 		return nil, "", fmt.Errorf("a key of role %s for app %q is %w; operator keys belong to no app, all others to one", role, app, ErrInvalid)
 	}
@@ -81,8 +80,7 @@ func (c *Catalog) CreateKey(app string, role rousev1.Role, note string, now time
 // it is called before the key takes effect, so that a crash between the two
 // leaves a useless secret, and not a key that nobody can use.
 func (c *Catalog) Bootstrap(now time.Time, keep func(secret string) error) (bool, error) {
-	c.turn.Lock()
-	defer c.turn.Unlock()
+	defer c.begin()()
 	if c.countKeys("") > 0 {
 		return false, nil
 	}
@@ -121,8 +119,7 @@ func (c *Catalog) countKeys(app string) int {
 // RevokeKey ends a key of the app, or an operator key when app is empty. The
 // last operator key stays: without it nobody could make another.
 func (c *Catalog) RevokeKey(app, id string) error {
-	c.turn.Lock()
-	defer c.turn.Unlock()
+	defer c.begin()()
 	if k, ok := c.keys.Load(id); !ok || k.(*key).info.GetAppId() != app {
 		return fmt.Errorf("API key %q of app %q is %w", id, app, ErrNotFound)
 	}

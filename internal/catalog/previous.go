@@ -106,7 +106,7 @@ func (c *Catalog) Run(ctx context.Context) {
 	again := time.NewTicker(dropEvery)
 	defer again.Stop()
 	for {
-		if c.Leads == nil || c.Leads() {
+		if c.mayWrite() {
 			if err := c.forgetPrevious(time.Now()); err != nil {
 				c.Logger.Error("a replaced credential whose time is over cannot be removed; trying again", "error", err)
 			}
@@ -119,10 +119,17 @@ func (c *Catalog) Run(ctx context.Context) {
 	}
 }
 
+func (c *Catalog) mayWrite() bool {
+	if c.Leads == nil {
+		return true
+	}
+	_, ok := c.Leads()
+	return ok
+}
+
 func (c *Catalog) forgetPrevious(now time.Time) error {
 	defer c.settle()
-	c.turn.Lock()
-	defer c.turn.Unlock()
+	defer c.begin()()
 	for _, app := range c.Apps() {
 		for _, name := range sortedKeys(app.previous) {
 			if now.Before(app.previous[name].Until) {

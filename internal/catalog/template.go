@@ -25,8 +25,7 @@ func (c *Catalog) PutTemplate(app string, template *rousev1.Template) error {
 	if name == "" {
 		return fmt.Errorf("a template without a name is %w", ErrInvalid)
 	}
-	c.turn.Lock()
-	defer c.turn.Unlock()
+	defer c.begin()()
 	old, err := c.known(app)
 	if err != nil {
 		return err
@@ -43,8 +42,7 @@ func (c *Catalog) PutTemplate(app string, template *rousev1.Template) error {
 
 // DeleteTemplate removes a template that was put.
 func (c *Catalog) DeleteTemplate(app, name string) error {
-	c.turn.Lock()
-	defer c.turn.Unlock()
+	defer c.begin()()
 	old, err := c.known(app)
 	if err != nil {
 		return err

@@ -14,8 +14,7 @@ func (a *App) Webhooks() *rousev1.Webhooks { return a.webhooks }
 
 // PutWebhooks replaces the webhooks of an app. An empty secret keeps the old one.
 func (c *Catalog) PutWebhooks(app string, hooks *rousev1.Webhooks) error {
-	c.turn.Lock()
-	defer c.turn.Unlock()
+	defer c.begin()()
 	old, err := c.known(app)
 	if err != nil {
 		return err
