@@ -2,6 +2,7 @@ package route
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync/atomic"
 
@@ -35,7 +36,7 @@ func (e *encoder) ask(shard uint16, x *actors.Envelope) (*actorv1.Ask, error) {
 	}
 	return &actorv1.Ask{Shard: uint32(shard), App: x.App, User: x.User, Body: &actorv1.Ask_Command{Command: &actorv1.Command{
 		Type: string(x.Command.ProtoReflect().Descriptor().FullName()), Body: body,
-		Node: x.Node.Name, Incarnation: x.Node.Incarnation, Stopped: x.Stopped,
+		Node: x.Node.Name, Incarnation: x.Node.Incarnation, Stopped: x.Stopped, Op: x.Op,
 	}}}, nil
 }
 
@@ -101,3 +102,16 @@ func decode(c *actorv1.Command) (proto.Message, error) {
 }
 
 func cut(s string) string { return s[:min(len(s), 100)] }
+
+// numbered gives a command the number by which its user knows it again, if it is
+// of a kind that does harm when it comes a second time, late.
+func numbered(e *actors.Envelope) {
+	if e.Op != 0 {
+		return
+	}
+	switch e.Command.(type) {
+	case *rousev1.BindTokenRequest, *rousev1.UnbindTokenRequest, *rousev1.SetBadgeRequest, *rousev1.BanUserRequest, *rousev1.SetUserPolicyRequest,
+		*rousev1.SetUserSettingsRequest, *rousev1.SetConversationSettingsRequest, *rousev1.FetchedEvent:
+		e.Op = rand.Uint64() | 1
+	}
+}

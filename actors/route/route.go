@@ -131,6 +131,7 @@ func New(o Options) (*Router, error) {
 func (r *Router) Route(e *actors.Envelope) {
 	shard := r.o.ShardOf(e.App, e.User)
 	e.Back = r.back
+	numbered(e)
 	if r.free(shard) {
 		r.o.Deliver(e)
 		return

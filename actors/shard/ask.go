@@ -47,7 +47,7 @@ func (a *Actor) take(c actor.Context, q *question, m *actorv1.Ask) error {
 		}
 		q.envelope = actors.Envelope{
 			App: m.GetApp(), User: m.GetUser(), Node: actors.Node{Name: body.Command.GetNode(), Incarnation: body.Command.GetIncarnation()},
-			Stopped: body.Command.GetStopped(), Command: command, Done: q.answer, Back: q.back,
+			Stopped: body.Command.GetStopped(), Op: body.Command.GetOp(), Command: command, Done: q.answer, Back: q.back,
 		}
 		a.onEnvelope(c, &q.envelope)
 	case *actorv1.Ask_Released:

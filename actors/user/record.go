@@ -10,7 +10,8 @@ import (
 // The user record is a protobuf message, written by hand for speed:
 //
 //	1 version = 1 · 2 device* · 3 policy kind · 4 policy delay ms · 5 days (first<<16 | second) ·
-//	  6 settings · 7 conversations with settings · 8 banned
+//	  6 settings · 7 conversations with settings · 8 banned ·
+//	  9 numbers of commands, 8 bytes each · 10 the newest of them at s
 //	device: 1 id · 2 platform · 3 brand · 4 package · 5 app version · 6 locale · 7 zone ·
 //	  8 state · 9 node · 10 incarnation · 11 session · 12 step · 13 last seen s · 14 count · 15 binding* ·
 //	  16 count reset at ms · 17 badge base
@@ -37,6 +38,10 @@ func (s *State) Encode(b []byte) []byte {
 	b = putInt(b, 7, s.Conversations)
 	if s.Banned {
 		b = putInt(b, 8, uint32(1))
+	}
+	if s.Ops != "" {
+		b = putString(b, 9, s.Ops)
+		b = putInt(b, 10, s.OpsAt)
 	}
 	return b
 }
@@ -109,6 +114,10 @@ func (s *State) Decode(rec string) error {
 			s.Conversations = uint32(n)
 		case 8:
 			s.Banned = n != 0
+		case 9:
+			s.Ops = b
+		case 10:
+			s.OpsAt = int64(n)
 		}
 	}
 	s.Devices = devices

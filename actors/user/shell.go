@@ -129,6 +129,14 @@ func (a *Actor) withdraw(c actor.Context, e Ended, s *Step) {
 // outcomeDurable is when a repeat of the push can no longer happen.
 func outcomeDurable(actors.Reply) { failpoint.Hit("user/outcome-durable") }
 
+// opOf is the number of the command that an actor handles; 0 = it has none.
+func opOf(c actor.Context) uint64 {
+	if m, ok := c.Message().(*actors.Envelope); ok {
+		return m.Op
+	}
+	return 0
+}
+
 // step decides a command and hands the consequences to the shard: the only
 // place where the pure and the impure meet.
 func (a *Actor) step(c actor.Context, cmd any, done func(actors.Reply)) {
@@ -153,7 +161,12 @@ func (a *Actor) step(c actor.Context, cmd any, done func(actors.Reply)) {
 		t.trail.reset()
 		t.env.Trail = &t.trail
 	}
-	d := t.state.Decide(cmd, &t.env)
+	op, decide := opOf(c), t.state.Decide
+	repeated := t.state.did(op)
+	if repeated {
+		decide = t.state.again
+	}
+	d := decide(cmd, &t.env)
 	if d.Reply.Err != nil {
 		for _, l := range t.taken {
 			l.Release()
@@ -172,6 +185,9 @@ func (a *Actor) step(c actor.Context, cmd any, done func(actors.Reply)) {
 	news := a.news(t, cmd, &d)
 	t.state.Apply(d.Events)
 	if !d.Erase {
+		if !repeated && t.state.remember(op, cmd, d.Changed, t.env.Now) {
+			d.Changed = true
+		}
 		a.tellNews(t, news, s)
 		a.persist(t, &d, s)
 	}

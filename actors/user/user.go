@@ -42,6 +42,10 @@ type State struct {
 	// Days are the last two unix days on which a message was decided, newest
 	// first: the only ones in which a repeat can be found. 0 = none.
 	Days [2]uint16
+	// Ops are the numbers of commands that were carried out, oldest first, 8 bytes
+	// each; OpsAt is when the newest was (unix s).
+	Ops   string
+	OpsAt int64
 
 	// Pending are the messages with pushes that have not ended, oldest first.
 	// They are kept in the outbox, not in the record.

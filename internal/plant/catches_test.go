@@ -10,9 +10,9 @@ var catches = []tests{
 	{"cluster/replica", "^(TestHeartbeatOfAFormerLife|TestRemovedReplicaRemembersItsVote|TestLogIsKeptWhileASnapshotIsUnderWay)$", []string{
 		"commit-beyond-log", "vote-forgotten", "log-cut-under-snapshot",
 	}},
-	{"actors/shard", "^(TestDecidedTooLate|TestCommitFailure|TestOutcomesAreNeverMissing|TestPendingPushesSurvive|TestTokenMovesToItsNewUser|TestQueuedPushesMove|TestTokenMovesBetweenNodes|TestWebhookIsWokenAfterTheCommit|TestPowerLoss)$", []string{
+	{"actors/shard", "^(TestDecidedTooLate|TestCommitFailure|TestOutcomesAreNeverMissing|TestPendingPushesSurvive|TestTokenMovesToItsNewUser|TestQueuedPushesMove|TestTokenMovesBetweenNodes|TestWebhookIsWokenAfterTheCommit|TestPowerLoss|TestRepeatComesLate)$", []string{
 		"epoch-not-checked", "outbox-not-redispatched", "claim-not-repeated", "former-owner-keeps-it", "webhook-before-commit",
-		"outcome-dropped", "repeat-gets-new-id",
+		"outcome-dropped", "repeat-gets-new-id", "command-done-twice",
 	}},
 	{"internal/lease", "^(TestLeaseLivesForOneTTLAfterTheLastSignOfLife|TestNewLeaderGivesOneTTL|TestRestartGivesEveryNodeOneTTL)$", []string{
 		"lease-never-expires", "lease-lost-on-failover",

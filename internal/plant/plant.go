@@ -51,4 +51,5 @@ const (
 	CollapseKeepsBoth   Name = "collapse-keeps-both"   // a push does not take the place of the one that it replaces
 	RefusedPushRetried  Name = "rejected-push-retried" // what the vendor refused for good is sent again
 	NewerTokenDropped   Name = "newer-token-dropped"   // a late verdict on an old token drops the new one
+	CommandDoneTwice    Name = "command-done-twice"    // a repeat that comes late undoes what others did since
 )

@@ -186,7 +186,9 @@ type Command struct {
 	Node        string `protobuf:"bytes,3,opt,name=node,proto3" json:"node,omitempty"`
 	Incarnation uint64 `protobuf:"varint,4,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	// The app's hook wants no push of the message for this user.
-	Stopped       bool `protobuf:"varint,5,opt,name=stopped,proto3" json:"stopped,omitempty"`
+	Stopped bool `protobuf:"varint,5,opt,name=stopped,proto3" json:"stopped,omitempty"`
+	// Numbers a command that must not be carried out twice; 0 = it may be.
+	Op            uint64 `protobuf:"fixed64,6,opt,name=op,proto3" json:"op,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -254,6 +256,13 @@ func (x *Command) GetStopped() bool {
 		return x.Stopped
 	}
 	return false
+}
+
+func (x *Command) GetOp() uint64 {
+	if x != nil {
+		return x.Op
+	}
+	return 0
 }
 
 // Released tells a user that another one has bound his token.
@@ -815,13 +824,14 @@ const file_rouse_actor_v1_ask_proto_rawDesc = "" +
 	"\breleased\x18\x06 \x01(\v2\x18.rouse.actor.v1.ReleasedH\x00R\breleased\x126\n" +
 	"\breported\x18\a \x01(\v2\x18.rouse.actor.v1.ReportedH\x00R\breported\x12-\n" +
 	"\x05ended\x18\b \x01(\v2\x15.rouse.actor.v1.EndedH\x00R\x05endedB\x06\n" +
-	"\x04body\"\x81\x01\n" +
+	"\x04body\"\x91\x01\n" +
 	"\aCommand\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x12\n" +
 	"\x04body\x18\x02 \x01(\fR\x04body\x12\x12\n" +
 	"\x04node\x18\x03 \x01(\tR\x04node\x12 \n" +
 	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\x12\x18\n" +
-	"\astopped\x18\x05 \x01(\bR\astopped\"<\n" +
+	"\astopped\x18\x05 \x01(\bR\astopped\x12\x0e\n" +
+	"\x02op\x18\x06 \x01(\x06R\x02op\"<\n" +
 	"\bReleased\x12\x10\n" +
 	"\x03sum\x18\x01 \x01(\fR\x03sum\x12\x1e\n" +
 	"\vbound_at_ms\x18\x02 \x01(\x03R\tboundAtMs\"\x1e\n" +
