@@ -19,6 +19,12 @@
 // entries are records of the log again, until the change is applied and this
 // node is the only voter and all records are applied.
 //
+// # Reads
+//
+// A leader that was cut off does not know it for up to two election timeouts.
+// Confirm asks the voters (Raft's ReadIndex, without a clock): one round is under
+// way in a group at a time, and all that come meanwhile share the next one.
+//
 // # On disk
 //
 // A record without its predecessor never stands in the log: the truncated index

@@ -46,6 +46,7 @@ type group struct {
 	proposed  []*pb.Entry
 	proposer  []pending // of proposed
 	waiting   waiting
+	reads     reads
 
 	change    *change
 	changing  bool // a change was proposed and is not in the log yet
@@ -61,6 +62,7 @@ type group struct {
 type leadership struct {
 	leader, term uint64
 	led          bool // this node leads, and the barrier has passed
+	alone        bool // and nobody else votes
 }
 
 // span is the records first..last; none if first is 0.

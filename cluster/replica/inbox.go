@@ -42,6 +42,7 @@ type batch struct {
 	messageBytes int
 	finished     []*work
 	calls        []func()
+	reads        []reading
 }
 
 func (b *batch) reset() {
@@ -49,7 +50,8 @@ func (b *batch) reset() {
 	clear(b.messages)
 	clear(b.finished)
 	clear(b.calls)
-	*b = batch{proposals: b.proposals[:0], messages: b.messages[:0], finished: b.finished[:0], calls: b.calls[:0]}
+	clear(b.reads)
+	*b = batch{proposals: b.proposals[:0], messages: b.messages[:0], finished: b.finished[:0], calls: b.calls[:0], reads: b.reads[:0]}
 }
 
 // inbox is where others leave what the loop is to do.
@@ -57,6 +59,7 @@ type inbox struct {
 	wake chan struct{}
 	// What is proposed and has not ended.
 	proposals, proposalBytes atomic.Int64
+	reads                    atomic.Int64 // calls of Confirm that wait
 
 	mu     sync.Mutex
 	closed error

@@ -39,6 +39,7 @@ func (l *loop) lose(g *group) {
 	for _, p := range g.waiting.take() {
 		l.e.end(p, storage.ErrUnknown)
 	}
+	l.e.answer(g.reads.take(), storage.ErrNotLeader)
 	if c := g.change; c != nil {
 		g.change = nil
 		if c.want.is(g.conf) {
@@ -53,9 +54,10 @@ func (l *loop) lose(g *group) {
 	l.e.o.Lose(g.id, term)
 }
 
-// publish shows others who leads.
+// publish shows others who leads. It comes before all that the group says, so
+// nobody has heard of other voters while this node is shown as the only one.
 func (l *loop) publish(g *group) {
-	now := leadership{leader: g.leader, term: g.hard.term, led: g.led != 0}
+	now := leadership{leader: g.leader, term: g.hard.term, led: g.led != 0, alone: g.led != 0 && isSole(g.conf, l.e.o.ID)}
 	if old := g.hint.Load(); *old != now {
 		g.hint.Store(&now)
 		if old.leader != now.leader || old.term != now.term {
@@ -160,6 +162,9 @@ func (l *loop) tick() {
 		}
 		if len(g.snapshots) > 0 {
 			l.overdue(g)
+		}
+		if len(g.reads.asked) > 0 {
+			l.overlong(g)
 		}
 		if g.node.HasReady() {
 			l.mark(g)

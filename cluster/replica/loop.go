@@ -29,6 +29,7 @@ type loop struct {
 	applied    []*group      // groups of applying
 	finished   []pending     // to be answered once batch is committed
 	configured []*group      // whose configuration is in batch
+	affirmed   []*group      // whose round was affirmed and is not answered yet
 }
 
 func newLoop(e *Engine) *loop {
@@ -97,8 +98,12 @@ func (l *loop) hear(b *batch) {
 	for i := range b.proposals {
 		l.propose(&b.proposals[i])
 	}
+	for i := range b.reads {
+		l.confirm(&b.reads[i])
+	}
 	for _, g := range l.dirty {
 		l.append(g)
+		l.round(g)
 	}
 }
 
@@ -208,6 +213,7 @@ func (l *loop) work() error {
 		if err := l.commit(); err != nil {
 			return err
 		}
+		l.readable()
 	}
 	return nil
 }
@@ -221,6 +227,9 @@ func (l *loop) ready(g *group, rd raft.Ready) error {
 		g.leader, g.state = rd.SoftState.Lead, rd.SoftState.RaftState
 	}
 	l.follow(g)
+	for _, s := range rd.ReadStates {
+		l.affirm(g, s)
+	}
 	for _, m := range rd.Messages {
 		switch {
 		case m.GetTo() == raft.LocalAppendThread:
@@ -263,6 +272,9 @@ func (l *loop) drain() {
 	for _, p := range b.proposals {
 		l.e.end(p.pending, l.e.reason())
 	}
+	for _, r := range b.reads {
+		l.e.answer([]func(error){r.done}, l.e.reason())
+	}
 	err := storage.ErrUnknown
 	if l.e.failed() {
 		err = l.e.reason()
@@ -279,6 +291,7 @@ func (l *loop) drain() {
 			l.e.end(p, err)
 		}
 		g.proposer = nil
+		l.e.answer(g.reads.take(), l.e.reason())
 		if c := g.change; c != nil {
 			g.change = nil
 			c.done(errors.Join(storage.ErrUnknown, l.e.reason()))

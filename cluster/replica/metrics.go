@@ -13,6 +13,7 @@ type metrics struct {
 	dropped   prometheus.Counter
 	malformed prometheus.Counter
 	unsent    prometheus.Counter
+	rounds    prometheus.Counter
 	snapshots prometheus.Counter
 
 	snapshotSent, snapshotReceived, resumed prometheus.Counter
@@ -29,6 +30,7 @@ func newMetrics() *metrics {
 		dropped:   counter("rouse_replica_dropped_frames_total", "Frames of other nodes for which there was no room."),
 		malformed: counter("rouse_replica_malformed_frames_total", "Frames of other nodes that cannot be read."),
 		unsent:    counter("rouse_replica_unsent_frames_total", "Frames that could not be sent."),
+		rounds:    counter("rouse_replica_confirmations_total", "Times that the voters of a group were asked whether this node still leads, before reads were answered."),
 		snapshots: counter("rouse_replica_snapshots_total", "Groups that were sent whole."),
 
 		snapshotSent:     counter("rouse_replica_snapshot_sent_bytes_total", "Bytes sent of groups that are sent whole."),
@@ -39,7 +41,7 @@ func newMetrics() *metrics {
 }
 
 func (m *metrics) register(r prometheus.Registerer) (release func(), err error) {
-	all := []prometheus.Collector{m.led, m.refused, m.dropped, m.malformed, m.unsent, m.snapshots, m.snapshotSent, m.snapshotReceived, m.resumed, m.receiving}
+	all := []prometheus.Collector{m.led, m.refused, m.dropped, m.malformed, m.unsent, m.rounds, m.snapshots, m.snapshotSent, m.snapshotReceived, m.resumed, m.receiving}
 	release = func() {
 		for _, c := range all {
 			if r != nil {
