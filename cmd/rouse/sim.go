@@ -30,6 +30,7 @@ type simVerb struct {
 	EventsOnly bool      `help:"Make the events and show them; no server takes part. Writes trace.jsonl."`
 	Nodes      int       `help:"Servers of the cluster, 1-9." default:"3"`
 	Speed      float64   `help:"How many times quicker than life events come. Servers' clocks, leases and retries stay as they are." default:"60"`
+	Spaces     bool      `help:"Give each server a network of its own, so that faults can cut it (Linux, root, ip and nft)."`
 	Measure    bool      `help:"Keep figures only and judge nothing, for millions of events."`
 	Plan       bool      `help:"Play nothing: tell how many servers, and how much memory and disk, devices need."`
 	Devices    []float64 `help:"Numbers of devices for --plan." default:"1e6,1e7,1e8,1e9" placeholder:"N,…"`

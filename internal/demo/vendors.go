@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
@@ -233,6 +234,15 @@ func (v *Vendors) Served() []Served {
 	var all []Served
 	for _, s := range v.stations {
 		all = append(all, Served{Name(s.vendor), s.url})
+	}
+	return all
+}
+
+// Addresses are those of the fakes, host:port.
+func (v *Vendors) Addresses() []string {
+	var all []string
+	for _, s := range v.stations {
+		all = append(all, strings.TrimPrefix(s.url, "https://"))
 	}
 	return all
 }

@@ -61,11 +61,12 @@ func (f *Fleet) Add(i int) (*Node, error) {
 	n := &Node{fleet: f, Name: "n" + strconv.Itoa(i+1), host: "127.0.0.1"}
 	n.Dir = filepath.Join(f.o.Dir, n.Name)
 	var err error
-	if f.o.Spaces != nil {
-		n.space, n.port = f.o.Spaces.nodes[i], 7700
-		n.host = n.space.IP
-	} else if n.port, err = FreePorts(); err != nil {
+	if n.port, err = FreePorts(); err != nil { // also in a space: see Bridge
 		return nil, err
+	}
+	if f.o.Spaces != nil {
+		n.space = f.o.Spaces.nodes[i]
+		n.host = n.space.IP
 	}
 	f.nodes = append(f.nodes, n)
 	return n, nil

@@ -110,6 +110,29 @@ func (s *Spaces) LoseLarge(node, bytes int) error {
 	return s.nodes[node].nft(fmt.Sprintf("add rule inet cut in iifname eth0 meta length > %d drop", bytes))
 }
 
+// Break takes back all cuts and losses and makes these, at each node in one step.
+func (s *Spaces) Break(links []Link) error {
+	rules := make([]string, len(s.nodes))
+	for i := range rules {
+		rules[i] = "flush chain inet cut in"
+	}
+	for _, l := range links {
+		if l.Loss <= 0 {
+			continue
+		}
+		some := ""
+		if l.Loss < 1 {
+			some = fmt.Sprintf("numgen random mod 1000 < %d ", int(l.Loss*1000))
+		}
+		rules[l.To] += " ; add rule inet cut in ip saddr " + s.nodes[l.From].IP + " " + some + "drop"
+	}
+	var errs []error
+	for i, n := range s.nodes {
+		errs = append(errs, n.nft(rules[i]))
+	}
+	return errors.Join(errs...)
+}
+
 // Heal takes back all cuts and losses.
 func (s *Spaces) Heal() error {
 	var errs []error
@@ -136,29 +159,34 @@ func (s *Space) enter(cmd *exec.Cmd) {
 
 // dial opens a socket inside the namespace; it stays there.
 func (s *Space) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	type result struct {
-		conn net.Conn
-		err  error
-	}
-	done := make(chan result, 1)
+	return inside(s, func() (net.Conn, error) { return new(net.Dialer).DialContext(ctx, network, address) })
+}
+
+// listen opens a socket inside the namespace that takes connections.
+func (s *Space) listen(address string) (net.Listener, error) {
+	return inside(s, func() (net.Listener, error) { return net.Listen("tcp", address) })
+}
+
+// inside does something in the namespace.
+func inside[T any](s *Space, do func() (T, error)) (made T, err error) {
+	done := make(chan struct{})
 	go func() {
+		defer close(done)
 		// The thread is not given back: it ends with the goroutine.
 		runtime.LockOSThread()
-		ns, err := os.Open("/var/run/netns/" + s.name)
-		if err != nil {
-			done <- result{err: err}
+		var ns *os.File
+		if ns, err = os.Open("/var/run/netns/" + s.name); err != nil {
 			return
 		}
 		defer func() { _ = ns.Close() }() // opened for reading
-		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
-			done <- result{err: fmt.Errorf("fleet: entering %s: %w", s.name, err)}
+		if err = unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+			err = fmt.Errorf("fleet: entering %s: %w", s.name, err)
 			return
 		}
-		conn, err := new(net.Dialer).DialContext(ctx, network, address)
-		done <- result{conn, err}
+		made, err = do()
 	}()
-	r := <-done
-	return r.conn, r.err
+	<-done
+	return made, err
 }
 
 // script runs ip commands in a namespace.

@@ -3,13 +3,8 @@ package fleet
 import (
 	"context"
 	"errors"
-	"net"
-	"os"
-	"runtime"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // spaces makes a network, or skips with the reason why there is none.
@@ -30,33 +25,12 @@ func spaces(t *testing.T, n int) *Spaces {
 	return s
 }
 
-// listen takes connections in the namespace, and closes them.
-func (s *Space) listen(t *testing.T) string {
+// serve takes connections in the namespace, and closes them.
+func (s *Space) serve(t *testing.T) string {
 	t.Helper()
-	made := make(chan net.Listener, 1)
-	go func() {
-		runtime.LockOSThread() // ends with the goroutine
-		defer close(made)
-		ns, err := os.Open("/var/run/netns/" + s.name)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer func() { _ = ns.Close() }()
-		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
-			t.Error(err)
-			return
-		}
-		l, err := net.Listen("tcp", s.IP+":0")
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		made <- l
-	}()
-	l, ok := <-made
-	if !ok {
-		t.FailNow()
+	l, err := s.listen(s.IP + ":0")
+	if err != nil {
+		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
 	go func() {
@@ -89,7 +63,7 @@ func TestSpacesCutAndHeal(t *testing.T) {
 	s := spaces(t, 3)
 	at := [3]string{}
 	for i, n := range s.nodes {
-		at[i] = n.listen(t)
+		at[i] = n.serve(t)
 	}
 	expect := func(when string, from, to int, want bool) {
 		t.Helper()
@@ -117,6 +91,13 @@ func TestSpacesCutAndHeal(t *testing.T) {
 	must(s.Heal())
 	must(s.LoseLarge(1, 20))
 	expect("no packet is that small", 0, 1, false)
+	must(s.Break([]Link{{From: 0, To: 2, Loss: 1}, {From: 1, To: 2, Loss: 0.999}, {From: 2, To: 1}}))
+	expect("broken", 0, 2, false)
+	expect("broken", 1, 2, false)
+	expect("broken", 0, 1, true)
+	must(s.Break([]Link{{From: 1, To: 0, Loss: 1}}))
+	expect("only the last", 0, 2, true)
+	expect("only the last", 1, 0, false)
 	must(s.Heal())
 	expect("healed again", 1, 0, true)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ type faults struct {
 	busy    []sync.Mutex // by node: one fault of a process at a time
 	mu      sync.Mutex
 	skipped []string
+	cuts    []simulations.Fault // that last now
 	errs    []error
 }
 
@@ -70,7 +72,10 @@ func (x *faults) plan(f simulations.Fault) (doing, string) {
 	case simulations.VendorDown, simulations.VendorThrottle, simulations.VendorSlow, simulations.VendorCut, simulations.VendorHang, simulations.VendorExpire:
 		return x.vendor, ""
 	case simulations.Partition, simulations.OneWay, simulations.Loss:
-		return nil, "networks of loopback cannot be cut"
+		if x.s.spaces == nil {
+			return nil, "networks of loopback cannot be cut"
+		}
+		return x.network, ""
 	}
 	return nil, "only the engine in fake time does it"
 }
@@ -127,6 +132,50 @@ func (x *faults) drain(ctx context.Context, f simulations.Fault, n *fleet.Node) 
 	x.rec.add(checker.Entry{Stop: &stop})
 	rest(ctx, f.For)
 	return again(ctx, n)
+}
+
+// network breaks links between servers, together with what else breaks them now.
+func (x *faults) network(ctx context.Context, f simulations.Fault) error {
+	if err := x.change(func() { x.cuts = append(x.cuts, f) }); err != nil {
+		return err
+	}
+	rest(ctx, f.For)
+	return x.change(func() {
+		x.cuts = slices.DeleteFunc(x.cuts, func(c simulations.Fault) bool { return c.N == f.N })
+	})
+}
+
+func (x *faults) change(what func()) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	what()
+	return x.s.spaces.Break(links(x.cuts, len(x.busy)))
+}
+
+// links that some faults break, each with the most that is lost.
+func links(cuts []simulations.Fault, nodes int) (all []fleet.Link) {
+	for from := range nodes {
+		for to := range nodes {
+			loss := 0.0
+			for _, f := range cuts {
+				in, out := among(f, from, nodes), !among(f, to, nodes)
+				switch {
+				case f.Kind == simulations.Partition && in == out, f.Kind == simulations.OneWay && in && out:
+					loss = 1
+				case f.Kind == simulations.Loss && (in || !out):
+					loss = max(loss, f.Rate)
+				}
+			}
+			if from != to && loss > 0 {
+				all = append(all, fleet.Link{From: from, To: to, Loss: loss})
+			}
+		}
+	}
+	return all
+}
+
+func among(f simulations.Fault, node, nodes int) bool {
+	return slices.ContainsFunc(f.Nodes, func(n int) bool { return n%nodes == node })
 }
 
 func (x *faults) vendor(ctx context.Context, f simulations.Fault) error {

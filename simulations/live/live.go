@@ -41,6 +41,9 @@ type Options struct {
 	// those of roused.
 	Nodes  int
 	Server func(flags ...string) *exec.Cmd
+	// Spaces gives each server a network of its own, so that faults can cut it.
+	// Where that is impossible, Skipped says why, and the rest is done.
+	Spaces bool
 	// Log takes what happened, one checker.Entry a line; nil = nobody.
 	Log io.Writer
 	// Measure keeps figures only: nothing is judged, for runs with too many
@@ -111,7 +114,7 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	r = &Result{Skipped: p.faults.skipped, Figures: rec.figures(s, watch, p)}
+	r = &Result{Skipped: append(s.missing, p.faults.skipped...), Figures: rec.figures(s, watch, p)}
 	if o.Measure {
 		return r, s.stop(ctx, rec)
 	}

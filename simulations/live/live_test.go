@@ -1,6 +1,7 @@
 package live
 
 import (
+	"maps"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -84,6 +85,32 @@ func TestCompare(t *testing.T) {
 	} {
 		if err := compare(x, test.got); (err == nil) != test.ok {
 			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+}
+
+// Faults break the links that they name, and together the most of each.
+func TestLinks(t *testing.T) {
+	fault := func(kind simulations.FaultKind, rate float64, nodes ...int) simulations.Fault {
+		return simulations.Fault{Kind: kind, Nodes: nodes, Rate: rate}
+	}
+	for _, test := range []struct {
+		name string
+		cuts []simulations.Fault
+		want map[[2]int]float64
+	}{
+		{"none", nil, map[[2]int]float64{}},
+		{"partition", []simulations.Fault{fault(simulations.Partition, 0, 3)}, map[[2]int]float64{{0, 1}: 1, {1, 0}: 1, {0, 2}: 1, {2, 0}: 1}},
+		{"not heard", []simulations.Fault{fault(simulations.OneWay, 0, 1)}, map[[2]int]float64{{1, 0}: 1, {1, 2}: 1}},
+		{"loss", []simulations.Fault{fault(simulations.Loss, 0.1, 2)}, map[[2]int]float64{{2, 0}: 0.1, {2, 1}: 0.1, {0, 2}: 0.1, {1, 2}: 0.1}},
+		{"both", []simulations.Fault{fault(simulations.Loss, 0.1, 2), fault(simulations.OneWay, 0, 2)}, map[[2]int]float64{{2, 0}: 1, {2, 1}: 1, {0, 2}: 0.1, {1, 2}: 0.1}},
+	} {
+		got := map[[2]int]float64{}
+		for _, l := range links(test.cuts, 3) {
+			got[[2]int{l.From, l.To}] = l.Loss
+		}
+		if !maps.Equal(got, test.want) {
+			t.Errorf("%s: got %v, want %v", test.name, got, test.want)
 		}
 	}
 }

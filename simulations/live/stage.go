@@ -27,10 +27,14 @@ type stage struct {
 	o      Options
 	dir    string
 	fleet  *fleet.Fleet
+	spaces *fleet.Spaces // nil on loopback
+	bridge *fleet.Bridge
 	fakes  *demo.Vendors
 	admin  []*rpc.Services // by node, with an admin key of the app
 	other  *rpc.Services   // with an admin key of another app
 	intake string          // key of the IM nodes
+	// missing is what was asked for and cannot be here.
+	missing []string
 
 	mu  sync.Mutex
 	ims map[string]*client.Client
@@ -46,8 +50,11 @@ func openStage(ctx context.Context, o Options, dir string, rec *recorder) (_ *st
 	if s.fakes, err = demo.StartVendors(demo.VendorsOptions{Pushed: rec.pushed}); err != nil {
 		return nil, fmt.Errorf("live: %w", err)
 	}
+	if err := s.separate(); err != nil {
+		return nil, err
+	}
 	s.fleet, err = fleet.New(fleet.Options{
-		Dir: dir, Nodes: o.Nodes, Server: o.Server, Log: io.Discard,
+		Dir: dir, Nodes: o.Nodes, Server: o.Server, Log: io.Discard, Spaces: s.spaces,
 		Env: []string{
 			"ROUSE_LEASE_TTL=" + LeaseTTL.String(), "ROUSE_LIMITS_CALLS_PER_SECOND=1000000", "ROUSE_LIMITS_BURST=1000000",
 			"ROUSE_LOG_LEVEL=info",
@@ -56,12 +63,28 @@ func openStage(ctx context.Context, o Options, dir string, rec *recorder) (_ *st
 	if err != nil {
 		return nil, err
 	}
+	if s.bridge, err = s.fleet.Bridge(s.fakes.Addresses()...); err != nil {
+		return nil, err
+	}
 	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	if err := s.fleet.StartAll(starting); err != nil {
 		return nil, err
 	}
 	return s, s.furnish(starting)
+}
+
+// separate makes the servers' networks, if they are asked for and can be made.
+func (s *stage) separate() (err error) {
+	if !s.o.Spaces {
+		return nil
+	}
+	s.spaces, err = fleet.NewSpaces(s.o.Nodes)
+	if errors.Is(err, fleet.ErrNoSpaces) {
+		s.missing = append(s.missing, fmt.Sprintf("networks of their own for the servers: %v", err))
+		return nil
+	}
+	return err
 }
 
 // furnish makes the app, its credentials and its keys.
@@ -189,6 +212,12 @@ func (s *stage) close() error {
 	var err error
 	if s.fleet != nil {
 		err = s.fleet.Close()
+	}
+	if s.bridge != nil {
+		err = errors.Join(err, s.bridge.Close())
+	}
+	if s.spaces != nil {
+		err = errors.Join(err, s.spaces.Close())
 	}
 	if s.fakes != nil {
 		s.fakes.Close()
