@@ -12,8 +12,13 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/client"
 )
 
 func TestMain(m *testing.M) {
@@ -37,7 +42,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"server": server, "stop": stop, "fakes": fakes, "keep": keep, "control": control,
+			"server": server, "end": end, "fakes": fakes, "keep": keep, "control": control, "recorder": recorder, "imnode": imnode,
 		},
 	})
 }
@@ -48,18 +53,55 @@ func server(ts *testscript.TestScript, _ bool, args []string) {
 	servers.Store(ts.Getenv("WORK"), end)
 	_, rest, _ := strings.Cut(said, "http  ")
 	ts.Setenv("ROUSE_SERVER", strings.Fields(rest)[0])
+	_, rest, _ = strings.Cut(said, "grpc  ")
+	ts.Setenv("GRPC", strings.Fields(rest)[0])
+}
+
+// recorder starts rouse record between IM nodes and the last server, with more
+// arguments, and sets RECORDER. It takes the server's place for end.
+func recorder(ts *testscript.TestScript, _ bool, args []string) {
+	path, err := exec.LookPath("rouse")
+	ts.Check(err)
+	said, end := daemon(ts, "IM nodes send to", path, append([]string{"record", "--listen", "127.0.0.1:0", "--to", ts.Getenv("GRPC")}, args...)...)
+	servers.Store(ts.Getenv("WORK"), end)
+	ts.Setenv("RECORDER", strings.TrimSuffix(strings.Fields(said)[4], ";"))
+}
+
+// imnode sends the events of a file, one of the contract a line in JSON, as an
+// IM node: ADDRESS KEY FILE. Each must be accepted before the next is sent. An
+// empty line is a moment without events: what is played again must not overlap.
+func imnode(ts *testscript.TestScript, _ bool, args []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	c, err := client.Dial(ctx, client.Options{Target: args[0], APIKey: args[1], Node: "im-1"})
+	ts.Check(err)
+	for line := range strings.Lines(ts.ReadFile(args[2])) {
+		if line == "\n" {
+			<-time.After(400 * time.Millisecond)
+			continue
+		}
+		var e rousev1.Event
+		ts.Check(protojson.Unmarshal([]byte(line), &e))
+		r, err := c.SendWait(ctx, &e)
+		ts.Check(err)
+		if r.GetStatus() != rousev1.ItemStatus_ITEM_STATUS_ACCEPTED {
+			ts.Fatalf("%s: %v", line, r)
+		}
+	}
+	ts.Check(c.Close(ctx))
 }
 
 // servers are what ends the last server of each script, by its directory.
 var servers sync.Map
 
-// stop ends the last server.
-func stop(ts *testscript.TestScript, _ bool, _ []string) {
-	end, ok := servers.LoadAndDelete(ts.Getenv("WORK"))
+// end ends the last server. It is not called stop: a command of testscript is,
+// which ends the script with success.
+func end(ts *testscript.TestScript, _ bool, _ []string) {
+	last, ok := servers.LoadAndDelete(ts.Getenv("WORK"))
 	if !ok {
 		ts.Fatalf("no server is running")
 	}
-	end.(func())()
+	last.(func())()
 }
 
 // fakes starts rouse serve-fakes on free ports, with more flags.
