@@ -10,6 +10,7 @@ import (
 	"time"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/internal/fleet"
 	"github.com/rouse-im/rouse/simulations"
 	"github.com/rouse-im/rouse/simulations/checker"
 	"github.com/rouse-im/rouse/simulations/model"
@@ -152,8 +153,9 @@ func TestEarlyRecalls(t *testing.T) {
 	}
 }
 
-// A short life of a small world, with a kill, on three servers.
-func TestThreeServers(t *testing.T) {
+// live plays a short life of a small world on three servers.
+func live(t *testing.T, scenario string, spaces bool) *Result {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("starts processes")
 	}
@@ -161,7 +163,7 @@ func TestThreeServers(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", server, "github.com/rouse-im/rouse/cmd/roused").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	s, err := scenarios.Parse("x.yaml", []byte("like: small\nlength: 20m\nfaults: [{kind: kill, at: 8m, nodes: [1], for: 5s}, {kind: vendor-cut, vendor: apns, at: 10m, for: 2m, rate: 0.3}, {kind: disk-slow, at: 9m, for: 1s, delay: 1s, nodes: [0]}]\ngroups: {large: []}\nim: {outages: [{at: 12m, node: 1, for: 1m}]}"))
+	s, err := scenarios.Parse("x.yaml", []byte("like: small\nlength: 20m\ngroups: {large: []}\n"+scenario))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +176,7 @@ func TestThreeServers(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, err := Run(t.Context(), Options{
-		Steps: simulations.Merge(world.Disturb(s, 3, w.Events()), faults), Length: s.Length, Speed: 60, Nodes: 3, Settings: &rousev1.AppSettings{},
+		Steps: simulations.Merge(world.Disturb(s, 3, w.Events()), faults), Length: s.Length, Speed: 60, Nodes: 3, Settings: &rousev1.AppSettings{}, Spaces: spaces,
 		Server: func(flags ...string) *exec.Cmd { return exec.Command(server, flags...) },
 	})
 	if err != nil {
@@ -186,8 +188,35 @@ func TestThreeServers(t *testing.T) {
 	for _, w := range r.Wrong {
 		t.Error(w.Text)
 	}
-	if r.Judged < 50 || len(r.Skipped) != 1 || r.Figures.Nodes[1].CPUSeconds == 0 {
-		t.Errorf("%d judged, skipped %v, figures %+v", r.Judged, r.Skipped, r.Figures)
+	if r.Judged < 50 || r.Figures.Nodes[1].CPUSeconds == 0 {
+		t.Errorf("%d judged, figures %+v", r.Judged, r.Figures)
+	}
+	return r
+}
+
+// A kill, and a vendor that leaves pushes without an answer.
+func TestThreeServers(t *testing.T) {
+	r := live(t, "faults: [{kind: kill, at: 8m, nodes: [1], for: 5s}, {kind: vendor-cut, vendor: apns, at: 10m, for: 2m, rate: 0.3}, {kind: disk-slow, at: 9m, for: 1s, delay: 1s, nodes: [0]}]\nim: {outages: [{at: 12m, node: 1, for: 1m}]}", false)
+	if len(r.Skipped) != 1 {
+		t.Errorf("skipped %v", r.Skipped)
+	}
+}
+
+// The network between servers is cut while IM nodes and vendors reach all of them.
+func TestCuts(t *testing.T) {
+	r := live(t, "faults: [{kind: partition, at: 5m, nodes: [0], for: 6s}, {kind: one-way, at: 9m, nodes: [1], for: 5s}, {kind: loss, at: 13m, nodes: [2], for: 5s, rate: 0.2}]\nim: {outages: []}", true)
+	if len(r.Skipped) > 0 && strings.Contains(r.Skipped[0], fleet.ErrNoSpaces.Error()) {
+		t.Skip(r.Skipped)
+	}
+	if len(r.Skipped) > 0 || len(r.History.Faults) != 3 {
+		t.Errorf("skipped %v, of faults happened %v", r.Skipped, r.History.Faults)
+	}
+	longest := time.Duration(0)
+	for _, x := range r.Figures.Times {
+		longest = max(longest, x.Most)
+	}
+	if longest < 500*time.Millisecond { // a new leader takes longer
+		t.Errorf("nobody waited for longer than %v: was the network cut?", longest)
 	}
 }
 
