@@ -4,7 +4,7 @@ import "github.com/prometheus/client_golang/prometheus"
 
 var (
 	attemptsDesc = prometheus.NewDesc("rouse_route_attempts_total",
-		"Attempts to reach the leader of a shard on another node, and those that were redirected, late or undelivered.", []string{"event"}, nil)
+		"Attempts to reach the leader of a shard on another node, and those that went through a third node, were redirected, late or undelivered.", []string{"event"}, nil)
 	refusedDesc = prometheus.NewDesc("rouse_route_refused_total",
 		"Requests that were not answered by a shard: too many under way, or the deadline was over.", []string{"reason"}, nil)
 	underWayDesc = prometheus.NewDesc("rouse_route_under_way",
@@ -27,6 +27,7 @@ func (r *Router) Collect(c chan<- prometheus.Metric) {
 		c <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), label)
 	}
 	total(attemptsDesc, n.sent, "sent")
+	total(attemptsDesc, n.relayed, "relayed")
 	total(attemptsDesc, n.redirected, "redirected")
 	total(attemptsDesc, n.late, "late")
 	total(attemptsDesc, n.undelivered, "undelivered")

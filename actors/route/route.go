@@ -5,7 +5,8 @@
 // An attempt that is turned away, undelivered or too long without an answer is
 // repeated, inside one deadline: all that is asked can be repeated without harm.
 // While nobody leads a shard its requests wait, in order. What is under way is
-// bounded, in all and to each node.
+// bounded, in all and to each node. If this node cannot reach the leader, another
+// node that can is asked to bring the request there.
 package route
 
 import (
@@ -37,6 +38,11 @@ type Options struct {
 	// its term, as far as is known. What shards say themselves of a higher term goes
 	// before it. It must not block.
 	Leader func(shard uint16) (address string, term uint64, ok bool)
+	// Cut tells that the connections between this node and an address have ended;
+	// Relays are addresses of living nodes that may reach the leader of a shard when
+	// this node does not, the likeliest first. Neither may block; nil = never, none.
+	Cut    func(address string) bool
+	Relays func(shard uint16) []string
 	Logger *slog.Logger
 
 	// Name of the process that takes the answers; "route" by default.
@@ -118,6 +124,13 @@ func New(o Options) (*Router, error) {
 		r.names[i] = ShardName(uint16(i))
 	}
 	r.state.local, r.state.leader, r.state.self = o.Local, o.Leader, o.System.Address
+	r.state.cut, r.state.relays = o.Cut, o.Relays
+	if o.Cut == nil {
+		r.state.cut = func(string) bool { return false }
+	}
+	if o.Relays == nil {
+		r.state.relays = func(uint16) []string { return nil }
+	}
 	r.back = func(e *actors.Envelope) { r.submit(o.ShardOf(e.App, e.User), e, true) }
 	if _, ok := o.System.ProcessRegistry.Add(inbox{r}, o.Name); !ok {
 		return nil, fmt.Errorf("route: the actor system has a process %q already", o.Name)
@@ -165,15 +178,40 @@ func (r *Router) Ask(ask *actorv1.Ask, local func(), done func(*actorv1.Answer))
 	r.admit(&request{shard: shard, ask: ask, local: local, done: done}, false)
 }
 
+// Relay is Ask for another node, which sent ask because it cannot reach the leader
+// (Ask.relay_ms). It goes to the leader alone, and nobody is asked to relay it again.
+// What cannot be brought there is answered with a redirect to nobody.
+func (r *Router) Relay(ask *actorv1.Ask, local func(), done func(*actorv1.Answer)) {
+	r.admit(r.relayed(ask, local, done), false)
+}
+
 // Tell sends a message to the leader of a shard elsewhere. It is lost when there is
 // none: whoever tells repeats it.
-func (r *Router) Tell(shard uint16, m proto.Message) {
+func (r *Router) Tell(shard uint16, m proto.Message) { r.tell(&request{shard: shard}, m) }
+
+// Pass is Tell for another node, which cannot reach the leader.
+func (r *Router) Pass(shard uint16, m proto.Message) {
+	r.tell(&request{shard: shard, relayed: true}, m)
+}
+
+func (r *Router) tell(q *request, m proto.Message) {
 	r.mu.Lock()
-	to, ok := r.state.lead(shard)
-	r.mu.Unlock()
-	if ok && to != r.o.System.Address() {
-		r.o.System.Root.Send(actor.NewPID(to, r.names[shard]), m)
+	to, ok := r.state.lead(q.shard)
+	next := to
+	if ok {
+		next = r.state.next(q, to, time.Now())
 	}
+	r.mu.Unlock()
+	if !ok || to == r.o.System.Address() {
+		return
+	}
+	switch m := m.(type) {
+	case *actorv1.Claim:
+		m.Relay = next != to
+	case *actorv1.ClaimAck:
+		m.Relay = next != to
+	}
+	r.o.System.Root.Send(actor.NewPID(next, r.names[q.shard]), m)
 }
 
 // Leader is what the router knows of who leads a shard; an empty address = nothing.

@@ -23,9 +23,11 @@ type request struct {
 	envelope *actors.Envelope      // a user's command; nil = the next two are set
 	local    func()                // hands it to the local shard
 	done     func(*actorv1.Answer) // takes the answer
+	relayed  bool                  // it is another node's, and goes to the leader alone
 
 	began      time.Time // of the first of the attempts to one address in a row
 	beganAt    string    // that address
+	toward     string    // the leader that the last attempt is for
 	peer       *peer     // of the attempt in flight, or
 	way        *way      // where it is parked,
 	prev, next *request  // between these
@@ -40,17 +42,18 @@ const maxID = 1<<24 - 1
 // tag names an attempt to who answers it.
 func (r *request) tag() uint32 { return r.id<<8 | uint32(r.sent) }
 
-// attempt makes the message of the next attempt.
-func (r *request) attempt() *actorv1.Ask {
-	if r.sent++; r.ask.GetId() == 0 {
-		r.ask.Id = uint64(r.tag())
-		return r.ask
+// attempt makes the message of the next attempt. relay is how long a node that is
+// not the leader has to bring it there; 0 = it shall not.
+func (r *request) attempt(relay time.Duration) *actorv1.Ask {
+	if r.sent++; r.ask.GetId() != 0 {
+		r.ask = &actorv1.Ask{Shard: uint32(r.shard), App: r.ask.GetApp(), User: r.ask.GetUser(), Body: r.ask.Body}
 	}
-	r.ask = &actorv1.Ask{
-		Id: uint64(r.tag()), Shard: uint32(r.shard), App: r.ask.GetApp(), User: r.ask.GetUser(), Body: r.ask.Body,
-	}
+	r.ask.Id, r.ask.RelayMs = uint64(r.tag()), uint32(relay.Milliseconds())
 	return r.ask
 }
+
+// goesRound tells that the attempt in flight is with a node that relays it.
+func (r *request) goesRound() bool { return r.peer != nil && r.peer.address != r.toward }
 
 // of finds the request of a tag, nil when it has ended; late tells that the tag is
 // of an earlier attempt.
@@ -81,6 +84,10 @@ type state struct {
 	local  func(shard uint16) bool
 	leader func(shard uint16) (address string, term uint64, ok bool)
 	self   func() string
+	// cut tells that the connections to an address ended, relays are the addresses
+	// that may be asked to bring a request to a shard's leader, the best first.
+	cut    func(address string) bool
+	relays func(shard uint16) []string
 
 	pending map[uint32]*request
 	bytes   int // of pending
@@ -89,6 +96,7 @@ type state struct {
 	seq     uint64
 	peers   map[string]*peer
 	ways    map[uint16]*way // one for each shard, made when needed
+	silent  map[string]silence
 	usual   usual
 	timers  timers
 	counts  counts
@@ -105,10 +113,10 @@ type limits struct {
 }
 
 // counts are events since the start.
-type counts struct{ sent, redirected, late, undelivered, refused, expired uint64 }
+type counts struct{ sent, relayed, redirected, late, undelivered, refused, expired uint64 }
 
 func newState(l limits) *state {
-	return &state{limits: l, pending: map[uint32]*request{}, peers: map[string]*peer{}, ways: map[uint16]*way{}}
+	return &state{limits: l, pending: map[uint32]*request{}, peers: map[string]*peer{}, ways: map[uint16]*way{}, silent: map[string]silence{}}
 }
 
 // admit takes a request in, or ends it as overloaded. One that comes back from the
@@ -130,7 +138,7 @@ func (s *state) admit(r *request, back bool, now time.Time) {
 	case w.first != nil || back && s.local(r.shard):
 		s.park(r, now) // behind those that came before
 	case s.try(r, now):
-	case s.full(r):
+	case s.full(r, now):
 		s.finish(r)
 		s.refuse(r)
 	default:
@@ -159,10 +167,10 @@ func (s *state) expire(r *request) {
 	s.end(r, unavailable)
 }
 
-// full tells that the leader is known and that its window is full.
-func (s *state) full(r *request) bool {
+// full tells that the leader is known and that the window of the way there is full.
+func (s *state) full(r *request, now time.Time) bool {
 	to, ok := s.lead(r.shard)
-	return ok && to != s.self() && !s.room(to, r)
+	return ok && to != s.self() && !s.room(s.next(r, to, now), r)
 }
 
 func (s *state) room(to string, r *request) bool {
@@ -170,8 +178,8 @@ func (s *state) room(to string, r *request) bool {
 	return p == nil || len(p.flying) < s.window && p.bytes+r.size <= s.windowBytes
 }
 
-// try hands a request to the local shard, or sends it to the leader. It is false
-// when there is none now, or no room on the way.
+// try hands a request to the local shard, or sends it to the leader or on the way
+// round. It is false when there is none now, or no room on the way.
 func (s *state) try(r *request, now time.Time) bool {
 	if s.local(r.shard) {
 		s.wayTo(r.shard).clear(s.pause)
@@ -179,10 +187,15 @@ func (s *state) try(r *request, now time.Time) bool {
 		s.effects = append(s.effects, effect{local: r})
 		return true
 	}
-	to, ok := s.lead(r.shard)
-	if !ok || to == s.self() || !s.room(to, r) {
+	leader, ok := s.lead(r.shard)
+	if !ok || leader == s.self() {
 		return false
 	}
+	to := s.next(r, leader, now)
+	if !s.room(to, r) {
+		return false
+	}
+	s.probed(to, now)
 	p := s.peers[to]
 	if p == nil {
 		p = &peer{address: to, flying: map[uint32]*request{}}
@@ -190,18 +203,24 @@ func (s *state) try(r *request, now time.Time) bool {
 	}
 	p.flying[r.id] = r
 	p.bytes += r.size
-	r.peer = p
+	r.peer, r.toward = p, leader
 	if r.beganAt != to {
 		r.began, r.beganAt = now, to
 	}
 	limit := min(max(s.attempt, s.usual.patience())<<min(r.attempts, 10), s.attemptMax)
-	s.timers.set(&r.timer, earlier(now.Add(limit), r.deadline))
+	due := earlier(now.Add(limit), r.deadline)
+	s.timers.set(&r.timer, due)
 	s.counts.sent++
-	s.effects = append(s.effects, effect{send: r.attempt(), to: to})
+	relay := time.Duration(0)
+	if to != leader {
+		s.counts.relayed++
+		relay = max(due.Sub(now), time.Millisecond)
+	}
+	s.effects = append(s.effects, effect{send: r.attempt(relay), to: to})
 	return true
 }
 
-// land takes a request out of flight.
+// land takes a request out of flight, whose attempt came to nothing unless it ends.
 func (s *state) land(r *request) (from string) {
 	p := r.peer
 	if p == nil {
@@ -219,7 +238,7 @@ func (s *state) land(r *request) (from string) {
 // only if nothing of its shard waits and the way is not the one it came from.
 func (s *state) again(r *request, from string, now time.Time) {
 	to, ok := s.lead(r.shard)
-	if s.wayTo(r.shard).first != nil || ok && to == from && !s.local(r.shard) || !s.try(r, now) {
+	if s.wayTo(r.shard).first != nil || ok && s.next(r, to, now) == from && !s.local(r.shard) || !s.try(r, now) {
 		s.park(r, now)
 	}
 }
@@ -251,6 +270,7 @@ func (s *state) answered(a *actorv1.Answer, now time.Time) {
 	default:
 		if r.peer != nil && r.peer.address == r.beganAt {
 			s.usual.learn(now.Sub(r.began))
+			delete(s.silent, r.beganAt)
 		}
 		s.end(r, a)
 		if w := s.wayTo(r.shard); w.clear(s.pause) && w.first != nil {
@@ -265,7 +285,8 @@ const maxRedirects = 3
 
 func (s *state) redirected(r *request, to *actorv1.Redirect, now time.Time) {
 	s.counts.redirected++
-	from := s.land(r)
+	delete(s.silent, r.peer.address)
+	from := s.goesOtherwise(r)
 	s.wayTo(r.shard).redirect(from, to.GetLeader(), to.GetTerm())
 	if r.redirects++; r.redirects > maxRedirects {
 		s.park(r, now)
@@ -281,7 +302,8 @@ func (s *state) undelivered(tag uint32, now time.Time) {
 		return
 	}
 	s.counts.undelivered++
-	from := s.land(r)
+	s.quiet(r.peer.address, now)
+	from := s.goesOtherwise(r)
 	s.wayTo(r.shard).distrust(from)
 	s.again(r, from, now)
 }
@@ -329,11 +351,8 @@ func (s *state) moved(shard uint16, now time.Time) {
 // in the order in which they came.
 func (s *state) astray(shard uint16, leader string) (lost []*request) {
 	for _, p := range s.peers {
-		if p.address == leader {
-			continue
-		}
 		for _, r := range p.flying {
-			if r.shard == shard {
+			if r.shard == shard && r.toward != leader {
 				lost = append(lost, r)
 			}
 		}
@@ -365,7 +384,10 @@ func (s *state) turn(now time.Time) (next time.Time) {
 func (s *state) late(r *request, now time.Time) {
 	s.counts.late++
 	w := s.wayTo(r.shard)
-	from := s.land(r)
+	if !r.goesRound() { // else it may be the leader that is silent
+		s.quiet(r.peer.address, now)
+	}
+	from := s.goesOtherwise(r)
 	if w.hint.address == from {
 		w.hint = hint{}
 	}

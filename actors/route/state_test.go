@@ -18,6 +18,8 @@ type rig struct {
 	now     time.Time
 	leaders map[uint16]hint // as the table says
 	here    map[uint16]bool
+	cut     map[string]bool // addresses
+	bridges []string
 	flying  []effect // sends without an answer yet
 	ended   map[*request]int
 	locals  []*request
@@ -29,11 +31,13 @@ const self = "self:1"
 
 func newRig(l limits) *rig {
 	r := &rig{
-		s: newState(l), now: time.Unix(1e9, 0), leaders: map[uint16]hint{}, here: map[uint16]bool{},
+		s: newState(l), now: time.Unix(1e9, 0), leaders: map[uint16]hint{}, here: map[uint16]bool{}, cut: map[string]bool{},
 		ended: map[*request]int{}, answers: map[*request]*actorv1.Answer{},
 	}
 	r.s.local = func(k uint16) bool { return r.here[k] }
 	r.s.self = func() string { return self }
+	r.s.cut = func(a string) bool { return r.cut[a] }
+	r.s.relays = func(uint16) []string { return r.bridges }
 	r.s.leader = func(k uint16) (string, uint64, bool) {
 		h, ok := r.leaders[k]
 		return h.address, h.term, ok
@@ -324,6 +328,9 @@ func (r *rig) check(t *rapid.T) {
 			t.Fatal("a request is neither or both in flight and parked")
 		case q.peer != nil:
 			flying[q.peer.address]++
+			if round := q.peer.address != q.toward; round != (q.ask.GetRelayMs() > 0) || round && q.relayed {
+				t.Fatalf("a request for %q is at %q with %d ms; it was relayed before: %v", q.toward, q.peer.address, q.ask.GetRelayMs(), q.relayed)
+			}
 		default:
 			parked++
 		}
@@ -364,13 +371,14 @@ func (r *rig) check(t *rapid.T) {
 func TestEachEndsOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := newRig(testLimits())
+		r.bridges = rapid.SliceOf(rapid.SampledFrom([]string{"a", "b", "c", self})).Draw(t, "bridges")
 		all := map[*request]time.Time{}
 		address := func() string { return rapid.SampledFrom([]string{"a", "b", "c", self, ""}).Draw(t, "address") }
 		shard := func() uint16 { return uint16(rapid.IntRange(1, 3).Draw(t, "shard")) }
 		for i := range rapid.IntRange(1, 80).Draw(t, "steps") {
-			switch rapid.IntRange(0, 9).Draw(t, fmt.Sprint("step ", i)) {
+			switch rapid.IntRange(0, 10).Draw(t, fmt.Sprint("step ", i)) {
 			case 0, 1, 2:
-				q := &request{shard: shard(), size: rapid.IntRange(1, 900).Draw(t, "size"), ask: &actorv1.Ask{}}
+				q := &request{shard: shard(), size: rapid.IntRange(1, 900).Draw(t, "size"), ask: &actorv1.Ask{}, relayed: rapid.Bool().Draw(t, "relayed")}
 				if rapid.Bool().Draw(t, "own deadline") {
 					q.deadline = r.now.Add(time.Duration(rapid.IntRange(-1, 3000).Draw(t, "ms")) * time.Millisecond)
 				}
@@ -400,6 +408,8 @@ func TestEachEndsOnce(t *testing.T) {
 				r.here[shard()] = rapid.Bool().Draw(t, "here")
 			case 9:
 				r.pass(time.Duration(rapid.IntRange(1, 400).Draw(t, "ms")) * time.Millisecond)
+			case 10:
+				r.cut[address()] = rapid.Bool().Draw(t, "cut")
 			}
 			r.check(t)
 			for q, deadline := range all {

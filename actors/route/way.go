@@ -11,6 +11,7 @@ type way struct {
 	// doubt is an address that turned a request away without a better one: a single
 	// request is sent there before the others.
 	doubt       string
+	turn        int // which of the relays is asked first
 	first, last *request
 	pause       time.Duration // before the next try
 	timer       timer

@@ -21,6 +21,8 @@ func (a *Actor) onAsk(c actor.Context, m *actorv1.Ask) {
 	q := &question{set: a.set, shard: a.id, id: m.GetId(), from: c.Sender()}
 	switch {
 	case q.from == nil: // nobody waits for the answer
+	case (a.term == 0 || a.leave != nil) && m.GetRelayMs() > 0 && a.o.Router != nil:
+		q.relay(m)
 	case a.term == 0 || a.leave != nil:
 		q.redirect()
 	default:
@@ -143,6 +145,16 @@ func refused(code rousev1.ErrorCode, message string) *actorv1.Answer {
 // back: the shard is not led here any more, or starts anew.
 func (q *question) back(*actors.Envelope) { q.redirect() }
 
+// relay brings what was asked to the leader, whom the one that asks cannot reach. If
+// the shard is led here by then, it is asked again.
+func (q *question) relay(m *actorv1.Ask) {
+	q.set.o.Router.Relay(m, func() {
+		q.set.sys.Root.RequestWithCustomSender(q.set.pids[q.shard-1], &actorv1.Ask{
+			Id: q.id, Shard: m.GetShard(), App: m.GetApp(), User: m.GetUser(), Body: m.Body,
+		}, q.from)
+	}, q.send)
+}
+
 func (q *question) redirect() {
 	to := &actorv1.Redirect{Shard: uint32(q.shard)}
 	if r := q.set.o.Router; r != nil {
@@ -161,10 +173,18 @@ func (a *Actor) onClaim(c actor.Context, m *actorv1.Claim) {
 			"shard", a.id, "from_shard", from, "kind", m.GetKind())
 		return
 	}
+	if m.GetRelay() && a.term == 0 && a.o.Router != nil {
+		a.o.Router.Pass(a.id, m)
+		return
+	}
 	a.onClaimed(c, &claimed{kind: intentKind(m.GetKind()), id: id, claim: cl, from: uint16(from)})
 }
 
 func (a *Actor) onClaimAck(c actor.Context, m *actorv1.ClaimAck) {
+	if m.GetRelay() && a.term == 0 && a.o.Router != nil {
+		a.o.Router.Pass(a.id, m)
+		return
+	}
 	if id, ok := sum(m.GetIntent()); ok {
 		a.onAcked(c, &acked{id: id, boundAt: m.GetBoundAtMs()})
 	}

@@ -48,6 +48,7 @@ type node struct {
 	router *route.Router
 	mu     sync.Mutex
 	table  map[uint16]leadership
+	cut    string // an address
 }
 
 func newWorld(t *testing.T, nodes int) *world {
@@ -74,6 +75,8 @@ func (w *world) start(i int) *node {
 			Local:   func(k uint16) bool { return e.set.Leads(k) },
 			Deliver: func(x *actors.Envelope) { e.set.Route(x) },
 			Leader:  n.leader,
+			Cut:     func(a string) bool { n.mu.Lock(); defer n.mu.Unlock(); return a == n.cut },
+			Relays:  n.others,
 		})
 		if err != nil {
 			w.t.Fatal(err)
@@ -92,6 +95,16 @@ func (n *node) leader(k uint16) (string, uint64, bool) {
 		return "", 0, false
 	}
 	return n.w.net.Host(fmt.Sprint("n", l.node)).Addr(9000), l.term, true
+}
+
+// others are where all nodes but this one are.
+func (n *node) others(uint16) (addresses []string) {
+	for _, x := range n.w.nodes {
+		if x != n {
+			addresses = append(addresses, x.host.Addr(9000))
+		}
+	}
+	return addresses
 }
 
 // learn has a node believe what is true.

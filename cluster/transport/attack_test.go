@@ -137,6 +137,9 @@ func TestIMNodeIsBoundToItsApp(t *testing.T) {
 		{"a node's errand", func(l *letter) {
 			l.body = encode(t, &actorv1.Ask{App: "chat", User: "ann", Body: &actorv1.Ask_Released{Released: &actorv1.Released{}}})
 		}, "dropped body"},
+		{"a relay", func(l *letter) {
+			l.body = encode(t, &actorv1.Ask{App: "chat", User: "ann", RelayMs: 1, Body: &actorv1.Ask_Command{Command: &actorv1.Command{Type: "x"}}})
+		}, "dropped body"},
 		{"no errand", func(l *letter) { l.body = encode(t, &actorv1.Ask{App: "chat"}) }, "dropped body"},
 		{"no message", func(l *letter) { l.body = []byte{0xff} }, "dropped body"},
 		{"a claim", func(l *letter) { l.kind, l.body = "rouse.actor.v1.Claim", nil }, "dropped type"},

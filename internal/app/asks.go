@@ -59,7 +59,7 @@ func (n *Node) startRouter(sys *actor.ActorSystem) (*route.Router, error) {
 	}
 	router, err := route.New(route.Options{
 		System: sys, Shards: n.store.Shards(), ShardOf: n.store.ShardOf, Local: n.leadsShard, Name: routeName,
-		Deliver: func(e *actors.Envelope) { n.shards.Route(e) }, Leader: n.leaderOf, Logger: n.log,
+		Deliver: func(e *actors.Envelope) { n.shards.Route(e) }, Leader: n.leaderOf, Cut: n.isCut, Relays: n.bridges, Logger: n.log,
 	})
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -368,4 +369,37 @@ func (n *Node) leaderOf(group uint16) (address string, term uint64, ok bool) {
 		}
 	}
 	return "", 0, false
+}
+
+// isCut tells whether the connections to the node whose actors are at an address
+// have ended.
+func (n *Node) isCut(address string) (cut bool) {
+	n.peers.cut.Range(func(id, _ any) bool {
+		cut = n.actorsOf(id.(uint64)) == address
+		return !cut
+	})
+	return cut
+}
+
+// bridges are where the actors of nodes are that this one reaches, those first that
+// hold the group: they know who leads it, and reach him unless the network is odder
+// still.
+func (n *Node) bridges(group uint16) (addresses []string) {
+	alive := *n.peers.alive.Load()
+	p, _ := n.roster.View().Placement(group)
+	add := func(id uint64) {
+		m, ok := alive[id]
+		if _, cut := n.peers.cut.Load(id); ok && !cut && id != n.self && m.Addresses.GetActors() != "" {
+			addresses = append(addresses, m.Addresses.GetActors())
+		}
+	}
+	for _, id := range p.Voters {
+		add(id)
+	}
+	for _, id := range slices.Sorted(maps.Keys(alive)) {
+		if _, member := n.roster.View().Member(id); member && !slices.Contains(p.Voters, id) {
+			add(id)
+		}
+	}
+	return addresses
 }

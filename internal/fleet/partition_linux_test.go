@@ -45,9 +45,9 @@ var cuts = []cut{
 	{"another one away", func(s *Spaces) error { return s.Split([]int{0, 1}, []int{2}) }, []int{0, 1}, []int{2}},
 	{"one hears nothing", func(s *Spaces) error { return errors.Join(s.Cut(1, 0), s.Cut(2, 0)) }, []int{1, 2}, []int{0}},
 	{"one is not heard", func(s *Spaces) error { return errors.Join(s.Cut(0, 1), s.Cut(0, 2)) }, []int{1, 2}, []int{0}},
-	// 0 and 2 do not reach each other, so that users led at one of them are not
-	// served at the other: a caller has to go to another node. All are at 1.
-	{"a bridge", func(s *Spaces) error { return s.Split([]int{0}, []int{2}) }, []int{1}, nil},
+	// 0 and 2 do not reach each other: what is led at one of them is asked at the
+	// other through 1.
+	{"a bridge", func(s *Spaces) error { return s.Split([]int{0}, []int{2}) }, []int{1, 0, 2}, nil},
 	{"large packets lost", func(s *Spaces) error { return s.LoseLarge(0, 1000) }, []int{1, 2}, nil},
 }
 
@@ -93,6 +93,7 @@ func (w *town) partition(t *testing.T, s *Spaces, c cut, prefix string) {
 		until(t, 20*time.Second, "served at "+d.Name, func() error { return p.tried(t, n, d) })
 	}
 	took := time.Since(began)
+	w.steady(t, prefix, c.serve)
 	// A node without a majority acknowledges nothing from some moment on.
 	for _, i := range c.refuse {
 		n++
@@ -121,6 +122,23 @@ func (w *town) partition(t *testing.T, s *Spaces, c cut, prefix string) {
 			t.Error(err)
 		}
 	}
+}
+
+// steady wants nodes to serve all users on and on while the cut lasts.
+func (w *town) steady(t *testing.T, prefix string, at []int) {
+	t.Helper()
+	var doors []*door
+	for _, i := range at {
+		doors = append(doors, w.doors[i])
+	}
+	p := w.startProber(t, prefix+"steady-", doors...)
+	p.seen(t, time.Now(), 30)
+	if longest, failed, err := p.end(); failed > 0 || longest > 5*time.Second {
+		t.Errorf("%d of %d writes failed while the cut lasted, the longest took %s: %v", failed, len(p.probes), longest, err)
+	} else {
+		t.Logf("while the cut lasted the longest of %d writes took %s", len(p.probes), longest.Round(time.Millisecond))
+	}
+	p.verify(t, doors[0])
 }
 
 // try writes to all shards once, with some patience.

@@ -41,7 +41,11 @@ type Ask struct {
 	//	*Ask_Released
 	//	*Ask_Reported
 	//	*Ask_Ended
-	Body          isAsk_Body `protobuf_oneof:"body"`
+	Body isAsk_Body `protobuf_oneof:"body"`
+	// Not 0: the sender cannot reach the leader. Who is asked and does not lead
+	// brings it there, and answers within so many milliseconds or not at all; what
+	// it sends on has 0 here, so that nothing travels further than that.
+	RelayMs       uint32 `protobuf:"varint,9,opt,name=relay_ms,json=relayMs,proto3" json:"relay_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -145,6 +149,13 @@ func (x *Ask) GetEnded() *Ended {
 		}
 	}
 	return nil
+}
+
+func (x *Ask) GetRelayMs() uint32 {
+	if x != nil {
+		return x.RelayMs
+	}
+	return 0
 }
 
 type isAsk_Body interface {
@@ -679,7 +690,9 @@ type Claim struct {
 	Kind      uint32 `protobuf:"varint,3,opt,name=kind,proto3" json:"kind,omitempty"`
 	Intent    []byte `protobuf:"bytes,4,opt,name=intent,proto3" json:"intent,omitempty"`
 	// The owner record as actors/shard stores it.
-	Claim         []byte `protobuf:"bytes,5,opt,name=claim,proto3" json:"claim,omitempty"`
+	Claim []byte `protobuf:"bytes,5,opt,name=claim,proto3" json:"claim,omitempty"`
+	// Who is told and does not lead tells the leader, without this.
+	Relay         bool `protobuf:"varint,6,opt,name=relay,proto3" json:"relay,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -749,12 +762,21 @@ func (x *Claim) GetClaim() []byte {
 	return nil
 }
 
+func (x *Claim) GetRelay() bool {
+	if x != nil {
+		return x.Relay
+	}
+	return false
+}
+
 // ClaimAck ends an intent of shard.
 type ClaimAck struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Shard         uint32                 `protobuf:"varint,1,opt,name=shard,proto3" json:"shard,omitempty"`
-	Intent        []byte                 `protobuf:"bytes,2,opt,name=intent,proto3" json:"intent,omitempty"`
-	BoundAtMs     int64                  `protobuf:"varint,3,opt,name=bound_at_ms,json=boundAtMs,proto3" json:"bound_at_ms,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Shard     uint32                 `protobuf:"varint,1,opt,name=shard,proto3" json:"shard,omitempty"`
+	Intent    []byte                 `protobuf:"bytes,2,opt,name=intent,proto3" json:"intent,omitempty"`
+	BoundAtMs int64                  `protobuf:"varint,3,opt,name=bound_at_ms,json=boundAtMs,proto3" json:"bound_at_ms,omitempty"`
+	// As in Claim.
+	Relay         bool `protobuf:"varint,4,opt,name=relay,proto3" json:"relay,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -810,11 +832,18 @@ func (x *ClaimAck) GetBoundAtMs() int64 {
 	return 0
 }
 
+func (x *ClaimAck) GetRelay() bool {
+	if x != nil {
+		return x.Relay
+	}
+	return false
+}
+
 var File_rouse_actor_v1_ask_proto protoreflect.FileDescriptor
 
 const file_rouse_actor_v1_ask_proto_rawDesc = "" +
 	"\n" +
-	"\x18rouse/actor/v1/ask.proto\x12\x0erouse.actor.v1\x1a\x14rouse/v1/error.proto\x1a\x15rouse/v1/intake.proto\"\xad\x02\n" +
+	"\x18rouse/actor/v1/ask.proto\x12\x0erouse.actor.v1\x1a\x14rouse/v1/error.proto\x1a\x15rouse/v1/intake.proto\"\xc8\x02\n" +
 	"\x03Ask\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x14\n" +
 	"\x05shard\x18\x02 \x01(\rR\x05shard\x12\x10\n" +
@@ -823,7 +852,8 @@ const file_rouse_actor_v1_ask_proto_rawDesc = "" +
 	"\acommand\x18\x05 \x01(\v2\x17.rouse.actor.v1.CommandH\x00R\acommand\x126\n" +
 	"\breleased\x18\x06 \x01(\v2\x18.rouse.actor.v1.ReleasedH\x00R\breleased\x126\n" +
 	"\breported\x18\a \x01(\v2\x18.rouse.actor.v1.ReportedH\x00R\breported\x12-\n" +
-	"\x05ended\x18\b \x01(\v2\x15.rouse.actor.v1.EndedH\x00R\x05endedB\x06\n" +
+	"\x05ended\x18\b \x01(\v2\x15.rouse.actor.v1.EndedH\x00R\x05ended\x12\x19\n" +
+	"\brelay_ms\x18\t \x01(\rR\arelayMsB\x06\n" +
 	"\x04body\"\x91\x01\n" +
 	"\aCommand\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x12\n" +
@@ -864,18 +894,20 @@ const file_rouse_actor_v1_ask_proto_rawDesc = "" +
 	"\bRedirect\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\rR\x05shard\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\x12\x16\n" +
-	"\x06leader\x18\x03 \x01(\tR\x06leader\"~\n" +
+	"\x06leader\x18\x03 \x01(\tR\x06leader\"\x94\x01\n" +
 	"\x05Claim\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\rR\x05shard\x12\x1d\n" +
 	"\n" +
 	"from_shard\x18\x02 \x01(\rR\tfromShard\x12\x12\n" +
 	"\x04kind\x18\x03 \x01(\rR\x04kind\x12\x16\n" +
 	"\x06intent\x18\x04 \x01(\fR\x06intent\x12\x14\n" +
-	"\x05claim\x18\x05 \x01(\fR\x05claim\"X\n" +
+	"\x05claim\x18\x05 \x01(\fR\x05claim\x12\x14\n" +
+	"\x05relay\x18\x06 \x01(\bR\x05relay\"n\n" +
 	"\bClaimAck\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\rR\x05shard\x12\x16\n" +
 	"\x06intent\x18\x02 \x01(\fR\x06intent\x12\x1e\n" +
-	"\vbound_at_ms\x18\x03 \x01(\x03R\tboundAtMsB6Z4github.com/rouse-im/rouse/api/rouse/actor/v1;actorv1b\x06proto3"
+	"\vbound_at_ms\x18\x03 \x01(\x03R\tboundAtMs\x12\x14\n" +
+	"\x05relay\x18\x04 \x01(\bR\x05relayB6Z4github.com/rouse-im/rouse/api/rouse/actor/v1;actorv1b\x06proto3"
 
 var (
 	file_rouse_actor_v1_ask_proto_rawDescOnce sync.Once
