@@ -67,6 +67,7 @@ type Store struct {
 	writer  *writer
 	users   gate
 	disk    watermark
+	sizes   sizes
 	metrics *metrics
 	fs      vfs.FS
 	dir     string

@@ -18,9 +18,10 @@ type watermark struct {
 	dir    string
 	needed uint64
 
-	mu  sync.Mutex
-	at  time.Time
-	err error
+	mu   sync.Mutex
+	at   time.Time
+	free uint64 // 0 = the file system does not say
+	err  error
 }
 
 // Writable reports whether the disk has room for more intake: nil, or a
@@ -36,6 +37,19 @@ func (s *Store) Writable(now time.Time) error {
 	return s.disk.check(now)
 }
 
+// DiskFree is how many bytes of the store's file system are free, as of the last
+// second; 0 = it does not say.
+func (s *Store) DiskFree(now time.Time) uint64 {
+	if s.users.enter() != nil {
+		return 0
+	}
+	defer s.users.leave()
+	_ = s.disk.check(now) // a low disk has a number, too
+	s.disk.mu.Lock()
+	defer s.disk.mu.Unlock()
+	return s.disk.free
+}
+
 func (w *watermark) check(now time.Time) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -48,6 +62,7 @@ func (w *watermark) check(now time.Time) error {
 }
 
 func (w *watermark) sample() error {
+	w.free = 0
 	usage, err := w.fs.GetDiskUsage(w.dir)
 	if errors.Is(err, vfs.ErrUnsupported) {
 		return nil
@@ -55,6 +70,7 @@ func (w *watermark) sample() error {
 	if err != nil {
 		return fmt.Errorf("storage: free space of %s is unknown: %w", w.dir, err)
 	}
+	w.free = usage.AvailBytes
 	if usage.AvailBytes < w.needed {
 		return &DiskLowError{FreeBytes: usage.AvailBytes, NeededBytes: w.needed}
 	}

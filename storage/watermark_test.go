@@ -16,6 +16,9 @@ func TestWritable(t *testing.T) {
 	if err := s.Writable(day0); err != nil {
 		t.Fatalf("a file system that cannot say: %v", err)
 	}
+	if free := s.DiskFree(day0); free != 0 {
+		t.Fatalf("%d bytes free on a file system that cannot say", free)
+	}
 	at := func(d time.Duration, free uint64) error {
 		fs.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: free, TotalBytes: 1 << 40})
 		return s.Writable(day0.Add(d))
@@ -30,6 +33,9 @@ func TestWritable(t *testing.T) {
 	var low *DiskLowError
 	if !errors.Is(err, ErrDiskLow) || !errors.As(err, &low) || *low != (DiskLowError{256<<20 - 1, 256 << 20}) {
 		t.Fatalf("below: %v", err)
+	}
+	if free := s.DiskFree(day0.Add(2500 * time.Millisecond)); free != 256<<20-1 {
+		t.Fatalf("%d bytes are free below the watermark", free)
 	}
 	if err := at(2500*time.Millisecond, 1<<40); err == nil {
 		t.Fatal("the refusal was not remembered")

@@ -68,7 +68,8 @@ type Conductor struct {
 	busy     map[uint16]bool
 	pause    map[uint16]time.Time // not before
 	held     map[uint16]tenure
-	why      map[uint16]string
+	why      map[uint16]string // of groups that are on their way
+	count    counts
 	changes  int
 	lastGive time.Time
 	ordered  uint64 // orders to rebalance that were seen
@@ -195,6 +196,9 @@ func (c *Conductor) conduct(ctx context.Context, group uint16, term uint64, view
 func (c *Conductor) say(group uint16, why string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if _, moved := c.why[group]; moved && why == "" {
+		c.count.moves++
+	}
 	if c.why[group] = why; why == "" {
 		delete(c.why, group)
 	}
@@ -230,6 +234,7 @@ func (c *Conductor) change(group uint16, step Step) {
 	c.Change(group, step.Conf, func(err error) {
 		c.mu.Lock()
 		c.changes--
+		c.count.end(stepChange, err)
 		c.mu.Unlock()
 		c.ended(group, err)
 	})
@@ -241,7 +246,12 @@ func (c *Conductor) drop(group uint16) {
 	c.mu.Lock()
 	c.busy[group] = true
 	c.mu.Unlock()
-	c.Remove(group, func(err error) { c.ended(group, err) })
+	c.Remove(group, func(err error) {
+		c.mu.Lock()
+		c.count.end(stepRemove, err)
+		c.mu.Unlock()
+		c.ended(group, err)
+	})
 }
 
 // ended ends what made a group busy. It does not block.
@@ -289,6 +299,9 @@ func (c *Conductor) give(ctx context.Context, group uint16, term, to uint64) err
 	if err = c.Transfer(group, to); err == nil {
 		err = c.gone(waiting, group, term)
 	}
+	c.mu.Lock()
+	c.count.end(stepTransfer, err)
+	c.mu.Unlock()
 	if err == nil {
 		return nil
 	}

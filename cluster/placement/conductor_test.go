@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/rouse-im/rouse/cluster/roster"
 	"github.com/rouse-im/rouse/storage"
 )
@@ -22,6 +24,7 @@ func TestGrowReplaceAndLeave(t *testing.T) {
 		w.join(3)
 		w.pass(60 * time.Second)
 		w.settled(3)
+		w.counted(3)
 		w.join(4)
 		w.pass(90 * time.Second)
 		w.settled(3)
@@ -44,6 +47,57 @@ func TestGrowReplaceAndLeave(t *testing.T) {
 		}
 		w.settled(3)
 	})
+}
+
+// counted checks the metrics of a cluster that has grown to n nodes and is at rest:
+// all groups moved and arrived, and each node leads what it shall.
+func (w *world) counted(n int) {
+	w.t.Helper()
+	sum := make(map[string]float64)
+	for _, node := range w.nodes {
+		for name, value := range gathered(w.t, node.conductor) {
+			sum[name] += value
+		}
+	}
+	groups := float64(w.shards + 1)
+	for name, want := range map[string]float64{
+		"rouse_placement_moving_groups": 0, "rouse_placement_leaders_wanted": groups, "rouse_placement_leaders_held": groups,
+	} {
+		if sum[name] != want {
+			w.t.Errorf("%s is %v, want %v", name, sum[name], want)
+		}
+	}
+	// Each group got a learner from each node that came, and a change to three voters.
+	if got := sum["rouse_placement_steps_total change done"]; got < groups*float64(n) {
+		w.t.Errorf("%v changes of configurations are counted, there were at least %v", got, groups*float64(n))
+	}
+	if got := sum["rouse_placement_moves_total"]; got < groups {
+		w.t.Errorf("%v groups are counted as arrived, %v did", got, groups)
+	}
+	if got := sum["rouse_placement_steps_total transfer done"]; got < 2*groups/float64(n)-1 {
+		w.t.Errorf("%v transfers are counted; two of three groups are led elsewhere than at first", got)
+	}
+}
+
+func gathered(t *testing.T, c prometheus.Collector) map[string]float64 {
+	t.Helper()
+	r := prometheus.NewPedanticRegistry()
+	r.MustRegister(c)
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := make(map[string]float64)
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			name := f.GetName()
+			for _, l := range slices.Backward(m.GetLabel()) { // step, then end
+				name += " " + l.GetValue()
+			}
+			values[name] = m.GetGauge().GetValue() + m.GetCounter().GetValue()
+		}
+	}
+	return values
 }
 
 // A node that is stopped gives all leaderships away first, and gets them back.

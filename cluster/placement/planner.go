@@ -46,6 +46,7 @@ type Planner struct {
 	changed <-chan struct{}
 	term    uint64 // of the last turn as a leader, 0 = it was none
 	heard   map[uint16]heard
+	moving  bool // as was told last
 }
 
 type heard struct {
@@ -102,6 +103,26 @@ func (p *Planner) turn(ctx context.Context, now time.Time) {
 	if err != nil && !errors.Is(err, context.Canceled) {
 		p.Logger.Warn("placement: a plan was not written; it is made again in a second", "error", err)
 	}
+	p.tell()
+}
+
+// tell logs when replicas begin to move, and when all are in place.
+func (p *Planner) tell() {
+	v, open := p.Roster.View(), 0
+	for _, record := range v.Placements() {
+		if !record.Settled {
+			open++
+		}
+	}
+	if p.moving == (open > 0) {
+		return
+	}
+	p.moving = open > 0
+	if p.moving {
+		p.Logger.Info("placement: replicas move", "groups", open, "of", len(v.Placements()), "nodes", len(v.Members()))
+		return
+	}
+	p.Logger.Info("placement: all replicas are where they shall be", "groups", len(v.Placements()), "nodes", len(v.Members()))
 }
 
 // observe asks about the groups that are not settled.
@@ -149,7 +170,7 @@ func (p *Planner) mutations(v *roster.View, now time.Time) ([]storage.Mutation, 
 		ms = append(ms, gone...)
 	}
 	if len(changes) > 0 {
-		p.Logger.Info("placement: planned", "groups", len(changes))
+		p.Logger.Debug("placement: planned", "groups", len(changes))
 	}
 	return ms, nil
 }

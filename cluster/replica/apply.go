@@ -55,7 +55,7 @@ func (l *loop) applyEntry(g *group, e *pb.Entry) error {
 	}
 	g.conf = g.node.ApplyConfChange(change)
 	l.batch.SetState(g.id, storage.ConfState, appendConf(nil, g.conf))
-	l.e.log.Info("replica: configuration changed", "group", g.id, "index", e.GetIndex(),
+	l.e.log.Debug("replica: configuration changed", "group", g.id, "index", e.GetIndex(),
 		"voters", hexIDs(g.conf.GetVoters()), "outgoing", hexIDs(g.conf.GetVotersOutgoing()), "learners", hexIDs(g.conf.GetLearners()))
 	l.configured = append(l.configured, g)
 	return nil

@@ -44,6 +44,7 @@ func open(o Options, bounds limits) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{o: o, log: o.Logger, metrics: newMetrics(), limits: bounds, started: time.Now(), stopped: make(chan struct{})}
+	e.metrics.snapshotLimit.Set(float64(o.SnapshotRate))
 	e.in.wake = make(chan struct{}, 1)
 	ids, err := o.Store.Replicas()
 	if err != nil {

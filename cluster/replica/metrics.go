@@ -17,7 +17,7 @@ type metrics struct {
 	snapshots prometheus.Counter
 
 	snapshotSent, snapshotReceived, resumed prometheus.Counter
-	receiving                               prometheus.Gauge
+	receiving, snapshotLimit                prometheus.Gauge
 }
 
 func newMetrics() *metrics {
@@ -37,11 +37,14 @@ func newMetrics() *metrics {
 		snapshotReceived: counter("rouse_replica_snapshot_received_bytes_total", "Bytes received of groups that are sent whole."),
 		resumed:          counter("rouse_replica_snapshots_resumed_total", "Times that a broken stream of a group went on."),
 		receiving:        prometheus.NewGauge(prometheus.GaugeOpts{Name: "rouse_replica_receiving_groups", Help: "Groups that arrive as a whole."}),
+		snapshotLimit: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "rouse_replica_snapshot_limit_bytes", Help: "Bytes a second that this node may send of groups that are sent whole.",
+		}),
 	}
 }
 
 func (m *metrics) register(r prometheus.Registerer) (release func(), err error) {
-	all := []prometheus.Collector{m.led, m.refused, m.dropped, m.malformed, m.unsent, m.rounds, m.snapshots, m.snapshotSent, m.snapshotReceived, m.resumed, m.receiving}
+	all := []prometheus.Collector{m.led, m.refused, m.dropped, m.malformed, m.unsent, m.rounds, m.snapshots, m.snapshotSent, m.snapshotReceived, m.resumed, m.receiving, m.snapshotLimit}
 	release = func() {
 		for _, c := range all {
 			if r != nil {

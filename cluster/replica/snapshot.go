@@ -174,7 +174,7 @@ func (l *loop) installed(g *group, w *work) {
 	in := w.restore
 	g.log.restore(in.at)
 	g.applied, g.conf = in.at, in.conf
-	l.e.log.Info("replica: snapshot installed", "group", g.id, "from", hexID(in.from), "index", in.at.index)
+	l.e.log.Debug("replica: snapshot installed", "group", g.id, "from", hexID(in.from), "index", in.at.index)
 	l.e.o.Changed(g.id)
 }
 

@@ -37,6 +37,10 @@ const (
 	// maxReceive is what a peer takes: a batch, its tables of names and actors.
 	maxReceive = 4 * MaxMessage
 
+	// leaveTime is how long Close waits for the port to be free; longer, and
+	// somebody else has taken it.
+	leaveTime = time.Second
+
 	batchMessages = 256
 	queueInitial  = 1024 // it grows; the library's own default is 15 MiB a peer
 	maxStreams    = 8    // of one connection
@@ -177,7 +181,29 @@ func (r *Remote) Close() {
 	r.end(func(*sender) bool { return true })
 	// Not graceful: the library's way of that clears tables that others read.
 	r.remote.Shutdown(false)
+	r.leavePort()
 	r.metrics.unregister(r.o.Metrics)
+}
+
+// leavePort waits until the port is free: the library listens at once and serves
+// in a goroutine, which closes the port only when it runs and finds the server
+// stopped.
+func (r *Remote) leavePort() {
+	address := r.o.Listen
+	if _, port, _ := net.SplitHostPort(address); port == "0" {
+		if r.o.Advertise != "" {
+			return // nobody comes back to a port that was chosen by chance and is not known
+		}
+		address = r.Address()
+	}
+	again := time.NewTicker(time.Millisecond)
+	defer again.Stop()
+	for late := time.Now().Add(leaveTime); time.Now().Before(late); <-again.C {
+		if l, err := net.Listen("tcp", address); err == nil {
+			_ = l.Close() // it was bound, so it is free
+			return
+		}
+	}
 }
 
 // open notes a stream, unless all are closed.

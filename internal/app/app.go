@@ -269,7 +269,9 @@ func (n *Node) loseMeta(uint64) {
 func (n *Node) startActors() (err error) {
 	sys := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(quieter{n.log.Handler()}) }))
 	n.later("actor system", func(context.Context) error { sys.Shutdown(); return nil })
-	n.newPlacement()
+	if err := n.newPlacement(); err != nil {
+		return err
+	}
 	for _, start := range []func(*actor.ActorSystem) error{n.openActors, n.startMeta, n.meet} {
 		if err := start(sys); err != nil {
 			return err

@@ -87,16 +87,20 @@ func refused(text string) error {
 func (n *Node) report(context.Context) ([]byte, error) { return proto.Marshal(n.reportHere()) }
 
 func (n *Node) reportHere() *rousev1.NodeReport {
-	seal := n.ring.Fingerprint()
+	seal, now := n.ring.Fingerprint(), time.Now()
 	own := &steward.Own{
-		Node: n.self, Version: n.o.Version, DiskLow: n.store.Writable(time.Now()) != nil,
+		Node: n.self, Version: n.o.Version, DiskFree: n.store.DiskFree(now), DiskLow: n.store.Writable(now) != nil,
 		Seal: seal[:], Groups: n.engine.Groups(), Why: n.conductor.Load().Why,
 		Led: func(group uint16) (placement.Status, bool) {
 			if _, leads := n.engine.Leads(group); !leads {
 				return placement.Status{}, false
 			}
-			s, err := n.engine.Status(group)
-			return placement.StatusOf(s), err == nil
+			of, err := n.engine.Status(group)
+			s := placement.StatusOf(of)
+			if size, err := n.store.GroupBytes(group, now); err == nil { // without one it is shown as not known
+				s.Bytes = size
+			}
+			return s, err == nil
 		},
 	}
 	return steward.Report(own, n.roster.View())

@@ -17,7 +17,7 @@ import (
 
 // newPlacement makes the planner, which plans while this node leads the meta
 // group, and the conductor, which carries out plans for the groups led here.
-func (n *Node) newPlacement() {
+func (n *Node) newPlacement() error {
 	rules := placement.DefaultRules()
 	rules.ReplaceAfter = n.o.Config.Cluster.ReplaceAfter
 	n.planner = placement.NewPlanner(placement.PlannerOptions{
@@ -26,7 +26,7 @@ func (n *Node) newPlacement() {
 		Propose: n.proposeMeta,
 	})
 	n.orders = n.newOrders()
-	n.conductor.Store(placement.NewConductor(placement.ConductorOptions{
+	conductor := placement.NewConductor(placement.ConductorOptions{
 		Self: n.self, Roster: n.roster, Rules: rules, Alive: n.isAlive, Logger: n.log,
 		Groups: n.engine.Groups, Leads: n.engine.Leads, Transfer: n.engine.Transfer, Remove: n.engine.Remove,
 		Status: func(group uint16) (placement.Status, error) {
@@ -47,7 +47,9 @@ func (n *Node) newPlacement() {
 				n.shards.Lead(group, term)
 			}
 		},
-	}))
+	})
+	n.conductor.Store(conductor)
+	return n.registry.Register(conductor)
 }
 
 // runPlacement plans and moves replicas until the node stops. A node that stops

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -195,12 +194,3 @@ func keepSecret(path, secret string) error {
 	_, err = f.WriteString(secret + "\n")
 	return errors.Join(err, f.Sync(), f.Close())
 }
-
-// quieter drops what the actor library says below warnings.
-type quieter struct{ slog.Handler }
-
-func (quieter) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelWarn }
-
-func (q quieter) WithAttrs(a []slog.Attr) slog.Handler { return quieter{q.Handler.WithAttrs(a)} }
-
-func (q quieter) WithGroup(name string) slog.Handler { return quieter{q.Handler.WithGroup(name)} }
