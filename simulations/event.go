@@ -104,7 +104,8 @@ type Event struct {
 	Mentions   []string `json:"mentions,omitempty"`
 	MentionAll bool     `json:"all,omitempty"`
 	Call       bool     `json:"call,omitempty"`
-	TTL        uint32   `json:"ttl,omitempty"` // seconds; 0 = the app's
+	TTL        uint32   `json:"ttl,omitempty"`      // seconds; 0 = the app's
+	Collapse   string   `json:"collapse,omitempty"` // a later message with the same word takes its place
 	Text       string   `json:"text,omitempty"`
 	Version    uint32   `json:"version,omitempty"`
 

@@ -16,6 +16,7 @@ const (
 	PowerLoss FaultKind = "power-loss" // kill; what was not synced is gone
 	Partition FaultKind = "partition"  // Nodes are cut off from the others for For
 	OneWay    FaultKind = "one-way"    // Nodes hear the others and are not heard
+	Bridge    FaultKind = "bridge"     // Nodes do not hear each other for For; all others hear all
 	Clog      FaultKind = "clog"       // links of Nodes pass nothing and lose nothing for For
 	Latency   FaultKind = "latency"    // links of Nodes take Delay longer
 	Loss      FaultKind = "loss"       // links of Nodes lose Rate of what they carry
@@ -29,6 +30,7 @@ const (
 	VendorSlow     FaultKind = "vendor-slow"     // answers after Delay
 	VendorCut      FaultKind = "vendor-cut"      // takes Rate of the pushes and answers none of them
 	VendorHang     FaultKind = "vendor-hang"     // takes nothing, answers nothing
+	VendorRefuse   FaultKind = "vendor-refuse"   // says that the contents of pushes are wrong
 	VendorExpire   FaultKind = "vendor-expire"   // access tokens given so far end, once
 )
 
@@ -39,6 +41,7 @@ var traits = map[FaultKind]struct{ node, ends, delay, rate bool }{
 	PowerLoss:      {node: true, ends: true},
 	Partition:      {node: true, ends: true},
 	OneWay:         {node: true, ends: true},
+	Bridge:         {node: true, ends: true},
 	Clog:           {node: true, ends: true},
 	Latency:        {node: true, ends: true, delay: true},
 	Loss:           {node: true, ends: true, rate: true},
@@ -51,6 +54,7 @@ var traits = map[FaultKind]struct{ node, ends, delay, rate bool }{
 	VendorSlow:     {ends: true, delay: true},
 	VendorCut:      {ends: true, rate: true},
 	VendorHang:     {ends: true},
+	VendorRefuse:   {ends: true},
 	VendorExpire:   {},
 }
 

@@ -50,7 +50,7 @@ func (e *Event) info() *rousev1.DeviceInfo {
 
 func (e *Event) message(start time.Time) *rousev1.MessageEvent {
 	m := &rousev1.MessageEvent{
-		MessageId: e.Message, Recipients: e.To, Sender: e.From, Mentions: e.Mentions, MentionAll: e.MentionAll, Text: e.Text,
+		MessageId: e.Message, Recipients: e.To, Sender: e.From, Mentions: e.Mentions, MentionAll: e.MentionAll, Text: e.Text, CollapseId: e.Collapse,
 		SentAt:           timestamppb.New(start.Add(e.At.Duration())),
 		ConversationType: rousev1.ConversationType_CONVERSATION_TYPE_DIRECT,
 	}
@@ -144,6 +144,7 @@ func FromItem(item *rousev1.Event, node string, incarnation uint64) (Event, bool
 			e.Group, e.GroupSize = m.GetConversationId(), m.GetGroupSize()
 		}
 		e.Call = m.GetClass() == rousev1.MessageClass_MESSAGE_CLASS_CALL
+		e.Collapse = m.GetCollapseId()
 		e.TTL = uint32(m.GetTtl().GetSeconds()) //nolint:gosec // the contract bounds it by 28 days
 	case *rousev1.Event_Read:
 		e.Kind, e.User, e.Messages = Read, k.Read.GetUserId(), k.Read.GetMessageIds()

@@ -171,7 +171,7 @@ func TestFaults(t *testing.T) {
 			}
 		})
 	}
-	if len(simulations.FaultKinds()) != 18 {
+	if len(simulations.FaultKinds()) != 20 {
 		t.Errorf("%d kinds of faults", len(simulations.FaultKinds()))
 	}
 }

@@ -38,7 +38,8 @@ func openAPNs(r rig) (*station, error) {
 		},
 		icon: func(token string) (int, bool) { d, ok := f.Device(token); return d.Badge, ok },
 		faults: map[string]fault{
-			Down: func(string) fake.Fault { return fake.Reason(500, "InternalServerError") },
+			Down:     func(string) fake.Fault { return fake.Reason(500, "InternalServerError") },
+			Rejected: func(string) fake.Fault { return fake.Reason(400, "PayloadEmpty") },
 			HotDevice: func(wait string) fake.Fault {
 				hot := fake.Reason(429, "TooManyRequests")
 				hot.Header["retry-after"] = wait

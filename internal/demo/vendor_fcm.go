@@ -35,6 +35,9 @@ func openFCM(r rig) (*station, error) {
 			Throttle: func(wait string) fake.Fault {
 				return fake.FCMRefusal(429, "RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", "Quota exceeded.", wait)
 			},
+			Rejected: func(wait string) fake.Fault {
+				return fake.FCMRefusal(400, "INVALID_ARGUMENT", "INVALID_ARGUMENT", "Request contains an invalid argument.", wait)
+			},
 			HotDevice: fake.FCMDeviceQuota,
 		},
 		credentials: func(at *site) []*rousev1.Credential {

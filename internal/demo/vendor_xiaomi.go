@@ -17,6 +17,7 @@ func openXiaomi(r rig) (*station, error) {
 		states: states{"live": f.AddDevice},
 		faults: map[string]fault{
 			Down:     asking(fake.XiaomiRefusal(500, 10001, "System error", "")),
+			Rejected: asking(fake.XiaomiRefusal(200, 65009, "payload too long", "")),
 			Throttle: asking(fake.XiaomiRefusal(200, 200002, "request exceeds the QPS limit of the app", "")),
 		},
 		credentials: func(at *site) []*rousev1.Credential {

@@ -86,6 +86,9 @@ type Sessions struct {
 	// the share of connections that do.
 	Fetch   Dist  `yaml:"fetch"`
 	Fetches Share `yaml:"fetches"`
+	// Registers is the share of starts that register the token again, as some
+	// apps do each time.
+	Registers Share `yaml:"registers"`
 }
 
 // Moves of people that cut connections.
@@ -105,6 +108,8 @@ type Moves struct {
 // Churn of installations, tokens and accounts, by device and day.
 type Churn struct {
 	Reinstall Rate `yaml:"reinstall"`
+	// Restored is the share of re-installations that get their former token again.
+	Restored Share `yaml:"restored"`
 	// TokenRotation: the vendor gives the app another token, and forgets the former.
 	TokenRotation Rate `yaml:"token_rotation"`
 	Uninstall     Rate `yaml:"uninstall"`
@@ -132,6 +137,12 @@ type Talk struct {
 	// Edit is the share of recalls that change the message instead.
 	Edit     Share `yaml:"edit"`
 	RecallIn Dist  `yaml:"recall_in"`
+	// Short is the share of messages that are wanted for Wanted only.
+	Short  Share `yaml:"short"`
+	Wanted Dist  `yaml:"wanted"`
+	// Replaces is the share of messages that take the place of the last such one
+	// in the same conversation.
+	Replaces Share `yaml:"replaces"`
 }
 
 // Groups and what is said in them.

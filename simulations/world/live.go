@@ -68,7 +68,7 @@ func (w *World) connect(t simulations.Offset, d *device, r *rand.Rand, state sim
 		d.state = background
 	}
 	w.report(t, d, state, why)
-	if login || d.fresh {
+	if login || d.fresh || hit(r, w.s.Sessions.Registers) {
 		w.bind(t, d)
 	}
 	if hit(r, w.s.Sessions.Fetches) {
@@ -150,7 +150,10 @@ func (w *World) open(t simulations.Offset, d *device, r *rand.Rand) {
 			w.step(t, d, simulations.Disconnected, "reinstall")
 		}
 		w.dies(t, d, r)
-		d.state, d.install, d.tokens, d.fresh, d.session = offline, d.install+1, d.tokens+1, true, 0
+		d.state, d.install, d.fresh, d.session = offline, d.install+1, true, 0
+		if !hit(r, w.s.Churn.Restored) {
+			d.tokens++
+		}
 	case rotated:
 		w.dies(t, d, r)
 		d.tokens, d.fresh = d.tokens+1, true

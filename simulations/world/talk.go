@@ -31,12 +31,24 @@ func (w *World) write(t simulations.Offset, d *device, r *rand.Rand) {
 	if hit(r, w.s.Talk.Call) {
 		e.Call, e.TTL, e.Text = true, 45, "incoming call"
 	}
+	w.fades(&e, "of-"+e.From, r)
 	w.got(to, w.last)
 	w.tell(e)
 	if hit(r, w.s.Talk.Recall) {
 		w.later.add(t+max(1, draw(r, w.s.Talk.RecallIn)), follow{
 			kind: followRecall, ref: uint64(to), message: w.last, session: noGroup, edit: hit(r, w.s.Talk.Edit),
 		})
+	}
+}
+
+// fades says of some messages that they are wanted for a while only, or in the
+// place of others.
+func (w *World) fades(e *simulations.Event, collapse string, r *rand.Rand) {
+	if !e.Call && hit(r, w.s.Talk.Short) {
+		e.TTL = uint32(max(1, draw(r, w.s.Talk.Wanted)/1000)) //nolint:gosec // a scenario lasts a year at most
+	}
+	if !e.Call && hit(r, w.s.Talk.Replaces) {
+		e.Collapse = collapse
 	}
 }
 
@@ -98,6 +110,7 @@ func (w *World) inGroup(t simulations.Offset, g *group, r *rand.Rand, all bool) 
 	if !all && hit(r, w.s.Groups.Mention) {
 		e.Mentions = []string{userName(w.member(g, r.Uint32N(g.size)))}
 	}
+	w.fades(&e, "in-"+e.Group, r)
 	for k := range g.size {
 		w.got(w.member(g, k), w.last)
 	}
