@@ -40,6 +40,11 @@ func good() *History {
 	h.Stored = []Stored{{User: "ann", Device: "phone", Session: 1, Step: 1, Tokens: map[string]string{"ios": "t1"}}}
 	h.Dropped = []Dropped{{At: 50_000, Notifier: "ios", Token: "t0", Since: 40_000, Bound: 30_000}}
 	h.Commits = []Commit{{Shard: 1, Epoch: 1, Node: "a", Index: 1}, {Shard: 1, Epoch: 2, Node: "b", Index: 2}}
+	for i := range h.Pushes {
+		p := &h.Pushes[i]
+		p.By, p.Shard, p.Answered = "a", 1, p.At+5
+	}
+	h.Leads = []Lead{{By: "a", Shard: 1, Term: 1, To: 100_000}}
 	h.Registers = []Register{{Key: "ann", Write: true, Value: "x", Call: 1, Return: 3}, {Key: "ann", Client: 1, Value: "x", Call: 4, Return: 5, Event: 9}}
 	h.Gauges = []Gauge{{At: 25_000, Node: "a", Name: "queue", Value: 5, Bound: 10, Backlog: true}, {At: 35_000, Node: "a", Name: "queue", Bound: 10, Backlog: true}}
 	h.Counters = []Counter{{Name: "outcomes", Label: "accepted", Value: 122}}
@@ -120,6 +125,49 @@ var breaches = []struct {
 		h.happens(300, 900, simulations.Event{Kind: simulations.Presence, User: "ann", Device: "phone", State: simulations.Connected, Session: 1, Step: 2, Node: "im-0"})
 		h.happens(301, 1500, simulations.Event{Kind: simulations.Presence, User: "ann", Device: "phone", State: simulations.Disconnected, Session: 1, Step: 3, Node: "im-0"})
 	}},
+	{"none-after-online", "online since", []uint64{5, 300}, func(h *History) { // by whom it had been cancelled
+		h.happens(300, 1100, simulations.Event{Kind: simulations.Presence, User: "ann", Device: "phone", State: simulations.Connected, Session: 1, Step: 2, Node: "im-0"})
+		h.happens(301, 1900, simulations.Event{Kind: simulations.Presence, User: "ann", Device: "phone", State: simulations.Disconnected, Session: 1, Step: 3, Node: "im-0"})
+		h.Pushes[0].At = 1800
+	}},
+	{"none-after-online", "did not want any more: read", []uint64{5, 300}, func(h *History) {
+		h.happens(300, 1100, simulations.Event{Kind: simulations.Read, User: "ann", Messages: []string{"m1"}})
+		h.Pushes[0].At = 1800
+	}},
+	{"none-after-online", "did not want any more: recall", []uint64{5, 300}, func(h *History) {
+		h.happens(300, 1100, simulations.Event{Kind: simulations.Recall, Message: "m1", To: []string{"ann"}})
+		h.Pushes[0].At = 1800
+	}},
+	{"none-after-online", "wanted until 00:00:06.000", []uint64{5}, func(h *History) { h.Limits.TTL, h.Pushes[0].At = 5000, 6200 }},
+	{"none-after-online", "message q3 had taken its place", []uint64{12, 13}, func(h *History) {
+		for i := range h.Events {
+			if n := h.Events[i].N; n == 12 || n == 13 {
+				h.Events[i].Collapse = "c"
+			}
+		}
+		h.outcomeOf("q3").Ended = 0
+		for i := range h.Pushes {
+			if h.Pushes[i].Message == "q2" {
+				h.Pushes[i].At += 500
+			}
+		}
+	}},
+	{"in-order", "had passed it", []uint64{5, 10}, func(h *History) {
+		h.Pushes[0].Answer = "error"
+		p := h.Pushes[0]
+		p.At = 2050
+		h.Pushes = append(h.Pushes, p)
+	}},
+	{"no-removed-token", "is with device phone of user ann and with device tab of user bob", nil, func(h *History) {
+		h.Stored = append(h.Stored, Stored{User: "bob", Device: "tab", Tokens: map[string]string{"ios": "t1"}})
+	}},
+	{"acked-is-stored", "the store has another or none", []uint64{2}, func(h *History) { // it died before it was bound
+		h.happens(300, 5, simulations.Event{Kind: simulations.Dead, Vendor: "apns", Token: "t1"})
+		h.Stored[0].Tokens = nil
+		p := h.Pushes[0]
+		p.PushID, p.Answer, p.Since = "none", "invalid-token", 5
+		h.Pushes = append(h.Pushes, p)
+	}},
 	{"no-removed-token", "was removed at", []uint64{5, 300}, func(h *History) {
 		h.happens(300, 40, simulations.Event{Kind: simulations.Unbind, User: "ann", Device: "phone", Notifier: "ios"})
 		h.Pushes[0].At = 1500
@@ -136,6 +184,10 @@ var breaches = []struct {
 	{"one-writer", "comes after entry 2 of epoch 2", nil, func(h *History) {
 		h.Commits = append(h.Commits, Commit{Shard: 1, Epoch: 1, Node: "a", Index: 3})
 	}},
+	{"one-writer", "a and b both led in epoch 1", nil, func(h *History) {
+		h.Leads = append(h.Leads, Lead{By: "b", Shard: 1, Term: 1, From: 100_000, To: 110_000})
+	}},
+	{"one-writer", "which did not lead shard 1", []uint64{5}, func(h *History) { h.Leads[0].From = 1500 }},
 	{"one-writer", "fits no order", []uint64{9}, func(h *History) { h.Registers[1].Value = "" }},
 	{"within-limits", "a burst of 10", []uint64{5}, func(h *History) {
 		for i := range 20 {
@@ -145,6 +197,10 @@ var breaches = []struct {
 	{"within-limits", "asked to wait until", []uint64{5}, func(h *History) {
 		h.Pushes = append(h.Pushes, Push{At: 34_000, Vendor: "apns", Notifier: "ios", Token: "t9", PushID: "p-m1", Answer: "error"})
 	}},
+	{"within-limits", "asked to wait until", []uint64{5}, func(h *History) { // by whom it was asked
+		h.Pushes = append(h.Pushes, Push{At: 32_010, Vendor: "apns", Notifier: "ios", Token: "t9", PushID: "p-m1", Answer: "error", By: "a", Shard: 1})
+	}},
+	{"within-limits", "more than the day's 3 pushes", []uint64{12}, func(h *History) { h.Limits.Quotas = map[string]uint64{"ios": 3} }},
 	{"bulkheads", "while other vendors failed", nil, func(h *History) {
 		for i := range h.Pushes {
 			if h.Pushes[i].At > 19_000 && h.Pushes[i].At < 30_000 {
@@ -211,8 +267,8 @@ func TestEachCheckCanFail(t *testing.T) {
 			t.Errorf("%d %s: no run breaks it, so nothing shows that it can fail", c.Number, c.Name)
 		}
 	}
-	if len(Checks) != 18 {
-		t.Errorf("%d checks, want 18", len(Checks))
+	if len(Checks) != 19 {
+		t.Errorf("%d checks, want 19", len(Checks))
 	}
 }
 

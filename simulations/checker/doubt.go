@@ -7,21 +7,49 @@ import (
 	"github.com/rouse-im/rouse/simulations"
 )
 
-// Doubt takes back the answers of pushes that were sent again, if they came in a
-// fault of a node or of their vendor, or less than about from one: the answer may
-// not have been durable when another node took over, and an answer that is not is
-// none. Engines call it before Run.
+// Doubt takes back the answers of pushes that were sent again, if whoever had the
+// answer may not have made it durable before another took over: an answer that
+// is not durable is none. Where it is known who sent what and who led when,
+// that is so if the leadership ended, or the run died, while the outcome was
+// being written; else if a node or the vendor failed, or less than about from
+// that. Engines call it before Run.
 func (h *History) Doubt(about simulations.Offset) {
 	last := map[[2]string]*Push{}
 	slices.SortStableFunc(h.Pushes, func(a, b Push) int { return cmp.Compare(a.At, b.At) })
 	for i := range h.Pushes {
 		p := &h.Pushes[i]
 		key := [2]string{p.PushID, p.Token}
-		if before := last[key]; before != nil && slices.ContainsFunc(h.Faults, func(f simulations.Fault) bool {
-			return before.At >= f.At-about && before.At <= f.At+f.For+about && (len(f.Nodes) > 0 || f.Vendor == p.Vendor)
-		}) {
+		if before := last[key]; before != nil && h.doubtful(before, p, about) {
 			before.Answer = "none"
 		}
 		last[key] = p
 	}
+}
+
+func (h *History) doubtful(before, again *Push, about simulations.Offset) bool {
+	if before.By != "" && before.Shard > 0 && len(h.Leads) > 0 {
+		return before.By != again.By && h.overtaken(before, again, about)
+	}
+	return slices.ContainsFunc(h.Faults, func(f simulations.Fault) bool {
+		return before.At >= f.At-about && before.At <= f.At+f.For+about && (len(f.Nodes) > 0 || f.Vendor == before.Vendor)
+	})
+}
+
+// overtaken tells whether who sent a push first lost its shard between the
+// answer and the moment at which the outcome was surely durable: about later, or
+// after the end of a fault of nodes in which commits may take as long as it lasts.
+func (h *History) overtaken(before, again *Push, about simulations.Offset) bool {
+	durable := before.Answered + about
+	for _, f := range h.Faults {
+		if len(f.Nodes) > 0 && before.Answered >= f.At && before.Answered <= f.At+f.For+about {
+			durable = max(durable, f.At+f.For+about)
+		}
+	}
+	end := simulations.Offset(-1) // of the leadership in which it was sent
+	for _, l := range h.Leads {
+		if l.By == before.By && l.Shard == before.Shard && l.From <= before.At+LeadSlack {
+			end = max(end, l.To)
+		}
+	}
+	return end <= durable && end <= again.At+LeadSlack
 }

@@ -18,7 +18,33 @@ func TestDoubtIsOfFaultsAlone(t *testing.T) {
 		},
 	}
 	h.Doubt(50)
-	want := map[string][]string{"quiet": {"accepted", "accepted"}, "moved": {"none", "accepted"}, "once": {"accepted"}}
+	answered(t, h, map[string][]string{"quiet": {"accepted", "accepted"}, "moved": {"none", "accepted"}, "once": {"accepted"}})
+}
+
+// Who had an answer and goes on leading has no reason to send again.
+func TestDoubtIsOfLeadersThatFell(t *testing.T) {
+	h := &History{
+		Faults: []simulations.Fault{{At: 900, For: 5000, Nodes: []int{0}}},
+		Leads:  []Lead{{By: "a", Shard: 1, Term: 1, To: 1500}, {By: "b", Shard: 1, Term: 2, From: 1600, To: 9000}, {By: "c", Shard: 2, Term: 1, To: 9000}},
+		Pushes: []Push{
+			{At: 1400, Answered: 1450, PushID: "moved", Answer: "accepted", By: "a", Shard: 1},
+			{At: 1700, Answered: 1710, PushID: "moved", Answer: "accepted", By: "b", Shard: 1},
+			{At: 100, Answered: 110, PushID: "durable", Answer: "accepted", By: "a", Shard: 1},
+			{At: 1700, Answered: 1710, PushID: "durable", Answer: "accepted", By: "b", Shard: 1},
+			{At: 1400, Answered: 1450, PushID: "same", Answer: "accepted", By: "c", Shard: 2},
+			{At: 1700, Answered: 1710, PushID: "same", Answer: "accepted", By: "c", Shard: 2},
+			{At: 1700, Answered: 1710, PushID: "early", Answer: "accepted", By: "b", Shard: 1},
+			{At: 1800, Answered: 1810, PushID: "early", Answer: "accepted", By: "a", Shard: 1},
+		},
+	}
+	h.Doubt(50)
+	answered(t, h, map[string][]string{
+		"moved": {"none", "accepted"}, "durable": {"accepted", "accepted"}, "same": {"accepted", "accepted"}, "early": {"accepted", "accepted"},
+	})
+}
+
+func answered(t *testing.T, h *History, want map[string][]string) {
+	t.Helper()
 	got := map[string][]string{}
 	for _, p := range h.Pushes {
 		got[p.PushID] = append(got[p.PushID], p.Answer)

@@ -58,9 +58,9 @@ func ackedIsStored(h *History, v *verdict) {
 }
 
 type boundToken struct {
-	token string
-	event uint64
-	at    simulations.Offset
+	token    string
+	event    uint64
+	sent, at simulations.Offset
 }
 
 // bound are the tokens that must be in the store: those that nothing took away,
@@ -80,11 +80,17 @@ func (h *History) bound() map[bindKey]boundToken {
 				delete(last, key) // one of two at the same time
 				continue
 			}
-			owner[token], last[key] = key, boundToken{e.Token, e.N, a.Answered}
+			owner[token], last[key] = key, boundToken{e.Token, e.N, a.Sent, a.Answered}
 		case e.Kind == simulations.Unbind || e.State == simulations.LoggedOut && e.Unbind:
 			maps.DeleteFunc(last, func(k bindKey, _ boundToken) bool {
 				return k.user == e.User && k.device == e.Device && (e.Notifier == "" || k.notifier == e.Notifier)
 			})
+		}
+	}
+	refused := map[[2]string][]*Push{}
+	for i := range h.Pushes {
+		if p := &h.Pushes[i]; p.Answer == "invalid-token" {
+			refused[[2]string{p.Notifier, p.Token}] = append(refused[[2]string{p.Notifier, p.Token}], p)
 		}
 	}
 	dead := map[string]bool{}
@@ -93,8 +99,45 @@ func (h *History) bound() map[bindKey]boundToken {
 			dead[h.Events[i].Token] = true
 		}
 	}
-	maps.DeleteFunc(last, func(_ bindKey, b boundToken) bool { return dead[b.token] })
+	maps.DeleteFunc(last, func(k bindKey, b boundToken) bool {
+		return mayBeDropped(b, refused[[2]string{k.notifier, b.token}], dead[b.token])
+	})
 	return last
+}
+
+// mayBeDropped tells whether the engine may have removed a token: its vendor
+// forgot it, and no answer that came says that this was before it was bound.
+func mayBeDropped(b boundToken, refused []*Push, dead bool) bool {
+	before := false
+	for _, p := range refused {
+		if p.Answered > 0 && p.Answered < b.sent {
+			continue
+		}
+		if p.Since == 0 || p.Since >= b.sent {
+			return true
+		}
+		before = true
+	}
+	return dead && !before
+}
+
+// twice finds tokens that two devices have at the end.
+func (h *History) twice(v *verdict) {
+	type bound struct{ notifier, token string }
+	of := map[bound]Stored{}
+	for _, s := range h.Stored {
+		for notifier, token := range s.Tokens {
+			if token == "" {
+				continue
+			}
+			v.look()
+			b := bound{notifier, token}
+			if o, ok := of[b]; ok {
+				v.breach(nil, "one token of %s is with device %s of user %s and with device %s of user %s", notifier, o.Device, o.User, s.Device, s.User)
+			}
+			of[b] = s
+		}
+	}
 }
 
 var terminal = []string{"accepted", "suppressed", "expired", "cancelled", "failed", "superseded"}
@@ -220,22 +263,6 @@ func (h *History) onlines() map[deviceKey][]span {
 
 const endOfTime = simulations.Offset(1<<62 - 1)
 
-func noneAfterOnline(h *History, v *verdict) {
-	onlines := h.onlines()
-	for _, p := range h.Pushes {
-		o := h.outcome[p.PushID]
-		if o == nil {
-			continue
-		}
-		v.look()
-		for _, s := range onlines[deviceKey{o.User, o.Device}] {
-			if o.Decided > s.from && o.Decided < s.to || p.At > s.from+h.handover() && p.At < s.to {
-				v.breach([]uint64{o.Event, s.event}, "push %s, decided at %v, was sent at %v to device %s of user %s, online since %v", p.PushID, o.Decided, p.At, o.Device, o.User, s.from)
-			}
-		}
-	}
-}
-
 func noRemovedToken(h *History, v *verdict) {
 	type when struct {
 		at    simulations.Offset
@@ -272,6 +299,7 @@ func noRemovedToken(h *History, v *verdict) {
 			v.breach(append(h.eventOf(p.PushID), w.event), "push %s was sent at %v to a token of %s that was removed at %v", p.PushID, p.At, p.Notifier, w.at)
 		}
 	}
+	h.twice(v)
 	for _, d := range h.Dropped {
 		v.look()
 		if d.Since > 0 && d.Bound > d.Since {

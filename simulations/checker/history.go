@@ -24,6 +24,7 @@ type History struct {
 	Stored    []Stored
 	Dropped   []Dropped
 	Commits   []Commit
+	Leads     []Lead
 	Registers []Register
 	Gauges    []Gauge
 	Counters  []Counter
@@ -87,6 +88,7 @@ func (h *History) Add(e Entry) error {
 	keep(&h.Stored, e.Stored)
 	keep(&h.Dropped, e.Dropped)
 	keep(&h.Commits, e.Commit)
+	keep(&h.Leads, e.Lead)
 	keep(&h.Registers, e.Register)
 	keep(&h.Gauges, e.Gauge)
 	keep(&h.Counters, e.Counter)
@@ -183,6 +185,7 @@ func (h *History) index() {
 	}
 	slices.SortStableFunc(h.Pushes, func(a, b Push) int { return int(min(1, max(-1, a.At-b.At))) })
 	slices.SortStableFunc(h.Acks, func(a, b Ack) int { return int(min(1, max(-1, a.Answered-b.Answered))) })
+	slices.SortStableFunc(h.Leads, func(a, b Lead) int { return int(min(1, max(-1, a.From-b.From))) })
 	slices.SortStableFunc(h.Gauges, func(a, b Gauge) int { return int(min(1, max(-1, a.At-b.At))) })
 }
 
@@ -199,6 +202,13 @@ func (h *History) taken(kinds ...simulations.Kind) func(func(*simulations.Event,
 			}
 		}
 	}
+}
+
+// led tells whether a run has led a shard all the time between two moments.
+func (h *History) led(by string, shard uint16, from, to simulations.Offset) bool {
+	return by != "" && slices.ContainsFunc(h.Leads, func(l Lead) bool {
+		return l.By == by && l.Shard == shard && l.From <= from && l.To >= to
+	})
 }
 
 // handover is how long a push may be on its way.

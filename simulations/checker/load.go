@@ -32,6 +32,16 @@ func oneWriter(h *History, v *verdict) {
 		}
 		last[c.Shard] = c
 	}
+	leaders := map[term]Lead{}
+	for _, l := range h.Leads {
+		v.look()
+		t := term{l.Shard, l.Term}
+		if w, ok := leaders[t]; ok && w.By != l.By {
+			v.breach(nil, "shard %d: %s and %s both led in epoch %d", l.Shard, w.By, l.By, l.Term)
+		}
+		leaders[t] = l
+	}
+	h.strays(v)
 	byKey := map[string][]Register{}
 	for _, r := range h.Registers {
 		byKey[r.Key] = append(byKey[r.Key], r)
@@ -46,6 +56,24 @@ func oneWriter(h *History, v *verdict) {
 				}
 			}
 			v.breach(events, "what callers saw of %s fits no order of its %d operations", key, len(byKey[key]))
+		}
+	}
+}
+
+// strays are pushes of a run that knew that it leads their shard no more.
+func (h *History) strays(v *verdict) {
+	if len(h.Leads) == 0 {
+		return
+	}
+	for _, p := range h.Pushes {
+		if p.By == "" || p.Shard == 0 {
+			continue
+		}
+		v.look()
+		if !slices.ContainsFunc(h.Leads, func(l Lead) bool {
+			return l.By == p.By && l.Shard == p.Shard && p.At >= l.From-2*LeadSlack && p.At <= l.To+2*LeadSlack
+		}) {
+			v.breach(h.eventOf(p.PushID), "push %s was sent at %v by %s, which did not lead shard %d", p.PushID, p.At, p.By, p.Shard)
 		}
 	}
 }
@@ -73,32 +101,73 @@ func linearizable(all []Register) bool {
 	return porcupine.CheckOperationsTimeout(register, ops, porcupineTime) != porcupine.Illegal
 }
 
-// withinLimits fills a bucket of each credential's rate and burst.
+// withinLimits fills a bucket of each credential's rate and burst, counts what
+// its vendor took, and holds senders to what it asked them.
 func withinLimits(h *History, v *verdict) {
-	level, last, until, since := map[string]float64{}, map[string]simulations.Offset{}, map[string]simulations.Offset{}, map[string]simulations.Offset{}
+	h.rates(v)
+	h.quotas(v)
+	h.pauses(v)
+}
+
+func (h *History) rates(v *verdict) {
+	level, last := map[string]float64{}, map[string]simulations.Offset{}
 	over := map[string]bool{}
 	for _, p := range h.Pushes {
 		r, limited := h.Limits.Rates[p.Notifier]
-		if limited {
-			v.look()
-			passed := float64(p.At-last[p.Notifier]) / 1000
-			level[p.Notifier] = max(0, level[p.Notifier]-passed*r.PerSecond) + 1
-			last[p.Notifier] = p.At
-			if excess := level[p.Notifier] - r.Burst; excess > 1e-6 && !over[p.Notifier] {
-				over[p.Notifier] = true // once for each excess
-				v.breach(h.eventOf(p.PushID), "%s got more than %g pushes a second and a burst of %g at %v", p.Notifier, r.PerSecond, r.Burst, p.At)
-			} else if excess <= 0 {
-				over[p.Notifier] = false
-			}
+		if !limited {
+			continue
 		}
-		if wait := until[p.Notifier]; p.At < wait && p.At > since[p.Notifier] {
-			v.breach(h.eventOf(p.PushID), "%s was sent push %s at %v, after it had asked to wait until %v", p.Notifier, p.PushID, p.At, wait)
+		v.look()
+		passed := float64(p.At-last[p.Notifier]) / 1000
+		level[p.Notifier] = max(0, level[p.Notifier]-passed*r.PerSecond) + 1
+		last[p.Notifier] = p.At
+		if excess := level[p.Notifier] - r.Burst; excess > 1e-6 && !over[p.Notifier] {
+			over[p.Notifier] = true // once for each excess
+			v.breach(h.eventOf(p.PushID), "%s got more than %g pushes a second and a burst of %g at %v", p.Notifier, r.PerSecond, r.Burst, p.At)
+		} else if excess <= 0 {
+			over[p.Notifier] = false
+		}
+	}
+}
+
+func (h *History) quotas(v *verdict) {
+	took := map[string]uint64{}
+	for _, p := range h.Pushes {
+		quota, limited := h.Limits.Quotas[p.Notifier]
+		if !limited || p.Answer != "accepted" {
+			continue
+		}
+		v.look()
+		if took[p.Notifier]++; took[p.Notifier] == quota+1 {
+			v.breach(h.eventOf(p.PushID), "%s took more than the day's %d pushes at %v", p.Notifier, quota, p.At)
+		}
+	}
+}
+
+// pauses are those that a vendor asked for, of all pushes or of one token's. Who
+// had the answer keeps it at once, others after a handover.
+func (h *History) pauses(v *verdict) {
+	type pause struct {
+		by          string
+		known, over simulations.Offset
+	}
+	asked := map[string][]pause{}
+	for _, p := range h.Pushes {
+		for _, who := range []string{p.Notifier, p.Notifier + " " + p.Token} {
+			for _, a := range asked[who] {
+				if p.At < a.over && (p.At > a.known+h.handover() || a.by != "" && p.By == a.by && p.At > a.known) {
+					v.breach(h.eventOf(p.PushID), "%s was sent push %s at %v, after it had asked to wait until %v", p.Notifier, p.PushID, p.At, a.over)
+				}
+			}
+			asked[who] = slices.DeleteFunc(asked[who], func(a pause) bool { return p.At >= a.over })
 		}
 		if p.Answer == "throttled" && p.RetryAfter > 0 {
 			v.look()
-			// What was sent before the answer came is no breach.
-			until[p.Notifier] = p.At + p.RetryAfter
-			since[p.Notifier] = p.At + h.handover()
+			who := p.Notifier
+			if p.Device {
+				who += " " + p.Token
+			}
+			asked[who] = append(asked[who], pause{p.By, max(p.At, p.Answered), max(p.At, p.Answered) + p.RetryAfter})
 		}
 	}
 }

@@ -20,6 +20,7 @@ type Entry struct {
 	Stored   *Stored            `json:"stored,omitempty"`
 	Dropped  *Dropped           `json:"dropped,omitempty"`
 	Commit   *Commit            `json:"commit,omitempty"`
+	Lead     *Lead              `json:"lead,omitempty"`
 	Register *Register          `json:"register,omitempty"`
 	Gauge    *Gauge             `json:"gauge,omitempty"`
 	Counter  *Counter           `json:"counter,omitempty"`
@@ -37,6 +38,10 @@ type Limits struct {
 	Start time.Time `json:"start,omitzero"`
 	// Rates by notifier: pushes a second, and the burst beside it.
 	Rates map[string]Rate `json:"rates,omitempty"`
+	// Quotas by notifier: pushes that its vendor may take in the whole run.
+	Quotas map[string]uint64 `json:"quotas,omitempty"`
+	// TTL of messages that have none of their own, in ms; 0 = none is judged.
+	TTL simulations.Offset `json:"ttl,omitempty"`
 	// Handover is how long a push may be on its way to a vendor, in ms.
 	Handover simulations.Offset `json:"handover,omitempty"`
 	// Drain is how long backlogs may take after the last fault, in ms.
@@ -92,8 +97,16 @@ type Push struct {
 	// Answer: "accepted", "invalid-token", "rejected", "throttled", "error", or
 	// "none" if the sender could not see one.
 	Answer string `json:"answer"`
-	// RetryAfter in ms, with throttled.
+	// RetryAfter in ms, with throttled. Device: it is asked of this token alone.
 	RetryAfter simulations.Offset `json:"retry_after,omitempty"`
+	Device     bool               `json:"device,omitempty"`
+	// Since is from when on the token is invalid, if the vendor said so.
+	Since simulations.Offset `json:"since,omitempty"`
+	// By is the run of a node that sent it, and Shard that of its user; Answered
+	// is when the run had the answer. Empty and 0 where nobody looked.
+	By       string             `json:"by,omitempty"`
+	Shard    uint16             `json:"shard,omitempty"`
+	Answered simulations.Offset `json:"answered,omitempty"`
 }
 
 // Stored is a device as the stores have it at the end.
@@ -126,6 +139,20 @@ type Commit struct {
 	// Index of the entry in the shard's log.
 	Index uint64 `json:"index"`
 }
+
+// Lead is a time in which a run of a node took itself for the leader of a shard.
+// It was looked at now and then: it may have begun and ended up to LeadSlack
+// earlier or later.
+type Lead struct {
+	By    string             `json:"by"`
+	Shard uint16             `json:"shard"`
+	Term  uint64             `json:"term"`
+	From  simulations.Offset `json:"from"`
+	To    simulations.Offset `json:"to"`
+}
+
+// LeadSlack is how often leaders are looked at, at least.
+const LeadSlack = simulations.Offset(100)
 
 // Register is an operation on something with one value, as its caller saw it.
 type Register struct {

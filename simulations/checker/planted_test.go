@@ -203,6 +203,11 @@ func store(kept map[[2]string]*checker.Stored, e *simulations.Event) {
 	}
 	switch {
 	case e.Kind == simulations.Bind:
+		for _, other := range kept {
+			if other.Tokens[e.Notifier] == e.Token {
+				delete(other.Tokens, e.Notifier)
+			}
+		}
 		d.Tokens[e.Notifier] = e.Token
 	case e.Session > d.Session || e.Session == d.Session && e.Step > d.Step:
 		d.Session, d.Step = e.Session, e.Step
