@@ -46,6 +46,9 @@ func (n *Node) Leads(group uint16) bool {
 	return n.leadsShard(group)
 }
 
+// Term in which this node leads a group; false = it does not.
+func (n *Node) Term(group uint16) (term uint64, leads bool) { return n.engine.Leads(group) }
+
 // Catalog of apps and credentials; it can be changed on the leader of the meta group.
 func (n *Node) Catalog() *catalog.Catalog { return n.catalog }
 

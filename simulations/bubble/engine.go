@@ -54,6 +54,8 @@ type Options struct {
 	// Vendors that there are; none = all.
 	Vendors  []string
 	Settings *rousev1.AppSettings
+	// Limits of credentials, by name; none = they bind nobody.
+	Limits map[string]Limit
 	// Drain is how long backlogs may take after the last fault; 2 min.
 	Drain  time.Duration
 	Logger *slog.Logger
@@ -70,6 +72,7 @@ type Engine struct {
 	work     sync.WaitGroup
 	healing  sync.WaitGroup // faults that have not ended
 	over     chan struct{}  // closed at the end
+	leaders  leaders
 
 	mu      sync.Mutex
 	faults  []error
@@ -146,6 +149,7 @@ func (e *Engine) makeApp(c *catalog.Catalog) error {
 		return err
 	}
 	for _, credential := range e.vendors.fakes.Credentials() {
+		e.o.Limits[credential.GetName()].set(credential)
 		if err := c.PutCredential(appID, credential, catalog.Put{}); err != nil {
 			return err
 		}

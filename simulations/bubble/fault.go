@@ -40,7 +40,7 @@ func (e *Engine) begin(f *simulations.Fault) {
 		}
 	}
 	switch f.Kind {
-	case simulations.Partition, simulations.OneWay, simulations.Clog, simulations.Latency, simulations.Loss:
+	case simulations.Partition, simulations.OneWay, simulations.Bridge, simulations.Clog, simulations.Latency, simulations.Loss:
 		e.links(func() { e.cuts[f] = true })
 		e.after(f.For, func() { e.links(func() { delete(e.cuts, f) }) })
 	case simulations.DiskError, simulations.ClockJump:
@@ -90,7 +90,7 @@ func (e *Engine) links(change func()) {
 			for f := range e.cuts {
 				in, out := e.among(f, a), !e.among(f, b)
 				switch {
-				case f.Kind == simulations.Partition && in == out, f.Kind == simulations.OneWay && in && out:
+				case f.Kind == simulations.Partition && in == out, f.Kind == simulations.OneWay && in && out, f.Kind == simulations.Bridge && in && !out:
 					e.net.Cut(a.name, b.name)
 				case f.Kind == simulations.Clog && (in || !out):
 					e.net.Clog(a.name, b.name)

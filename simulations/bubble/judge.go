@@ -70,6 +70,7 @@ func (e *Engine) judge() (*Result, error) {
 	}
 	e.settled()
 	drained := e.drained()
+	e.pause(repeats) // claims of tokens that got no answer
 	if err := e.await("the replicas are equal", func() bool { return e.differing() == nil }); err != nil {
 		e.fault("%v", errors.Join(err, e.differing()))
 	}
@@ -86,10 +87,13 @@ func (e *Engine) judge() (*Result, error) {
 		Limits: checker.Limits{Start: e.o.Start, Handover: simulations.At(handover), Drain: simulations.At(e.o.Drain)},
 		Events: e.events, Faults: e.broken, Stops: e.stops, Gauges: drained, Pushes: e.vendors.pushes,
 	}
+	h.Limits.TTL = simulations.At(cmp.Or(e.o.Settings.GetDefaultTtl().AsDuration(), 24*time.Hour))
+	e.limits(&h.Limits)
 	e.acks(h)
 	if err := e.read(h); err != nil {
 		return nil, err
 	}
+	e.witness(h)
 	h.Doubt(simulations.At(2 * time.Second))
 	e.compare(h)
 	r := &Result{History: h, Faults: e.faults, Skipped: e.skipped}
@@ -97,6 +101,9 @@ func (e *Engine) judge() (*Result, error) {
 	r.Checks = h.Run()
 	return r, nil
 }
+
+// repeats is above the time after which shards ask each other again.
+const repeats = 7 * time.Second
 
 // handover is how long a push may be under way: a node that was cut off, or
 // that died, sends no more after it.
@@ -402,6 +409,14 @@ func (e *Engine) credentials() map[string]oracle.Credential {
 	return all
 }
 
+// boundSince tells whether the token was bound after the vendor had forgotten it,
+// as it says: its answer is void then.
+func (e *Engine) boundSince(p checker.Push) bool {
+	return p.Since > 0 && slices.ContainsFunc(e.clients.told, func(t told) bool {
+		return t.Event.Kind == simulations.Bind && t.Event.Token == p.Token && t.Sent > p.Since && t.Answered < p.Answered
+	})
+}
+
 type drop struct {
 	notifier, token string
 	from, to        simulations.Offset
@@ -413,7 +428,7 @@ func (e *Engine) drops() (all []drop) {
 	pushes := slices.Clone(e.vendors.pushes)
 	slices.SortStableFunc(pushes, func(a, b checker.Push) int { return cmp.Compare(a.At, b.At) })
 	for _, p := range pushes {
-		if p.Answer != "invalid-token" {
+		if p.Answer != "invalid-token" || e.boundSince(p) {
 			continue
 		}
 		key := [2]string{p.Notifier, p.Token}

@@ -33,6 +33,7 @@ type machine struct {
 	e    *Engine
 	name string
 	disk *vfs.MemFS
+	runs int          // so far, under starting
 	slow atomic.Int64 // nanoseconds that a sync takes longer
 	run  atomic.Pointer[process]
 	// starting is held while a run begins.
@@ -44,6 +45,7 @@ type machine struct {
 // process is one run of a node.
 type process struct {
 	m      *machine
+	name   string
 	dead   chan struct{} // closed by a crash, or after an orderly stop
 	ready  chan struct{} // closed when node serves
 	cancel context.CancelFunc
@@ -93,7 +95,8 @@ func (m *machine) start() *process {
 		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	p := &process{m: m, dead: make(chan struct{}), ready: make(chan struct{}), over: make(chan struct{}), cancel: cancel}
+	m.runs++
+	p := &process{m: m, name: fmt.Sprintf("%s/%d", m.name, m.runs), dead: make(chan struct{}), ready: make(chan struct{}), over: make(chan struct{}), cancel: cancel}
 	m.run.Store(p)
 	host, disk := m.e.net.Host(m.name), m.disk
 	started := make(chan struct{})
@@ -116,6 +119,7 @@ func (m *machine) start() *process {
 		}
 		p.node = node
 		close(p.ready)
+		m.e.work.Go(func() { m.e.observe(p) })
 	})
 	m.e.work.Go(func() {
 		defer close(p.over)

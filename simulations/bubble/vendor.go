@@ -27,6 +27,7 @@ func openVendors(e *Engine) (*outside, error) {
 	v := &outside{e: e, taken: map[[2]string]int{}, kinds: map[simulations.FaultKind]string{
 		simulations.VendorDown: demo.Down, simulations.VendorThrottle: demo.Throttle, simulations.VendorSlow: "slow",
 		simulations.VendorCut: demo.Unanswered, simulations.VendorHang: demo.Silent, simulations.VendorExpire: demo.Expired,
+		simulations.VendorRefuse: demo.Rejected,
 	}}
 	var err error
 	v.fakes, err = demo.StartVendors(demo.VendorsOptions{
@@ -67,7 +68,7 @@ type watcher struct {
 func (w *watcher) Send(ctx context.Context, n *vendors.Notification) (vendors.Result, error) {
 	at := time.Now()
 	r, err := w.Validator.Send(ctx, n)
-	w.v.note(w.credential, at, n, n.Token, r, err)
+	w.note(at, n, n.Token, r, err)
 	return r, err
 }
 
@@ -92,21 +93,28 @@ func (w *batchWatcher) SendBatch(ctx context.Context, n *vendors.Notification, t
 		if i < len(all) {
 			r = all[i]
 		}
-		w.v.note(w.credential, at, n, token, r, err)
+		w.note(at, n, token, r, err)
 	}
 	return all, err
 }
 
-func (v *outside) note(credential string, at time.Time, n *vendors.Notification, token string, r vendors.Result, err error) {
-	p := checker.Push{App: appID, At: v.e.offset(at), Vendor: demo.VendorOf(credential), Notifier: credential, Token: token, PushID: n.PushID, Answer: answer(r, err)}
+func (w *watcher) note(at time.Time, n *vendors.Notification, token string, r vendors.Result, err error) {
+	v := w.v
+	p := checker.Push{
+		App: appID, At: v.e.offset(at), Vendor: demo.VendorOf(w.credential), Notifier: w.credential, Token: token, PushID: n.PushID,
+		Answer: answer(r, err), By: w.p.name, Answered: v.e.now(),
+	}
 	if n.Badge >= 0 {
 		p.Badge = &n.Badge
 	}
+	switch {
+	case p.Answer == "throttled" && r.Outcome == vendors.Throttled:
+		p.RetryAfter, p.Device = simulations.At(r.RetryAfter), r.Scope == vendors.ScopeDevice
+	case p.Answer == "invalid-token" && !r.InvalidSince.IsZero():
+		p.Since = v.e.offset(r.InvalidSince)
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if p.Answer == "throttled" {
-		p.RetryAfter = simulations.At(r.RetryAfter)
-	}
 	v.pushes = append(v.pushes, p)
 }
 
