@@ -15,10 +15,10 @@ const (
 	Throttle   = "429"        // the whole account is asked to wait, in the vendor's own way
 	HotDevice  = "429-device" // one device gets too much
 	Down       = "500"
-	Rejected   = "400"     // says that the contents are wrong; APNs, FCM and Xiaomi
-	Unanswered = "cut"     // takes the push, and closes the connection instead of answering
-	Silent     = "hang"    // does not take the push and never answers
-	Expired    = "expired" // all access tokens given so far end, once
+	Rejected   = "rejected" // says that the contents are wrong; APNs, FCM and Xiaomi
+	Unanswered = "cut"      // takes the push, and closes the connection instead of answering
+	Silent     = "hang"     // does not take the push and never answers
+	Expired    = "expired"  // all access tokens given so far end, once
 )
 
 // Disturbance is a failure of a vendor.
