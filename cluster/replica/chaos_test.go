@@ -42,7 +42,7 @@ func TestChaos(t *testing.T) {
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				nodes := 3 + 2*(seed%2)
-				bounds := limits{entries: 60, bytes: 1 << 20, trailingEntries: 20, trailingBytes: 1 << 19, most: 2 << 20, alone: 8 << 10}
+				bounds := limits{entries: 60, bytes: 1 << 20, trailingEntries: 20, trailingBytes: 1 << 19, most: 2 << 20, alone: 8 << 10, trim: 1 << 10}
 				c := &chaos{
 					world: newWorldOf(t, nodes, uint64(seed), bounds), t: t, groups: []uint16{0, 1, 2},
 					acked: map[uint16]map[string]bool{}, ended: map[string]int{},

@@ -175,24 +175,34 @@ func (e *Engine) Receive(from uint64, frame []byte) {
 	if len(frame) == 0 {
 		return
 	}
-	switch frame[0] {
-	case frameMessages:
-		r := reader{b: frame[1:]}
-		var ms []message
-		for len(r.b) > 0 {
-			group, m := readMessage(&r, from, e.o.ID)
-			if r.bad {
-				e.metrics.malformed.Inc()
-				return
-			}
-			ms = append(ms, message{group, m})
-		}
-		if !e.in.hear(ms, len(frame)) {
-			e.metrics.dropped.Inc()
-		}
-	default:
+	ms, ok := e.read(from, frame)
+	switch {
+	case !ok:
 		e.metrics.malformed.Inc()
+	case !e.in.hear(ms, len(frame)):
+		e.metrics.dropped.Inc()
 	}
+}
+
+// read takes a frame apart; ok is false if it cannot.
+func (e *Engine) read(from uint64, frame []byte) (ms []message, ok bool) {
+	kind, r := frame[0], reader{b: frame[1:]}
+	if kind != frameMessages && kind != frameTrims {
+		return nil, false
+	}
+	for len(r.b) > 0 {
+		var m message
+		if kind == frameTrims {
+			m.group, m.trim = readTrim(&r)
+		} else {
+			m.group, m.m = readMessage(&r, from, e.o.ID)
+		}
+		if r.bad {
+			return nil, false
+		}
+		ms = append(ms, m)
+	}
+	return ms, true
 }
 
 // Leader returns who leads the group, as far as this node knows, and in which

@@ -30,9 +30,11 @@ type proposal struct {
 	pending
 }
 
+// message is one of Raft, or a trim if m is nil.
 type message struct {
 	group uint16
 	m     *pb.Message
+	trim  trim
 }
 
 // batch is what the loop takes out of the inbox at once.

@@ -166,8 +166,12 @@ func (l *loop) tick() {
 		if len(g.reads.asked) > 0 {
 			l.overlong(g)
 		}
+		if l.worthTrimming(g) {
+			l.trim(g)
+		}
 		if g.node.HasReady() {
 			l.mark(g)
 		}
 	}
+	l.tellTrims()
 }

@@ -23,7 +23,8 @@ type loop struct {
 	post    post
 	todo    []*work // for the writer, of this pass
 	batch   *storage.Batch
-	sending int // snapshots on their way
+	sending int               // snapshots on their way
+	trims   map[uint64][]byte // frames of this tick
 
 	applying   []*pb.Message // responses to what is in batch
 	applied    []*group      // groups of applying
@@ -93,7 +94,11 @@ func (l *loop) hear(b *batch) {
 		fn()
 	}
 	for _, m := range b.messages {
-		l.step(m)
+		if m.m == nil {
+			l.trimmed(m.group, m.trim)
+		} else {
+			l.step(m)
+		}
 	}
 	for i := range b.proposals {
 		l.propose(&b.proposals[i])

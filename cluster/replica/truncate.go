@@ -16,16 +16,25 @@ type limits struct {
 	most int
 	// alone is what a node that has nobody to serve keeps.
 	alone int
+	// trim is what a log has before a leader cuts off what all replicas have. Less
+	// saves little, and each cut leaves a tombstone in the store.
+	trim int
 }
 
 var defaultLimits = limits{
 	entries: 20_000, bytes: 16 << 20, trailingEntries: 10_000, trailingBytes: 8 << 20, most: 64 << 20, alone: 256 << 10,
+	trim: 32 << 10,
 }
 
 // truncate cuts the log, in the batch that applies: whatever survives a crash
 // has either the record or what it did.
-func (l *loop) truncate(g *group) {
-	to := l.cutAt(g)
+func (l *loop) truncate(g *group) { l.cut(g, l.cutAt(g)) }
+
+// cut cuts the log up to the index.
+func (l *loop) cut(g *group, to uint64) {
+	if g.disk.first > 0 {
+		to = min(to, g.disk.last-1) // a log on disk has a record
+	}
 	if to <= g.log.start.index {
 		return
 	}
@@ -65,9 +74,6 @@ func (l *loop) cutAt(g *group) uint64 {
 		for _, s := range g.snapshots {
 			to = min(to, s.at.index)
 		}
-	}
-	if g.disk.first > 0 {
-		to = min(to, g.disk.last-1) // a log on disk has a record
 	}
 	return to
 }

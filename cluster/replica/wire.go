@@ -9,6 +9,7 @@ import (
 // The first byte of a frame says what is in it.
 const (
 	frameMessages = 1 // messages of any number of groups, one after the other
+	frameTrims    = 2 // which parts of logs all replicas have; older releases pass it over
 )
 
 // frameBytes is about where a frame ends and the next one begins.
