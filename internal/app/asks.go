@@ -23,6 +23,7 @@ func (n *Node) startMeta(sys *actor.ActorSystem) (err error) {
 			address, _, _ := n.leaderOf(storage.MetaShard)
 			return address
 		},
+		Cut: n.isCut, Relays: func() []string { return n.bridges(storage.MetaShard) },
 		Applied: func() uint64 {
 			s, err := n.engine.Status(storage.MetaShard)
 			if err != nil {

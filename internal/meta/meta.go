@@ -58,6 +58,10 @@ type Options struct {
 	// Leader is the address of the actors of the node that leads the meta group, as
 	// far as is known; empty = not known. nil = there are no other nodes.
 	Leader func() string
+	// Cut tells that the connections to an address have ended; Relays are addresses of
+	// nodes that may reach the leader all the same, the likeliest first. nil = never, none.
+	Cut    func(address string) bool
+	Relays func() []string
 	// Applied is the index up to which this node has applied the meta group; nil =
 	// answers do not wait for what they changed to be seen here.
 	Applied  func() uint64
@@ -103,6 +107,12 @@ func Start(o Options) (*Asker, error) {
 	}
 	if a.o.Leader == nil {
 		a.o.Leader = func() string { return "" }
+	}
+	if a.o.Cut == nil {
+		a.o.Cut = func(string) bool { return false }
+	}
+	if a.o.Relays == nil {
+		a.o.Relays = func() []string { return nil }
 	}
 	if o.Metrics != nil {
 		if err := o.Metrics.Register(a.count); err != nil {
@@ -191,7 +201,9 @@ func (a *Asker) once(ctx context.Context, q *question) (*actorv1.MetaAnswer, err
 	case address == "" || address == a.o.System.Address():
 		return redirect(""), nil
 	}
-	return a.attempt(ctx, address, q)
+	next := a.next(address)
+	q.round = next != address
+	return a.attempt(ctx, next, q)
 }
 
 // AskNode asks the node whose actors are at address.
@@ -237,7 +249,7 @@ func (a *Asker) here(ctx context.Context, m *actorv1.MetaAsk) (*actorv1.MetaAnsw
 // allows, or less if the question may be repeated.
 func (a *Asker) attempt(ctx context.Context, address string, q *question) (*actorv1.MetaAnswer, error) {
 	at := &attempt{address: address, answers: make(chan *actorv1.MetaAnswer, 1), lost: make(chan struct{})}
-	sent, ok := a.enter(q.MetaAsk, at)
+	sent, ok := a.enter(q.MetaAsk, at, q.relay(ctx))
 	if !ok {
 		return nil, errOverloaded
 	}
@@ -270,7 +282,7 @@ func (a *Asker) attempt(ctx context.Context, address string, q *question) (*acto
 }
 
 // enter gives a copy of the question an id under which its answer is awaited.
-func (a *Asker) enter(m *actorv1.MetaAsk, at *attempt) (*actorv1.MetaAsk, bool) {
+func (a *Asker) enter(m *actorv1.MetaAsk, at *attempt, relay time.Duration) (*actorv1.MetaAsk, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.pending) >= maxPending {
@@ -278,7 +290,7 @@ func (a *Asker) enter(m *actorv1.MetaAsk, at *attempt) (*actorv1.MetaAsk, bool) 
 	}
 	a.last++
 	a.pending[a.last] = at
-	return &actorv1.MetaAsk{Id: a.last, Body: m.GetBody()}, true
+	return &actorv1.MetaAsk{Id: a.last, Body: m.GetBody(), RelayMs: uint32(relay.Milliseconds())}, true
 }
 
 func (a *Asker) leave(id uint64) {
@@ -315,6 +327,7 @@ type question struct {
 	*actorv1.MetaAsk
 	seed      string // asked if no leader is known
 	hint      string // of the last redirect
+	round     bool   // the attempt goes to a node that relays it
 	redirects int    // followed without a pause
 	wait      time.Duration
 	pause     time.Duration

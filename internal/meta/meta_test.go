@@ -29,6 +29,7 @@ type node struct {
 	sys     *actor.ActorSystem
 	leads   atomic.Bool
 	leader  atomic.Pointer[string] // whom the node believes to lead
+	cut     atomic.Pointer[string] // whom it cannot reach
 	applied atomic.Uint64
 	ran     atomic.Int32 // calls executed
 	admin   func(ctx context.Context, call *actorv1.AdminCall) ([]byte, error)
@@ -45,6 +46,7 @@ func newNodes(t *testing.T, n int) ([]*node, *memnet.Net) {
 		v := &node{sys: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))}
 		nodes[i] = v
 		v.believes("")
+		v.cut.Store(new(string))
 		v.admin = func(context.Context, *actorv1.AdminCall) ([]byte, error) { return []byte(fmt.Sprint(i)), nil }
 		if err := network.Host(fmt.Sprint("n", i)).Attach(v.sys, ":9000"); err != nil {
 			t.Fatal(err)
@@ -52,6 +54,13 @@ func newNodes(t *testing.T, n int) ([]*node, *memnet.Net) {
 		var err error
 		v.Asker, err = Start(Options{
 			System: v.sys, Leads: v.leads.Load, Leader: func() string { return *v.leader.Load() }, Applied: v.applied.Load, Logger: slog.New(slog.DiscardHandler),
+			Cut: func(address string) bool { return address == *v.cut.Load() },
+			Relays: func() (all []string) {
+				for _, other := range nodes {
+					all = append(all, other.sys.Address())
+				}
+				return all
+			},
 			Handlers: Handlers{
 				Admin: func(ctx context.Context, call *actorv1.AdminCall) ([]byte, error) {
 					v.ran.Add(1)

@@ -76,7 +76,12 @@ func (a *Asker) serve(m *actorv1.MetaAsk, done func(*actorv1.MetaAnswer)) {
 		})
 		return
 	}
-	if !a.o.Leads() {
+	switch {
+	case a.o.Leads():
+	case m.GetRelayMs() > 0:
+		a.pass(m, done)
+		return
+	default:
 		done(redirect(a.elsewhere()))
 		return
 	}

@@ -40,7 +40,9 @@ type MetaAsk struct {
 	//	*MetaAsk_Trace
 	//	*MetaAsk_Report
 	//	*MetaAsk_Cluster
-	Body          isMetaAsk_Body `protobuf_oneof:"body"`
+	Body isMetaAsk_Body `protobuf_oneof:"body"`
+	// As in Ask.
+	RelayMs       uint32 `protobuf:"varint,13,opt,name=relay_ms,json=relayMs,proto3" json:"relay_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -186,6 +188,13 @@ func (x *MetaAsk) GetCluster() *AdminCall {
 		}
 	}
 	return nil
+}
+
+func (x *MetaAsk) GetRelayMs() uint32 {
+	if x != nil {
+		return x.RelayMs
+	}
+	return 0
 }
 
 type isMetaAsk_Body interface {
@@ -2004,7 +2013,7 @@ var File_rouse_actor_v1_meta_proto protoreflect.FileDescriptor
 
 const file_rouse_actor_v1_meta_proto_rawDesc = "" +
 	"\n" +
-	"\x19rouse/actor/v1/meta.proto\x12\x0erouse.actor.v1\x1a\x18rouse/actor/v1/ask.proto\x1a\x14rouse/v1/error.proto\"\xf9\x04\n" +
+	"\x19rouse/actor/v1/meta.proto\x12\x0erouse.actor.v1\x1a\x18rouse/actor/v1/ask.proto\x1a\x14rouse/v1/error.proto\"\x94\x05\n" +
 	"\aMetaAsk\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x121\n" +
 	"\x05admin\x18\x02 \x01(\v2\x19.rouse.actor.v1.AdminCallH\x00R\x05admin\x12/\n" +
@@ -2018,7 +2027,8 @@ const file_rouse_actor_v1_meta_proto_rawDesc = "" +
 	"\x05trace\x18\n" +
 	" \x01(\v2\x1b.rouse.actor.v1.TraceSearchH\x00R\x05trace\x12;\n" +
 	"\x06report\x18\v \x01(\v2!.rouse.actor.v1.NodeReportRequestH\x00R\x06report\x125\n" +
-	"\acluster\x18\f \x01(\v2\x19.rouse.actor.v1.AdminCallH\x00R\aclusterB\x06\n" +
+	"\acluster\x18\f \x01(\v2\x19.rouse.actor.v1.AdminCallH\x00R\acluster\x12\x19\n" +
+	"\brelay_ms\x18\r \x01(\rR\arelayMsB\x06\n" +
 	"\x04body\"\xe3\x03\n" +
 	"\n" +
 	"MetaAnswer\x12\x0e\n" +
