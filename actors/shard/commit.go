@@ -91,13 +91,14 @@ func (a *Actor) onCommitted(c actor.Context, m *committed) {
 	switch {
 	case m.err == nil:
 		steps := a.inFlight
-		a.inFlight = nil
+		a.inFlight, a.failed = nil, 0
 		failpoint.Hit("shard/after-commit")
 		a.finish(c, steps)
 		failpoint.Hit("shard/after-effects")
 	case errors.Is(m.err, storage.ErrDropped):
 		a.o.Logger.Warn("the log dropped a commit; what was asked of the shard's users goes back", "shard", a.id, "term", a.term, "error", m.err)
-		a.pause(c, m.err)
+		a.failed++ // most likely because the leadership is being given away
+		a.pause(c, func(s *user.Step) { s.Return(unavailable(m.err)) })
 	case unwritten(m.err):
 		a.fail(c, m.err)
 	default:
@@ -156,9 +157,14 @@ func (a *Actor) finish(c actor.Context, steps []*user.Step) {
 }
 
 // fail makes the failed steps, and all decided on top of them, not have
-// happened: callers are told to try again, users are read anew.
+// happened: callers are told to try again, users are read anew; at once, but for
+// commits that fail one after the other.
 func (a *Actor) fail(c actor.Context, err error) {
 	a.o.Logger.Error("commit failed; the shard's users are read anew", "shard", a.id, "users", len(a.users), "error", err)
+	if a.failed++; a.failed > 1 {
+		a.pause(c, func(s *user.Step) { s.Fail(unavailable(err)) })
+		return
+	}
 	steps := append(a.inFlight, a.queue...)
 	a.inFlight, a.queue = nil, nil
 	a.reread(c)

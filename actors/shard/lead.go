@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/rouse-im/rouse/actors/user"
 )
 
 // leaveFor is how long a shard that is ready to be handed over waits for the loss
@@ -139,20 +141,24 @@ func (a *Actor) onYield(c actor.Context, m *yield) {
 	a.checkLeft(c)
 }
 
-// pauseAfterDrop keeps a shard from reading its users again and again while the
-// log takes nothing, which ends within an election.
-const pauseAfterDrop = 100 * time.Millisecond
+// Bounds of the pause while the log takes nothing, which doubles: whatever users
+// and lanes find in the store then they find again and again, a push that was sent
+// and whose end was not written too.
+const (
+	pauseAfterDrop = 100 * time.Millisecond
+	longestPause   = time.Second
+)
 
-// pause gives all back after the log dropped an entry, most likely because the
-// leadership is being given away. If it is not, the shard works on after a while.
-func (a *Actor) pause(c actor.Context, err error) {
+// pause gives all that is under way back, to be tried again where the shard is led
+// or as end says, and works on after a while.
+func (a *Actor) pause(c actor.Context, end func(*user.Step)) {
 	a.epoch++
 	a.set.leads[a.id-1].Store(false)
 	if a.leave == nil {
 		l := &leaving{since: time.Now()}
 		a.leave = l
 		root, self := c.ActorSystem().Root, c.Self()
-		time.AfterFunc(pauseAfterDrop, func() { root.Send(self, unpause{l}) })
+		time.AfterFunc(min(pauseAfterDrop<<min(a.failed-1, 10), longestPause), func() { root.Send(self, unpause{l}) })
 	}
 	steps := append(a.inFlight, a.queue...)
 	a.inFlight, a.queue = nil, nil
@@ -160,7 +166,7 @@ func (a *Actor) pause(c actor.Context, err error) {
 	clear(a.intents)
 	clear(a.owners)
 	for _, s := range steps {
-		s.Return(unavailable(err))
+		end(s)
 	}
 }
 

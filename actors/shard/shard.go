@@ -85,9 +85,11 @@ type Actor struct {
 
 	// unread is why the store could not be read when it had to be; nil = it was.
 	// Nothing is decided until it can.
-	unread  error
-	swept   time.Time
-	drained chan struct{} // closed when nothing is left to do; nil = not draining
+	unread   error
+	swept    time.Time
+	draining bool            // for good: the node ends
+	drained  []chan struct{} // closed when nothing is left to do
+	failed   int             // commits in a row that were certainly not written
 }
 
 type userKey struct{ app, user string }
@@ -172,19 +174,19 @@ func (a *Actor) Receive(c actor.Context) {
 		a.onTick(c)
 	case *drain:
 		failpoint.Hit("shard/drain")
-		a.drained = m.done
+		a.draining, a.drained = true, append(a.drained, m.done)
 		a.checkDrained()
 	}
 }
 
 // open: new work is taken on.
 func (a *Actor) open() bool {
-	return a.term != 0 && a.leave == nil && a.unread == nil && a.drained == nil
+	return a.term != 0 && a.leave == nil && a.unread == nil && !a.draining
 }
 
 func (a *Actor) onEnvelope(c actor.Context, m *actors.Envelope) {
 	switch {
-	case a.term == 0 || a.leave != nil || a.drained != nil && m.Back != nil:
+	case a.term == 0 || a.leave != nil || a.draining && m.Back != nil:
 		m.Return() // of a node that ends another one leads the shard in a moment
 	case len(a.queue)+len(a.inFlight) >= queueBound || !a.open():
 		m.Reject()
@@ -297,13 +299,13 @@ func (a *Actor) dropOutcomes(c actor.Context, now time.Time) {
 }
 
 func (a *Actor) checkDrained() {
-	if a.drained == nil || len(a.queue) > 0 || len(a.inFlight) > 0 {
+	if len(a.drained) == 0 || len(a.queue) > 0 || len(a.inFlight) > 0 || !a.settled() {
 		return
 	}
-	if a.settled() {
-		close(a.drained)
-		a.drained = nil
+	for _, done := range a.drained {
+		close(done)
 	}
+	a.drained = nil
 }
 
 // settled: users have handled all they were sent, and all they decided is durable.

@@ -59,6 +59,19 @@ func TestAnyNodeTakesAnyUser(t *testing.T) {
 	}
 	must(two, "AdminService/CreateApp", `{"appId":"chat"}`) // forwarded to the leader
 	key = must(three, "AdminService/CreateApiKey", `{"appId":"chat","role":"ROLE_ADMIN"}`)["secret"].(string)
+	for _, n := range []*Node{one, two, three} { // three knows the key; the others hear of it in a moment
+		tick := time.NewTicker(5 * time.Millisecond)
+		for deadline := time.Now().Add(10 * time.Second); ; <-tick.C {
+			status, got := post(t, n, key, "UserService/GetOfflineCount", `{"userId":"ann"}`)
+			if status != http.StatusUnauthorized {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("the key is not known everywhere: %v", got)
+			}
+		}
+		tick.Stop()
+	}
 	for _, user := range []string{"ann", "bob", "carl", "dora", "eve", "fay"} {
 		must(two, "IntakeService/IngestBatch", `{"events":[{"presence":{"userId":"`+user+`","deviceId":"phone","state":"SESSION_STATE_DISCONNECTED","session":"1"}}]}`)
 		must(three, "IntakeService/IngestBatch", `{"events":[{"message":{"messageId":"m1","recipients":["`+user+`"],"sender":"x","content":{"body":"hi"}}}]}`)
