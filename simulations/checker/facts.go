@@ -245,7 +245,7 @@ func (h *History) onlines() map[deviceKey][]span {
 		k := deviceKey{e.User, e.Device}
 		s := span{a.Answered, endOfTime, e.N}
 		for _, other := range sent[k] {
-			if other.Event != a.Event && other.Answered > a.Sent {
+			if other.Event != a.Event && other.Answered >= a.Sent {
 				s.to = min(s.to, other.Sent)
 			}
 		}

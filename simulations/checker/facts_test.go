@@ -1,0 +1,36 @@
+package checker
+
+import (
+	"testing"
+
+	"github.com/rouse-im/rouse/simulations"
+)
+
+// A device that comes and goes within a millisecond is not online after it.
+func TestOnlineEndsWithinAMillisecond(t *testing.T) {
+	presence := func(n uint64, step uint64, state simulations.State) simulations.Event {
+		return simulations.Event{N: n, At: 10, Kind: simulations.Presence, User: "u", Device: "d", State: state, Session: 1, Step: step}
+	}
+	history := func(left bool) *History {
+		h := &History{
+			Events: []simulations.Event{presence(1, 0, simulations.Connected), {N: 3, At: 50, Kind: simulations.Message, Message: "m", To: []string{"u"}}},
+			Acks:   []Ack{{Event: 1, Sent: 20, Answered: 20, Status: "accepted"}, {Event: 3, Sent: 50, Answered: 50, Status: "accepted"}},
+			Outcomes: []Outcome{
+				{Event: 3, User: "u", Device: "d", Message: "m", Status: "accepted", Reason: "queued", PushID: "p", Decided: 50},
+			},
+			Pushes: []Push{{At: 60, PushID: "p", Answer: "accepted"}},
+		}
+		if left {
+			h.Events = append(h.Events[:1:1], presence(2, 1, simulations.Disconnected), h.Events[1])
+			h.Acks = append(h.Acks, Ack{Event: 2, Sent: 20, Answered: 20, Status: "accepted"})
+		}
+		return h
+	}
+	for left, want := range map[bool]int{false: 1, true: 0} {
+		for _, r := range history(left).Run() {
+			if r.Name == "none-after-online" && (r.Breaches != want || r.Examined == 0) {
+				t.Errorf("left: %v; %d breaches of %d examined, want %d", left, r.Breaches, r.Examined, want)
+			}
+		}
+	}
+}
