@@ -56,6 +56,9 @@ type Options struct {
 	Resolve func(ctx context.Context, host string) ([]string, error)
 	// Transport replaces the sockets, and Listen and Advertise with them.
 	Transport memberlist.Transport
+	// Pace is how many times slower this node gossips and notices deaths; 0 = 1. It
+	// is for simulations of days.
+	Pace int
 	// Self is what this node tells of itself. System must be set; Name, Epoch and
 	// Addresses.Gossip are filled in.
 	Self Member
@@ -96,6 +99,9 @@ func (o *Options) config(ctx context.Context) (*memberlist.Config, error) {
 	c.ProbeInterval, c.ProbeTimeout = probeInterval, probeTimeout
 	c.SuspicionMult, c.SuspicionMaxTimeoutMult = suspicionMult, suspicionMax
 	c.GossipInterval, c.PushPullInterval, c.TCPTimeout = gossipInterval, fullInterval, streamTimeout
+	if pace := time.Duration(o.Pace); pace > 1 {
+		c.ProbeInterval, c.ProbeTimeout, c.GossipInterval, c.PushPullInterval = pace*c.ProbeInterval, pace*c.ProbeTimeout, pace*c.GossipInterval, pace*c.PushPullInterval
+	}
 	c.AwarenessMaxMultiplier = doubtMax
 	c.DeadNodeReclaimTime = reclaimAfter
 	if o.Keys != nil {
@@ -103,7 +109,7 @@ func (o *Options) config(ctx context.Context) (*memberlist.Config, error) {
 	}
 	c.Logger = slog.NewLogLogger(lines{o.Logger.Handler()}, slog.LevelDebug)
 	if o.Transport != nil {
-		c.Transport = o.Transport
+		c.Transport, c.EnableCompression = o.Transport, false // memory is wide enough
 		return c, nil
 	}
 	host, port, err := o.address(ctx, "Listen", o.Listen)

@@ -63,6 +63,8 @@ type Options struct {
 	// Vendors replaces the ways to vendors; nil = TCP, to the servers that
 	// credentials name.
 	Vendors *Vendors
+	// Tick of replicas; 0 = replica's default.
+	Tick time.Duration
 	// Headless opens no ports of gRPC and HTTP: commands come by Route.
 	Headless bool
 	// Version is what this build calls itself, for other nodes and operators.

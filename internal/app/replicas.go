@@ -32,7 +32,7 @@ func (n *Node) openReplicas() error {
 			return nil, link.ErrDown
 		},
 		Lead: n.duties.lead, Lose: n.duties.lose, Changed: n.groupChanged,
-		SnapshotRate: n.transferSpeed(), Logger: n.log, Metrics: n.registry,
+		Tick: n.o.Tick, SnapshotRate: n.transferSpeed(), Logger: n.log, Metrics: n.registry,
 	})
 	if err != nil {
 		return err

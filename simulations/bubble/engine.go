@@ -23,8 +23,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/cluster/memnet"
 	"github.com/rouse-im/rouse/internal/catalog"
@@ -49,6 +47,9 @@ type Options struct {
 	// Start is the wall clock at the first step; it must not be in the past.
 	Start time.Time
 	Steps iter.Seq[simulations.Step]
+	// Pace is how many times slower than real nodes these gossip, and count the
+	// ticks of replicas; 1. Most of a quiet day is that.
+	Pace int
 	// Lease of IM nodes; 15 s. Latency of links; 500 µs.
 	Lease, Latency time.Duration
 	// Vendors that there are; none = all.
@@ -59,6 +60,8 @@ type Options struct {
 	// Drain is how long backlogs may take after the last fault; 2 min.
 	Drain  time.Duration
 	Logger *slog.Logger
+	// Progress is kept up to date; nil = nobody looks.
+	Progress *Progress
 }
 
 // Engine of one run.
@@ -86,13 +89,16 @@ type Engine struct {
 
 // Run plays the steps and judges what came of them.
 func Run(o Options) (*Result, error) {
-	o.Nodes, o.Shards = cmp.Or(o.Nodes, 1), cmp.Or(o.Shards, 4)
+	o.Nodes, o.Shards, o.Pace = cmp.Or(o.Nodes, 1), cmp.Or(o.Shards, 4), cmp.Or(o.Pace, 1)
 	o.Lease, o.Latency, o.Drain = cmp.Or(o.Lease, 15*time.Second), cmp.Or(o.Latency, 500*time.Microsecond), cmp.Or(o.Drain, 2*time.Minute)
 	if o.Logger == nil {
 		o.Logger = quiet()
 	}
 	if o.Settings == nil {
 		o.Settings = &rousev1.AppSettings{}
+	}
+	if o.Progress == nil {
+		o.Progress = &Progress{}
 	}
 	e := &Engine{
 		o: o, net: memnet.New(memnet.Options{Seed: o.Seed, Latency: o.Latency, Jitter: o.Latency / 4}), random: rand.New(rand.NewPCG(o.Seed, 0xb0bb1e)),
@@ -102,7 +108,9 @@ func Run(o Options) (*Result, error) {
 	if err := e.found(); err != nil {
 		return nil, err
 	}
+	o.Progress.enter("playing")
 	e.play()
+	o.Progress.enter("settling")
 	return e.judge()
 }
 
@@ -113,7 +121,7 @@ func (e *Engine) found() (err error) {
 	}
 	e.clients = newClients(e)
 	for i := range e.o.Nodes {
-		m := &machine{e: e, name: nodeName(i), disk: vfs.NewCrashableMem()}
+		m := &machine{e: e, name: nodeName(i), disk: newDisk()}
 		if err := os.MkdirAll(filepath.Join(e.o.Dir, m.name), 0o700); err != nil {
 			return err
 		}
@@ -204,6 +212,7 @@ func (e *Engine) play() {
 	}
 	for step := range e.o.Steps {
 		e.pauseUntil(e.o.Start.Add(step.At.Duration()))
+		e.o.Progress.at.Store(int64(step.At))
 		if f := step.Fault; f != nil {
 			e.broken = append(e.broken, *f)
 			e.until = max(e.until, f.At+f.For)
@@ -213,6 +222,7 @@ func (e *Engine) play() {
 		if step.Delivery.Copy == 0 {
 			e.events = append(e.events, *step.Delivery.Event)
 		}
+		e.o.Progress.events.Add(1)
 		e.clients.deliver(step.Delivery, e.random)
 	}
 	e.pauseUntil(e.o.Start.Add(e.until.Duration()))

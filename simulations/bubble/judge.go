@@ -18,6 +18,7 @@ import (
 	"github.com/rouse-im/rouse/simulations"
 	"github.com/rouse-im/rouse/simulations/checker"
 	"github.com/rouse-im/rouse/simulations/model"
+	"github.com/rouse-im/rouse/simulations/report"
 	"github.com/rouse-im/rouse/storage"
 )
 
@@ -31,6 +32,8 @@ type Result struct {
 	// are the decisions that it had an opinion on.
 	Model    []error
 	Examined int
+	// Wrong are the same, for reports.
+	Wrong []report.Wrong
 	// Faults of the engine: what was refused, never answered or did not start,
 	// replicas that differ.
 	Faults []error
@@ -83,6 +86,7 @@ func (e *Engine) judge() (*Result, error) {
 	if err := e.await("all nodes serve after a power loss", e.allServe); err != nil {
 		return nil, err
 	}
+	e.o.Progress.enter("judging")
 	h := &checker.History{
 		Limits: checker.Limits{Start: e.o.Start, Handover: simulations.At(handover), Drain: simulations.At(e.o.Drain)},
 		Events: e.events, Faults: e.broken, Stops: e.stops, Gauges: drained, Pushes: e.vendors.pushes,
@@ -357,7 +361,11 @@ func (e *Engine) opinion(r *Result) {
 	}
 	// A message that came when nobody knew its user is decided anew when it is
 	// repeated, also by an attempt that arrives late: each of its decisions is right.
-	wrong := map[[2]string][]error{}
+	wrong := map[[2]string][]report.Wrong{}
+	at := map[uint64]simulations.Offset{}
+	for i := range r.History.Events {
+		at[r.History.Events[i].N] = r.History.Events[i].At
+	}
 	right := map[[2]string]bool{}
 	for _, x := range m.Expect() {
 		key := [2]string{x.User, x.Message}
@@ -367,14 +375,15 @@ func (e *Engine) opinion(r *Result) {
 		}
 		r.Examined++
 		if err := x.Allows(decided[key]); err != nil {
-			wrong[key] = append(wrong[key], err)
+			wrong[key] = append(wrong[key], report.Wrong{At: at[x.Event].Duration(), Event: x.Event, Text: err.Error()})
 			continue
 		}
 		right[key] = true
 	}
 	for _, key := range slices.SortedFunc(maps.Keys(wrong), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
 		if !right[key] {
-			r.Model = append(r.Model, wrong[key][0])
+			r.Wrong = append(r.Wrong, wrong[key][0])
+			r.Model = append(r.Model, errors.New(wrong[key][0].Text))
 		}
 	}
 	r.Lost = m.Lost()

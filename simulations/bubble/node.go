@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/rouse-im/rouse/cluster"
 	"github.com/rouse-im/rouse/cluster/memnet"
@@ -28,11 +27,14 @@ const (
 	gossipPort = 7704
 )
 
+// tick of replicas at the pace of real nodes.
+const tick = 100 * time.Millisecond
+
 // machine is where the runs of one node follow each other: its disk outlives them.
 type machine struct {
 	e    *Engine
 	name string
-	disk *vfs.MemFS
+	disk *disk
 	runs int          // so far, under starting
 	slow atomic.Int64 // nanoseconds that a sync takes longer
 	run  atomic.Pointer[process]
@@ -104,7 +106,7 @@ func (m *machine) start() *process {
 		defer close(started)
 		node, err := app.StartContext(ctx, app.Options{
 			Config: m.config(), Logger: m.e.o.Logger.With("node", m.name), FS: m.slowed(disk), Headless: true, Version: "simulated",
-			Network: network(host), Vendors: &app.Vendors{
+			Network: m.e.network(host), Tick: tick * time.Duration(m.e.o.Pace), Vendors: &app.Vendors{
 				Dial: func(ctx context.Context, _, address string) (net.Conn, error) { return host.Dial(ctx, address) },
 				Sender: func(_, credential string, s vendors.Validator) vendors.Validator {
 					return m.e.vendors.watch(p, credential, s)
@@ -140,7 +142,7 @@ func (m *machine) kill(percent int, r *rand.Rand) {
 		return
 	default:
 	}
-	m.disk = m.disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(r.Uint64(), 1))})
+	m.disk = m.disk.crash(percent, r)
 	close(p.dead)
 	m.e.net.Crash(m.name)
 	p.cancel()
@@ -173,10 +175,11 @@ func (m *machine) leave() {
 }
 
 // network of a host.
-func network(host *memnet.Host) *app.Network {
+func (e *Engine) network(host *memnet.Host) *app.Network {
 	return &app.Network{
 		Listen: host.Listen, Dial: host.Dial,
 		Gossip: func(o *cluster.Options, listen string) (err error) {
+			o.Pace = e.o.Pace
 			o.Transport, err = host.Gossip(listen)
 			return err
 		},

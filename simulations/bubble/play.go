@@ -1,0 +1,60 @@
+package bubble
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"github.com/rouse-im/rouse/simulations"
+)
+
+// Progress of a run, for somebody outside of the bubble.
+type Progress struct {
+	at, events atomic.Int64
+	stage      atomic.Pointer[string]
+}
+
+// Now tells the stage ("playing", "settling", "judging"), the time that is
+// played, and how many events were told.
+func (p *Progress) Now() (stage string, at simulations.Offset, events int64) {
+	stage = "starting"
+	if s := p.stage.Load(); s != nil {
+		stage = *s
+	}
+	return stage, simulations.Offset(p.at.Load()), p.events.Load()
+}
+
+func (p *Progress) enter(stage string) { p.stage.Store(&stage) }
+
+// Play runs the steps in fake time, for programs: they have no test to make a
+// bubble of. ctx ends a run between two steps.
+//
+// A T that belongs to no run of tests is enough for a bubble, as long as nothing
+// is reported by it: it has no output. It brings none of the flags of tests.
+// TestPlay says so of each version of Go. What panics in a bubble, and a bubble in
+// which nothing can go on, end the process.
+func Play(ctx context.Context, o Options) (r *Result, err error) {
+	if o.Dir == "" {
+		if o.Dir, err = os.MkdirTemp("", "rouse-sim-"); err != nil {
+			return nil, fmt.Errorf("bubble: %w", err)
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(o.Dir)) }()
+	}
+	steps := o.Steps
+	o.Steps = func(yield func(simulations.Step) bool) {
+		for s := range steps {
+			if ctx.Err() != nil || !yield(s) {
+				return
+			}
+		}
+	}
+	synctest.Test(new(testing.T), func(*testing.T) { r, err = Run(o) })
+	if stopped := context.Cause(ctx); stopped != nil {
+		return nil, stopped
+	}
+	return r, err
+}
