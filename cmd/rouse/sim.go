@@ -29,6 +29,9 @@ type simVerb struct {
 	Out        string    `help:"Directory for index.html, summary.json, the plots, the transcript and the log of the run." type:"path" placeholder:"DIR"`
 	EventsOnly bool      `help:"Make the events and show them; no server takes part. Writes trace.jsonl."`
 	Nodes      int       `help:"Servers of the cluster, 1-9." default:"3"`
+	FakeTime   bool      `help:"Play against nodes within this program, in fake time: waiting takes none, and faults of networks, disks and clocks take part."`
+	Seeds      int       `help:"With --fake-time: play so many seeds from --seed on, each in a process of its own, and sum up." default:"1" placeholder:"N"`
+	Pace       int       `help:"With --fake-time: how many times slower than real ones nodes gossip and count ticks; 0 = 1, or 5 if it lasts longer than an hour." placeholder:"N"`
 	Speed      float64   `help:"How many times quicker than life events come. Servers' clocks, leases and retries stay as they are." default:"60"`
 	Spaces     bool      `help:"Give each server a network of its own, so that faults can cut it (Linux, root, ip and nft)."`
 	Measure    bool      `help:"Keep figures only and judge nothing, for millions of events."`
@@ -47,6 +50,8 @@ Examples:
 
     rouse sim --scenario small --out small
     rouse sim --scenario city-day --seed 7 --users 1000 --nodes 3 --out city
+    rouse sim --fake-time --scenario brief --seeds 20 --out seeds
+    rouse sim --fake-time --scenario city-day --users 1000 --out day
     rouse sim --events-only --scenario city-day --seed 7 --out city
     rouse sim --plan --devices 5e6
     rouse sim --trace city/trace.jsonl --out again
@@ -61,8 +66,14 @@ func (v *simVerb) Run(c *call) error {
 	if v.Out == "" {
 		return errors.New("name a directory with --out")
 	}
+	if err := v.sane(); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(v.Out, 0o755); err != nil {
 		return err
+	}
+	if v.Seeds > 1 {
+		return v.seeds(c)
 	}
 	p, err := v.plot(c)
 	if err != nil {
@@ -71,7 +82,27 @@ func (v *simVerb) Run(c *call) error {
 	if v.EventsOnly {
 		return v.preview(c, p)
 	}
+	if v.FakeTime {
+		return v.simulate(c, p)
+	}
 	return v.play(c, p)
+}
+
+// sane refuses flags that contradict each other.
+func (v *simVerb) sane() error {
+	switch {
+	case v.Seeds < 1 || v.Seeds > 1_000_000:
+		return fmt.Errorf("--seeds: %d; 1 to 1,000,000", v.Seeds)
+	case v.Pace < 0 || v.Pace > 100:
+		return fmt.Errorf("--pace: %d; 0 to 100", v.Pace)
+	case v.Nodes < 1 || v.Nodes > 9:
+		return fmt.Errorf("--nodes: %d; 1 to 9", v.Nodes)
+	case v.Seeds > 1 && (!v.FakeTime || v.Trace != "" || v.Flash != ""):
+		return errors.New("--seeds plays a scenario with --fake-time; a trace has no seed")
+	case v.Measure && v.FakeTime:
+		return errors.New("--measure is about real servers; leave --fake-time out")
+	}
+	return nil
 }
 
 // plot is what is played.
@@ -138,6 +169,12 @@ func (v *simVerb) flags() string {
 	}
 	if v.EventsOnly {
 		return text + " --events-only --out DIR"
+	}
+	if v.FakeTime {
+		if v.Pace > 0 {
+			text += fmt.Sprintf(" --pace %d", v.Pace)
+		}
+		return text + fmt.Sprintf(" --fake-time --nodes %d --out DIR", v.Nodes)
 	}
 	return text + fmt.Sprintf(" --nodes %d --speed %g --out DIR", v.Nodes, v.Speed)
 }

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rouse-im/rouse/simulations"
+	"github.com/rouse-im/rouse/simulations/bubble"
+	"github.com/rouse-im/rouse/simulations/checker"
+	"github.com/rouse-im/rouse/simulations/live"
+)
+
+const (
+	// slowPace is that of the nodes in scripts longer than quickPlay.
+	slowPace  = 5
+	quickPlay = time.Hour
+	// verdictFile has what a run in fake time found.
+	verdictFile = "verdict.json"
+)
+
+// verdict on one seed.
+type verdict struct {
+	Seed uint64 `json:"seed"`
+	// Caught are those that found something; none = the seed has passed.
+	Caught   []string `json:"caught,omitempty"`
+	Findings []string `json:"findings,omitempty"`
+	// Decisions compared with the rules, and users of whom nothing can be said.
+	Decisions int                           `json:"decisions"`
+	Lost      int                           `json:"lost_users"`
+	Skipped   map[simulations.FaultKind]int `json:"skipped_faults,omitempty"`
+	Checks    []checked                     `json:"checks"`
+	Took      time.Duration                 `json:"took_ns"`
+}
+
+// checked is how much an invariant has looked at.
+type checked struct {
+	Number   int    `json:"number"`
+	Name     string `json:"name"`
+	Examined int    `json:"examined"`
+	Breaches int    `json:"breaches"`
+}
+
+// simulate plays the plot against nodes in this process, in fake time, and reports.
+func (v *simVerb) simulate(c *call, p *plot) error {
+	defer debug.SetGCPercent(debug.SetGCPercent(300)) // many short lives: memory is there, time is not
+	began := time.Now()
+	r, err := v.fake(c, p)
+	if err = errors.Join(err, p.ended()); err != nil {
+		return err
+	}
+	d := judged(p.header.Seed, r)
+	d.Took = time.Since(began)
+	text, err := json.MarshalIndent(d, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(v.Out, verdictFile), append(text, '\n'), 0o644); err != nil {
+		return err
+	}
+	for _, kind := range slices.Sorted(maps.Keys(r.Skipped)) {
+		if err := c.say("left out: %d faults of the kind %s", r.Skipped[kind], kind); err != nil {
+			return err
+		}
+	}
+	if err := c.say("%v in %v; %d decisions compared with the rules, %d users of whom nothing can be said", p.length, d.Took.Round(100*time.Millisecond), d.Decisions, d.Lost); err != nil {
+		return err
+	}
+	run := p.run
+	run.Engine, run.Nodes, run.History, run.Results, run.Wrong = "fake time", v.Nodes, r.History, r.Checks, r.Wrong
+	if err := v.show(c, run); err != nil || len(d.Caught) == 0 {
+		return err
+	}
+	for _, f := range d.Findings {
+		if err := c.say("%s", f); err != nil {
+			return err
+		}
+	}
+	return errors.Join(fmt.Errorf("found by %s; see %s", strings.Join(d.Caught, ", "), filepath.Join(v.Out, "index.html")), v.keepScript(c))
+}
+
+// fake plays, and shows how far it is.
+func (v *simVerb) fake(c *call, p *plot) (*bubble.Result, error) {
+	progress, shown, done := &bubble.Progress{}, make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(shown)
+		show := newSimProgress(c, p)
+		defer show.end()
+		tick := time.NewTicker(200 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				stage, at, events := progress.Now()
+				show.step(live.Progress{Stage: stage, At: at, Events: events})
+			case <-done:
+				return
+			}
+		}
+	}()
+	defer func() { close(done); <-shown }()
+	pace := v.Pace
+	if pace == 0 && p.length > quickPlay {
+		pace = slowPace
+	}
+	return bubble.Play(c.ctx, bubble.Options{
+		Seed: p.header.Seed, Nodes: v.Nodes, Start: p.header.Start, Steps: p.steps, Settings: p.app, Pace: pace, Progress: progress,
+	})
+}
+
+func judged(seed uint64, r *bubble.Result) verdict {
+	d := verdict{Seed: seed, Caught: r.Caught(), Decisions: r.Examined, Lost: len(r.Lost), Skipped: r.Skipped}
+	if err := r.Err(); err != nil {
+		d.Findings = strings.Split(err.Error(), "\n")
+	}
+	for _, x := range slices.SortedFunc(slices.Values(r.Checks), func(a, b checker.Result) int { return cmp.Compare(a.Number, b.Number) }) {
+		d.Checks = append(d.Checks, checked{x.Number, x.Name, x.Examined, x.Breaches})
+	}
+	return d
+}
+
+// keepScript writes the steps of a failed run as a trace.
+func (v *simVerb) keepScript(c *call) error {
+	if v.Trace != "" {
+		return nil
+	}
+	p, err := v.plot(c)
+	if err != nil {
+		return err
+	}
+	return v.record(c, p.header, p.steps)
+}
