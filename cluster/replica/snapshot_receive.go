@@ -52,7 +52,7 @@ func (e *Engine) Bulk(from uint64, conn net.Conn) {
 	defer t.receivers.Done()
 	defer context.AfterFunc(t.ctx, func() { _ = conn.Close() })()
 	if err := t.receive(from, conn); err != nil && t.ctx.Err() == nil {
-		e.log.Info("replica: a snapshot did not arrive whole", "from", hexID(from), "error", err)
+		e.log.Info("replica: a group did not arrive whole, or did not leave", "from", hexID(from), "error", err)
 	}
 }
 
@@ -62,6 +62,13 @@ func (t *traffic) receive(from uint64, conn net.Conn) error {
 	kind, payload, err := next(conn, r)
 	if err != nil {
 		return err
+	}
+	if kind == frameFetch {
+		group, err := readFetch(payload)
+		if err != nil {
+			return err
+		}
+		return t.give(conn, group)
 	}
 	h, err := readHello(payload)
 	if kind != frameHello || err != nil {

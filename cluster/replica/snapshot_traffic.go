@@ -35,6 +35,7 @@ type traffic struct {
 	stop    context.CancelFunc
 	limiter *rate.Limiter
 	out     chan struct{} // a place for each of those that are sent
+	given   chan struct{} // a place for each of those that others fetch
 
 	mu        sync.Mutex
 	closed    bool
@@ -46,7 +47,7 @@ type traffic struct {
 
 func newTraffic(e *Engine) *traffic {
 	t := &traffic{
-		e: e, limiter: rate.NewLimiter(rate.Limit(e.o.SnapshotRate), burstBytes), out: make(chan struct{}, lanes),
+		e: e, limiter: rate.NewLimiter(rate.Limit(e.o.SnapshotRate), burstBytes), out: make(chan struct{}, lanes), given: make(chan struct{}, maxGiven),
 		arriving: map[uint16]*arrival{}, arrived: map[*storage.Ingest]bool{}, leaving: map[*departure]bool{},
 	}
 	t.ctx, t.stop = context.WithCancel(context.Background())

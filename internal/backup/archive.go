@@ -37,8 +37,11 @@ const (
 // ErrArchive refuses what is no whole archive.
 var ErrArchive = errors.New("backup: not a whole archive")
 
-// ErrPartial refuses to write what a node alone cannot.
-var ErrPartial = errors.New("backup: this node does not hold all groups; take the backup on one that does")
+// ErrPartial refuses to write what a stopped node alone cannot.
+var ErrPartial = errors.New("backup: this node does not hold all groups; ask the running cluster for the backup")
+
+// ErrCut ends a backup whose node went away while a group came from it.
+var ErrCut = errors.New("backup: a group did not come whole; take the backup again")
 
 // Fingerprint tells sealing keys apart without telling them.
 func Fingerprint(ring *seal.Ring) string {
@@ -78,12 +81,15 @@ type Options struct {
 	// Seal is the fingerprint of the sealing keys; may be empty.
 	Seal string
 	Now  time.Time
+	// Fetch brings a group from the node that leads it; nil without an error = this
+	// node does, and the store has it. Without Fetch all groups are the store's.
+	Fetch func(group uint16) (*replica.Fetched, error)
 	// Progress is told of each group that is done; may be nil.
 	Progress func(Group)
 }
 
-// Write writes all groups of a store, each as it is at one moment. It needs a
-// replica of every group.
+// Write writes all groups of a store, or of the nodes of its cluster, each as it
+// is at one moment. No more than some frames are in memory at once.
 func Write(w io.Writer, s *storage.Store, o Options) (Manifest, error) {
 	cluster, err := roster.Cluster(s)
 	if err != nil {
@@ -92,15 +98,17 @@ func Write(w io.Writer, s *storage.Store, o Options) (Manifest, error) {
 	m := Manifest{Head: Head{
 		Format: formatVersion, Cluster: cluster, Node: s.NodeID(), Shards: s.Shards(), Seal: o.Seal, Taken: o.Now.UTC(),
 	}}
-	if err := complete(s); err != nil {
-		return m, err
+	if o.Fetch == nil {
+		if err := complete(s); err != nil {
+			return m, err
+		}
 	}
 	b := bufio.NewWriterSize(w, 64<<10)
 	if err := writeJSON(b, frameHead, m.Head); err != nil {
 		return m, err
 	}
 	for group := range s.Shards() + 1 {
-		g, err := writeGroup(b, s, group)
+		g, err := o.writeGroup(b, s, group)
 		if err != nil {
 			return m, fmt.Errorf("backup: group %d: %w", group, err)
 		}
@@ -125,7 +133,52 @@ func complete(s *storage.Store) error {
 	return fmt.Errorf("%w: it holds %d of %d", ErrPartial, len(held), int(s.Shards())+1)
 }
 
-func writeGroup(w io.Writer, s *storage.Store, group uint16) (g Group, err error) {
+func (o *Options) writeGroup(w io.Writer, s *storage.Store, group uint16) (Group, error) {
+	if o.Fetch == nil {
+		return ownGroup(w, s, group)
+	}
+	f, err := o.Fetch(group)
+	if err != nil {
+		return Group{}, err
+	}
+	if f == nil {
+		return ownGroup(w, s, group)
+	}
+	g, err := relay(w, group, f)
+	return g, errors.Join(err, f.Close())
+}
+
+// relay writes a group as it comes from another node.
+func relay(w io.Writer, group uint16, f *replica.Fetched) (Group, error) {
+	g := Group{Group: group, Applied: f.Applied}
+	if err := writeJSON(w, frameSection, g); err != nil {
+		return g, err
+	}
+	total := stream.NewTotal()
+	for {
+		kind, payload, err := f.Next()
+		if err != nil {
+			return g, fmt.Errorf("%w: %w", ErrCut, err)
+		}
+		switch kind {
+		case stream.Pairs:
+			err = stream.ReadPairs(payload, func(key, value []byte) error { total.Add(key, value); return nil })
+		case stream.End:
+			err = total.Check(payload)
+		default:
+			err = fmt.Errorf("a frame of kind %d is out of place", kind)
+		}
+		if err == nil {
+			err = stream.WriteFrame(w, kind, payload)
+		}
+		if err != nil || kind == stream.End {
+			g.count(total)
+			return g, err
+		}
+	}
+}
+
+func ownGroup(w io.Writer, s *storage.Store, group uint16) (g Group, err error) {
 	v, err := s.View()
 	if err != nil {
 		return g, err
