@@ -15,21 +15,75 @@ import (
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 )
 
-// apart is a cluster whose nodes have networks of their own.
-func apart(t *testing.T, nodes, start int) (*town, *Spaces) {
+// spaced is the cluster of three whose nodes have networks of their own; there is a
+// network for one more.
+var spaced struct {
+	dir    string
+	spaces *Spaces
+	town   *town
+}
+
+// apart is that cluster, whole. A test that fails leaves the next one another.
+func apart(t *testing.T) (*town, *Spaces) {
 	t.Helper()
 	needsProcesses(t)
-	s := spaces(t, nodes)
-	w := ownTown(t, nodes, 8, s)
-	for _, d := range w.doors[1:start] {
-		if err := d.Start(t.Context()); err != nil {
-			t.Fatal(err)
+	if spaced.town == nil {
+		openApart(t)
+	}
+	w := spaced.town
+	t.Cleanup(func() {
+		if t.Failed() {
+			w.tails(t)
+			endApart(t)
 		}
+	})
+	for _, d := range w.doors {
+		until(t, 30*time.Second, "settled", func() error { return d.settled(t.Context(), len(w.doors)) })
 	}
-	for _, d := range w.doors[:start] {
-		until(t, 30*time.Second, "settled", func() error { return d.settled(t.Context(), start) })
+	return w, spaced.spaces
+}
+
+func openApart(t *testing.T) {
+	t.Helper()
+	if atEnd == nil {
+		atEnd = append(atEnd, closeApart)
 	}
-	return w, s
+	s, err := NewSpaces(4)
+	if errors.Is(err, ErrNoSpaces) {
+		t.Skip(err)
+	}
+	if err == nil {
+		spaced.spaces = s
+		spaced.dir, err = os.MkdirTemp("", "rouse-apart-")
+	}
+	if err == nil {
+		spaced.town, err = newTown(spaced.dir, 3, 8, s)
+	}
+	for i := 1; err == nil && i < 3; i++ {
+		err = spaced.town.doors[i].Start(t.Context())
+	}
+	if err != nil {
+		endApart(t)
+		t.Fatal(err)
+	}
+}
+
+func endApart(t *testing.T) {
+	t.Helper()
+	if err := closeApart(); err != nil {
+		t.Error(err)
+	}
+}
+
+func closeApart() (err error) {
+	if spaced.town != nil {
+		err = spaced.town.close()
+	}
+	if spaced.spaces != nil {
+		err = errors.Join(err, spaced.spaces.Close(), os.RemoveAll(spaced.dir))
+	}
+	spaced.town, spaced.spaces = nil, nil
+	return err
 }
 
 // cut is a way to break a network of three.
@@ -55,7 +109,7 @@ var cuts = []cut{
 // on, the other refuses; nothing that was acknowledged is lost, and counters and
 // tokens behave as if there were one of each.
 func TestPartitions(t *testing.T) {
-	w, s := apart(t, 3, 3)
+	w, s := apart(t)
 	h := &historian{began: time.Now(), all: map[string][]porcupine.Operation{}, doors: len(w.doors), thawed: -1}
 	counters, registers := w.everywhere("lincount", 1)[:4], w.everywhere("linbind", 1)[:4]
 	until(t, 10*time.Second, "phones", func() error { return w.doors[0].offline(t.Context(), slices.Concat(counters, registers)) })
@@ -155,7 +209,7 @@ func (p *prober) tried(t *testing.T, n int, d *door) error {
 
 // TestFlappingLink cuts and heals the network of one node again and again.
 func TestFlappingLink(t *testing.T) {
-	w, s := apart(t, 3, 3)
+	w, s := apart(t)
 	p := w.startProber(t, "flap", w.doors[0], w.doors[1])
 	p.until(t, time.Now())
 	for range 5 * rounds(1) {
@@ -193,7 +247,9 @@ func (p *prober) seen(t *testing.T, since time.Time, n int) {
 // TestJoinWhilePartitioned starts a new node on the side without a majority: it
 // becomes a member only when the network is whole.
 func TestJoinWhilePartitioned(t *testing.T) {
-	w, s := apart(t, 4, 3)
+	w, s := apart(t)
+	t.Cleanup(func() { endApart(t) }) // it has one node more from here on
+	newcomer := w.addNode(t, 3)
 	if err := s.Split([]int{0, 3}, []int{1, 2}); err != nil {
 		t.Fatal(err)
 	}
@@ -203,22 +259,22 @@ func TestJoinWhilePartitioned(t *testing.T) {
 		}
 		return w.doors[0].alive(t.Context(), 1)
 	})
-	if err := w.doors[3].Launch(); err != nil {
+	if err := newcomer.Launch(); err != nil {
 		t.Fatal(err)
 	}
 	w.served(t, w.doors[1])
-	until(t, 20*time.Second, "the node that joins is heard of", func() error { return w.doors[0].knows(t.Context(), w.doors[3].Name) })
+	until(t, 20*time.Second, "the node that joins is heard of", func() error { return w.doors[0].knows(t.Context(), newcomer.Name) })
 	if response, err := w.doors[1].status(t.Context()); err != nil || len(response.GetNodes()) != 3 {
 		t.Errorf("%d nodes: %v", len(response.GetNodes()), err)
 	}
 	if err := s.Heal(); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.doors[3].Ready(t.Context()); err != nil {
+	if err := newcomer.Ready(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	until(t, 40*time.Second, "four nodes", func() error { return w.doors[3].settled(t.Context(), 4) })
-	w.served(t, w.doors[3])
+	until(t, 40*time.Second, "four nodes", func() error { return newcomer.settled(t.Context(), 4) })
+	w.served(t, newcomer)
 }
 
 // alive wants a node to take so many for alive.
@@ -247,7 +303,7 @@ func TestLongPartition(t *testing.T) {
 	if os.Getenv("ROUSE_FAULT_LONG") == "" {
 		t.Skip("takes a minute; set ROUSE_FAULT_LONG")
 	}
-	w, s := apart(t, 3, 3)
+	w, s := apart(t)
 	p := w.startProber(t, "long", w.doors[0], w.doors[1])
 	if err := s.Split([]int{0, 1}, []int{2}); err != nil {
 		t.Fatal(err)

@@ -33,7 +33,7 @@ func TestRateIsOfTheCluster(t *testing.T) {
 		})
 	})
 	began := time.Now()
-	l := w.startTraffic(t, "rate", users, 2*rate)
+	l := w.startTraffic(t, "rate", users, rate*3/2)
 	l.more(t, rate)
 	for round := range rounds(1) {
 		victim := w.choose(t, round)
@@ -46,7 +46,7 @@ func TestRateIsOfTheCluster(t *testing.T) {
 			t.Fatal(err)
 		}
 		cancel()
-		l.more(t, 2*rate)
+		l.more(t, rate)
 	}
 	l.end(t)
 	repeated := l.verify(t, w.doors[0])

@@ -53,6 +53,7 @@ func (w *town) flood(t *testing.T, prefix string, d *door, each int) []string {
 // TestReturn has nodes come back: one that the groups have moved on from, and one
 // that lost its disk. Both serve what the others know.
 func TestReturn(t *testing.T) {
+	t.Parallel() // with the next: both wait most of the time
 	w := three(t, 2)
 	victim := w.doors[2]
 	if err := victim.Kill(); err != nil {
@@ -126,6 +127,7 @@ func idOf(s *rousev1.GetClusterStatusResponse, name string) string {
 
 // TestStrangersAreRefused starts nodes that may not become members.
 func TestStrangersAreRefused(t *testing.T) {
+	t.Parallel()
 	w := three(t, 2)
 	// A removed node cannot come back with its data.
 	removed := w.doors[2]
@@ -155,7 +157,7 @@ func TestStrangersAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stranger := w.stranger(t, 3)
+	stranger := w.addNode(t, 3)
 	if err := errors.Join(foreign.doors[0].Stop(ctx), foreign.close(), os.CopyFS(stranger.Dir, os.DirFS(foreign.doors[0].Dir))); err != nil {
 		t.Fatal(err)
 	}
@@ -163,18 +165,8 @@ func TestStrangersAreRefused(t *testing.T) {
 
 	// Another number of shards.
 	w.fleet.o.Env = append(w.fleet.o.Env, "ROUSE_DATA_SHARDS=3")
-	w.refused(t, w.stranger(t, 4), "number of shards")
+	w.refused(t, w.addNode(t, 4), "number of shards")
 	w.served(t, w.doors[1])
-}
-
-// stranger lays out one more node.
-func (w *town) stranger(t *testing.T, i int) *door {
-	t.Helper()
-	n, err := w.fleet.Add(i)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w.open(n)
 }
 
 // refused wants a node to end by itself, or never to serve, and to say why.

@@ -60,6 +60,7 @@ func TestSpacesCutAndHeal(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes network namespaces")
 	}
+	t.Parallel()
 	s := spaces(t, 3)
 	at := [3]string{}
 	for i, n := range s.nodes {

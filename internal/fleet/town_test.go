@@ -141,6 +141,16 @@ func (w *town) open(n *Node) *door {
 	return d
 }
 
+// addNode lays out one more node.
+func (w *town) addNode(t *testing.T, i int) *door {
+	t.Helper()
+	n, err := w.fleet.Add(i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w.open(n)
+}
+
 // others are the doors of all nodes but one.
 func (w *town) others(not *door) (rest []*door) {
 	for _, d := range w.doors {
@@ -302,33 +312,52 @@ var shared struct {
 	dir  string
 	town *town
 	err  error
+	more bool // nodes have joined the first
 }
 
-func threeNodes(t *testing.T) *town {
+// shards of the shared cluster: as many as servers have by default when time does
+// not matter.
+func sharedShards() int {
+	if thorough() {
+		return 64
+	}
+	return 32
+}
+
+// oneNode is the shared cluster while it is its first node alone, or another such.
+func oneNode(t *testing.T) *town {
 	t.Helper()
 	needsProcesses(t)
+	if w := sharedTown(t); !shared.more {
+		shared.more = true
+		return w
+	}
+	return ownTown(t, 3, sharedShards(), nil)
+}
+
+func sharedTown(t *testing.T) *town {
+	t.Helper()
 	shared.once.Do(func() {
-		if shared.dir, shared.err = os.MkdirTemp("", "rouse-town-"); shared.err != nil {
-			return
-		}
-		if shared.town, shared.err = newTown(shared.dir, 3, 64, nil); shared.err != nil {
-			return
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-		defer cancel()
-		for _, n := range shared.town.fleet.Nodes()[1:] {
-			shared.err = errors.Join(shared.err, n.Start(ctx))
+		if shared.dir, shared.err = os.MkdirTemp("", "rouse-town-"); shared.err == nil {
+			shared.town, shared.err = newTown(shared.dir, 3, sharedShards(), nil)
 		}
 	})
 	if shared.err != nil {
 		t.Fatal(shared.err)
 	}
-	w := shared.town
 	t.Cleanup(func() {
 		if t.Failed() {
-			w.tails(t)
+			shared.town.tails(t)
 		}
 	})
+	return shared.town
+}
+
+func threeNodes(t *testing.T) *town {
+	t.Helper()
+	needsProcesses(t)
+	w := sharedTown(t)
+	shared.more = true
 	for _, d := range w.doors {
 		if !d.Running() {
 			if err := d.Start(t.Context()); err != nil {
@@ -340,11 +369,17 @@ func threeNodes(t *testing.T) *town {
 	return w
 }
 
-func closeShared() error {
-	if shared.town == nil {
-		return nil
+// atEnd closes what tests share besides.
+var atEnd []func() error
+
+func closeShared() (err error) {
+	for _, end := range atEnd {
+		err = errors.Join(err, end())
 	}
-	return errors.Join(shared.town.close(), os.RemoveAll(shared.dir))
+	if shared.town != nil {
+		err = errors.Join(err, shared.town.close(), os.RemoveAll(shared.dir))
+	}
+	return err
 }
 
 // ownTown is a cluster of one test; its first node runs.
