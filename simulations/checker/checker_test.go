@@ -83,6 +83,28 @@ func TestGoodRun(t *testing.T) {
 	}
 }
 
+// A guest logs out of a phone just after its owner has registered the token again.
+func TestFormerOwnerTakesNothing(t *testing.T) {
+	h := good()
+	h.Events, h.Acks = nil, nil
+	h.happens(300, 30, simulations.Event{Kind: simulations.Bind, User: "guest", Device: "phone", Notifier: "ios", Token: "t1"})
+	h.happens(2, 40, simulations.Event{Kind: simulations.Bind, User: "ann", Device: "phone", Notifier: "ios", Token: "t1"})
+	h.happens(301, 41, simulations.Event{Kind: simulations.Presence, User: "guest", Device: "phone", State: simulations.LoggedOut, Unbind: true, Session: 1})
+	find := func() []Finding {
+		h.index()
+		var v verdict
+		noRemovedToken(h, &v)
+		return v.Findings
+	}
+	if found := find(); len(found) > 0 {
+		t.Errorf("the guest's leave took the token away: %v", found)
+	}
+	h.happens(302, 42, simulations.Event{Kind: simulations.Unbind, User: "ann", Device: "phone", Notifier: "ios"})
+	if len(find()) == 0 {
+		t.Error("the owner gave it back, and pushes go on")
+	}
+}
+
 // breaches are runs in which one promise is broken; want is part of the finding
 // and events those that it must name.
 var breaches = []struct {

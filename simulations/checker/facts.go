@@ -263,13 +263,15 @@ func (h *History) onlines() map[deviceKey][]span {
 
 const endOfTime = simulations.Offset(1<<62 - 1)
 
+// noRemovedToken: a token is gone when the device that bound it last gave it
+// back; a former owner's leave takes nothing from the next one.
 func noRemovedToken(h *History, v *verdict) {
 	type when struct {
 		at    simulations.Offset
 		event uint64
 	}
 	gone, binds := map[[2]string]when{}, map[[2]string][]Ack{}
-	holds := map[deviceKey][][2]string{}
+	holds, owner := map[deviceKey][][2]string{}, map[[2]string]deviceKey{}
 	for _, a := range h.Acks {
 		e := h.event[a.Event]
 		if e == nil {
@@ -280,12 +282,12 @@ func noRemovedToken(h *History, v *verdict) {
 		case e.Kind == simulations.Bind:
 			t := [2]string{e.Notifier, e.Token}
 			binds[t] = append(binds[t], a)
-			holds[k] = append(holds[k], t)
+			holds[k], owner[t] = append(holds[k], t), k
 			delete(gone, t)
 		case a.Status != "accepted":
 		case e.Kind == simulations.Unbind || e.Kind == simulations.Presence && e.State == simulations.LoggedOut && e.Unbind:
 			for _, t := range holds[k] {
-				if e.Notifier == "" || e.Notifier == t[0] {
+				if owner[t] == k && (e.Notifier == "" || e.Notifier == t[0]) {
 					gone[t] = when{a.Answered, e.N}
 				}
 			}
