@@ -111,6 +111,7 @@ type plot struct {
 	run    report.Run
 	length time.Duration
 	app    *rousev1.AppSettings
+	quota  uint64 // of each vendor's day; 0 = none
 	steps  iter.Seq[simulations.Step]
 	// events anew, for previews of worlds too large to keep; nil = those of steps.
 	events func() iter.Seq[simulations.Event]
@@ -146,7 +147,7 @@ func (v *simVerb) plot(c *call) (*plot, error) {
 			Scenario: s.Name, About: s.About, Seed: v.Seed, Start: s.Start, Length: s.Length, History: &checker.History{Faults: faults},
 			Replay: fmt.Sprintf("rouse sim --scenario %s --seed %d%s", v.Scenario, v.Seed, v.flags()),
 		},
-		length: s.Length, app: settings, steps: simulations.Merge(world.Disturb(s, v.Seed, w.Events()), faults),
+		length: s.Length, app: settings, quota: uint64(s.Users) * quotaPerUser, steps: simulations.Merge(world.Disturb(s, v.Seed, w.Events()), faults),
 		events: func() iter.Seq[simulations.Event] {
 			again, err := world.New(s, v.Seed) // it was made before
 			if err != nil {
@@ -157,6 +158,9 @@ func (v *simVerb) plot(c *call) (*plot, error) {
 		ended: func() error { return nil },
 	}, nil
 }
+
+// quotaPerUser is more pushes of one vendor than people get in a week, on average.
+const quotaPerUser = 100
 
 // flags that change what happens.
 func (v *simVerb) flags() string {

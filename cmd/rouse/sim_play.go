@@ -30,7 +30,7 @@ func (v *simVerb) play(c *call, p *plot) (err error) {
 	lines := bufio.NewWriterSize(log, 1<<20)
 	show := newSimProgress(c, p)
 	r, err := live.Run(c.ctx, live.Options{
-		Steps: p.steps, Length: p.length, Speed: v.Speed, Settings: p.app, Nodes: v.Nodes, Measure: v.Measure, Spaces: v.Spaces, Log: lines,
+		Steps: p.steps, Length: p.length, Speed: v.Speed, Settings: p.app, Quota: p.quota, Nodes: v.Nodes, Measure: v.Measure, Spaces: v.Spaces, Log: lines,
 		Server:   func(flags ...string) *exec.Cmd { return exec.Command(server, flags...) },
 		Progress: show.step,
 	})

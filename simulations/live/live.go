@@ -37,6 +37,9 @@ type Options struct {
 	Speed float64
 	// Settings of the app.
 	Settings *rousev1.AppSettings
+	// Quota of each vendor's day for chat messages; 0 = none. What a run sends
+	// must stay below it, or it does not end that day.
+	Quota uint64
 	// Nodes of the cluster, 1-9. Server makes the command of one; flags are
 	// those of roused.
 	Nodes  int

@@ -54,12 +54,12 @@ func TestLatencies(t *testing.T) {
 }
 
 func TestParseMetrics(t *testing.T) {
-	m := parseMetrics(strings.NewReader("# HELP a b\nrouse_lane_queued{app=\"sim\",credential=\"ios\"} 3\nrouse_lane_queued{credential=\"oppo\"} 4\nprocess_cpu_seconds_total 1.5e2\nbad\n"))
+	m := parseMetrics(strings.NewReader("# HELP a b\nrouse_lane_queued{app=\"sim\",notifier=\"ios\"} 3\nrouse_lane_queued{notifier=\"oppo\"} 4\nprocess_cpu_seconds_total 1.5e2\nbad\n"))
 	if sum(m["rouse_lane_queued"]) != 7 || sum(m["process_cpu_seconds_total"]) != 150 || len(m) != 2 {
 		t.Errorf("got %v", m)
 	}
 	for labels := range m["rouse_lane_queued"] {
-		if got := label(labels, "credential"); got != "ios" && got != "oppo" {
+		if got := label(labels, "notifier"); got != "ios" && got != "oppo" {
 			t.Errorf("label of %s is %q", labels, got)
 		}
 	}

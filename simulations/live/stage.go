@@ -115,6 +115,9 @@ func (s *stage) furnish(ctx context.Context) error {
 		keys[k.name] = r.GetSecret()
 	}
 	for _, c := range s.fakes.Credentials() {
+		if s.o.Quota > 0 {
+			c.DailyQuota = &rousev1.DailyQuota{Im: s.o.Quota}
+		}
 		if _, err := operator.Admin.PutCredential(ctx, &rousev1.PutCredentialRequest{AppId: appID, Credential: c}); err != nil {
 			return fmt.Errorf("live: adding the credential %s: %w", c.GetName(), err)
 		}

@@ -70,15 +70,10 @@ func (w *watcher) look(ctx context.Context, n *fleet.Node) {
 	gauge := func(name string, value, bound float64, backlog bool) {
 		w.rec.add(checker.Entry{Gauge: &checker.Gauge{At: at, Node: n.Name, Name: name, Value: value, Bound: bound, Backlog: backlog}})
 	}
-	queued := 0.0
-	for labels, v := range m["rouse_lane_queued"] {
-		queued += v
-		_ = labels
-	}
-	gauge("queued", queued, 0, true)
+	gauge("queued", sum(m["rouse_lane_queued"]), 0, true)
 	for labels, used := range m["rouse_lane_quota_used"] {
 		if limit := m["rouse_lane_quota_limit"][labels]; limit > 0 {
-			gauge("quota:"+label(labels, "credential"), 100*used/limit, 100, false)
+			gauge("quota:"+label(labels, "notifier"), 100*used/limit, 100, false)
 		}
 	}
 	memory := sum(m["process_resident_memory_bytes"])

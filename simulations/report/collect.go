@@ -33,7 +33,7 @@ func Summarize(r Run) Summary {
 	s.Held = s.Held && broken == 0
 	t := &tally{r: r, h: h, decided: map[string]simulations.Offset{}}
 	for _, o := range h.Outcomes {
-		if o.PushID != "" {
+		if o.PushID != "" && !o.Delayed {
 			t.decided[o.PushID] = o.Decided
 		}
 	}
@@ -279,8 +279,8 @@ func (t *tally) queueAge() Chart {
 	}
 }
 
-// ages are the gauges if there are any, else they are counted from outcomes: at
-// the middle of a bin, how long ago the oldest push was decided that had not ended.
+// ages are the gauges if there are any, else they are counted from outcomes: the
+// greatest age in a bin of a push that was to go at once.
 func (t *tally) ages() []Line {
 	if l := t.gauges("queue-age"); len(l) > 0 {
 		return l
@@ -309,7 +309,7 @@ func (t *tally) ages() []Line {
 
 // engine is the engine's time at the end of a bin, in ms.
 func (t *tally) engine(bin int) float64 {
-	return t.minute(bin+1) * 60_000 / cmp.Or(t.r.Speed, 1)
+	return t.r.Length.Minutes() * float64(bin+1) / bins * 60_000 / cmp.Or(t.r.Speed, 1)
 }
 
 func (t *tally) quota() Chart {
@@ -319,14 +319,15 @@ func (t *tally) quota() Chart {
 	}
 }
 
-// latencies from decision to the first attempt, by bin, in ms.
+// latencies from decision to the first attempt, by bin, in ms, of pushes that
+// were to go at once.
 func (t *tally) latencies() [][]float64 {
 	all := make([][]float64, bins)
 	seen := map[string]bool{}
 	for _, p := range t.h.Pushes {
 		if d, ok := t.decided[p.PushID]; ok && !seen[p.PushID] {
 			seen[p.PushID] = true
-			all[t.bin(p.At)] = append(all[t.bin(p.At)], float64(p.At-d))
+			all[t.bin(p.At)] = append(all[t.bin(p.At)], max(1, float64(p.At-d)))
 		}
 	}
 	return all
@@ -342,7 +343,7 @@ func (t *tally) latency() Chart {
 		}
 	}
 	return Chart{
-		ID: "latency", Title: Text{"From decision to vendor", "从决策到厂商的延迟"}, Unit: "ms", Lines: []Line{p50, p99},
+		ID: "latency", Title: Text{"From decision to vendor", "从决策到厂商的延迟"}, Unit: "ms", Log: true, Lines: []Line{p50, p99},
 		About: Text{"Half, and all but one in a hundred, of the pushes are quicker.", "一半、以及百分之九十九的推送快于此值。"},
 	}
 }

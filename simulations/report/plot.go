@@ -61,6 +61,10 @@ func draw(c Chart, r Run) (string, error) {
 		p.Y.Max = 1
 	}
 	p.Y.Max *= 1.06
+	if c.Log {
+		p.Y.Min, p.Y.Max = 1, math.Pow(10, math.Ceil(math.Log10(max(10, p.Y.Max))))
+		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, powers{}
+	}
 	canvas := vgsvg.New(15*vg.Centimeter, 6*vg.Centimeter)
 	// Room for the last label of the time.
 	p.Draw(drawing.Crop(drawing.New(canvas), 0, -vg.Points(14), 0, 0))
@@ -137,6 +141,17 @@ func (plain10) Ticks(lo, hi float64) []plot.Tick {
 		if ticks[i].Label != "" {
 			ticks[i].Label = number(ticks[i].Value)
 		}
+	}
+	return ticks
+}
+
+// powers of ten.
+type powers struct{}
+
+// Ticks at each of them.
+func (powers) Ticks(lo, hi float64) (ticks []plot.Tick) {
+	for v := lo; v <= hi; v *= 10 {
+		ticks = append(ticks, plot.Tick{Value: v, Label: number(v)})
 	}
 	return ticks
 }

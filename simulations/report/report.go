@@ -109,6 +109,8 @@ type Chart struct {
 	Unit  string `json:"unit"`
 	// Bars have one point for each line; others have points in order of time.
 	Bars bool `json:"bars,omitempty"`
+	// Log: the axis of values is logarithmic; they are 1 or more.
+	Log bool `json:"log,omitempty"`
 	// Dots are points without lines between them.
 	Dots  bool   `json:"dots,omitempty"`
 	Lines []Line `json:"lines"`
