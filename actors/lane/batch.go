@@ -73,6 +73,9 @@ func (s *state) join(p *push, now time.Time) {
 		if q == nil {
 			break
 		}
+		if s.foreign(q, now) {
+			continue
+		}
 		if !q.social() || q.level != p.level || tokens[q.d.N.Token] || !s.flight.same(p.d.N, q.d.N) {
 			s.queue.unrank(q.b)
 			passed = append(passed, q.b)

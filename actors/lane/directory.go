@@ -27,6 +27,7 @@ type Directory struct {
 	lanes   atomic.Pointer[map[name]*Lane] // copied on write
 	mu      sync.Mutex                     // for writers
 	closed  bool
+	mine    func(*Dispatch) bool // see Guard
 }
 
 type name struct{ app, notifier string }
@@ -44,6 +45,11 @@ func NewDirectory(sys *actor.ActorSystem, log *slog.Logger) *Directory {
 }
 
 var _ prometheus.Collector = (*Directory)(nil)
+
+// Guard sets what says whether a push is this node's to send, now: it is asked
+// before each send, and must not block. What is not waits, and is asked about
+// again, until its shard is forgotten. To be called before the first Put.
+func (d *Directory) Guard(mine func(*Dispatch) bool) { d.mine = mine }
 
 // Get returns nil when there is no such lane.
 func (d *Directory) Get(app, notifier string) *Lane {
@@ -91,6 +97,7 @@ func (d *Directory) spawn(app, notifier string, o Options, f *flight) *Lane {
 	}
 	l.limit.Store(int64(o.QueueLimit))
 	a := &shell{lane: l, metrics: d.metrics.of(l), state: newState(o, f)}
+	a.state.mine = d.mine
 	a.state.quota = newDaily(o.Quota, time.Now())
 	l.stats.Quotas = a.state.quota.stats(time.Now())
 	l.pid = d.sys.Root.SpawnPrefix(actor.PropsFromProducer(

@@ -277,7 +277,7 @@ func (r *rig) checkWaits() {
 	for _, p := range r.live {
 		waits := r.now.Sub(r.entered[p])
 		if p.inFlight || p.attempts > 0 || p.b.inFlight != nil || r.now.Before(p.b.hold) || r.now.Before(r.paused[p.level]) || r.now.Before(r.until) ||
-			r.now.Before(r.s.queue.paused[p.level]) {
+			r.now.Before(r.s.queue.paused[p.level]) || s.mine != nil {
 			continue
 		}
 		may := time.Duration(0)

@@ -26,6 +26,8 @@ type state struct {
 	// flight is the sender in use; answers to another one are of the past and
 	// tell nothing about rate and credential.
 	flight *flight
+	// mine says whether a push may be sent from here now; nil = all may.
+	mine func(*Dispatch) bool
 	// worked: the vendor took a push, or refused it for its own sake.
 	worked bool
 	effects
@@ -261,6 +263,9 @@ func (s *state) pump(now time.Time) {
 		if p == nil {
 			return
 		}
+		if s.foreign(p, now) {
+			continue
+		}
 		if !s.quota.open(classOf[p.level], now) {
 			s.admit(now)
 			continue
@@ -275,6 +280,19 @@ func (s *state) pump(now time.Time) {
 		s.sends = append(s.sends, p)
 	}
 }
+
+// foreign puts off a push of which it is not certain that this node is to send it.
+func (s *state) foreign(p *push, now time.Time) bool {
+	if s.mine == nil || s.mine(p.d) {
+		return false
+	}
+	p.notBefore = now.Add(askAgain)
+	s.queue.rank(p.b, now)
+	return true
+}
+
+// askAgain is when it is looked at again whose a push is.
+const askAgain = 100 * time.Millisecond
 
 // launch takes a push out of the queue into flight.
 func (s *state) launch(p *push, now time.Time) {

@@ -181,6 +181,8 @@ func (l *loop) remove(g *group, done func(error)) {
 	if g.incoming != nil {
 		g.incoming.drop()
 	}
+	l.logged -= g.log.bytes
+	g.log.total = nil
 	l.groups = slices.DeleteFunc(l.groups, func(other *group) bool { return other == g })
 	l.e.groups[g.id].Store(nil)
 	g.writing++

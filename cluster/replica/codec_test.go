@@ -157,3 +157,14 @@ func FuzzReadState(f *testing.F) {
 		}
 	})
 }
+
+// What is a small part of its frame does not keep the frame alive.
+func TestDetach(t *testing.T) {
+	frame := []byte("one, two")
+	m := &pb.Message{Entries: []*pb.Entry{{Data: frame[:3]}, {}, {Data: frame[5:]}}}
+	detach(m)
+	clear(frame)
+	if got := m.GetEntries(); string(got[0].GetData()) != "one" || got[1].Data != nil || string(got[2].GetData()) != "two" {
+		t.Errorf("got %v", got)
+	}
+}

@@ -31,6 +31,7 @@ type Engine struct {
 	running sync.WaitGroup // the watchdog and what is sent whole
 	stopped chan struct{}  // closed by Close
 	closing atomic.Bool
+	beat    atomic.Int64 // last tick of the loop, on the engine's clock
 	broken  atomic.Pointer[error]
 	release func()
 }
@@ -191,7 +192,7 @@ func (e *Engine) read(from uint64, frame []byte) (ms []message, ok bool) {
 		return nil, false
 	}
 	for len(r.b) > 0 {
-		var m message
+		m, before := message{}, len(r.b)
 		if kind == frameTrims {
 			m.group, m.trim = readTrim(&r)
 		} else {
@@ -199,6 +200,9 @@ func (e *Engine) read(from uint64, frame []byte) (ms []message, ok bool) {
 		}
 		if r.bad {
 			return nil, false
+		}
+		if 2*(before-len(r.b)) < len(frame) && m.m != nil {
+			detach(m.m)
 		}
 		ms = append(ms, m)
 	}

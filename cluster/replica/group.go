@@ -52,6 +52,7 @@ type group struct {
 	changing  bool // a change was proposed and is not in the log yet
 	jointFor  int  // ticks in a joint configuration
 	silent    int  // ticks since a leader was heard
+	unsure    bool // see leadership
 	campaign  int  // ticks until an election is tried because a leader is gone; 0 = none
 	attempts  int  // of those that are left
 	snapshots map[uint64]*outgoing
@@ -63,6 +64,7 @@ type leadership struct {
 	leader, term uint64
 	led          bool // this node leads, and the barrier has passed
 	alone        bool // and nobody else votes
+	unsure       bool // this node stood still, and the voters have not said yet that it still leads
 }
 
 // span is the records first..last; none if first is 0.

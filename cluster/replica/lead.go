@@ -34,7 +34,7 @@ func (l *loop) follow(g *group) {
 // next leader.
 func (l *loop) lose(g *group) {
 	term := g.led
-	g.led = 0
+	g.led, g.unsure = 0, false
 	l.publish(g)
 	for _, p := range g.waiting.take() {
 		l.e.end(p, storage.ErrUnknown)
@@ -57,7 +57,7 @@ func (l *loop) lose(g *group) {
 // publish shows others who leads. It comes before all that the group says, so
 // nobody has heard of other voters while this node is shown as the only one.
 func (l *loop) publish(g *group) {
-	now := leadership{leader: g.leader, term: g.hard.term, led: g.led != 0, alone: g.led != 0 && isSole(g.conf, l.e.o.ID)}
+	now := leadership{leader: g.leader, term: g.hard.term, led: g.led != 0, alone: g.led != 0 && isSole(g.conf, l.e.o.ID), unsure: g.led != 0 && g.unsure}
 	if old := g.hint.Load(); *old != now {
 		g.hint.Store(&now)
 		if old.leader != now.leader || old.term != now.term {
@@ -149,6 +149,7 @@ func (e *Engine) Transfer(id uint16, to uint64) error {
 
 // tick is a tick of all groups.
 func (l *loop) tick() {
+	l.noteGap()
 	for _, g := range l.groups {
 		g.node.Tick()
 		g.silent++

@@ -14,7 +14,8 @@ const entryOverhead = 160
 type memoryLog struct {
 	start    position // the entry before the first one
 	entries  []*pb.Entry
-	bytes    int // of entries, with their overhead
+	bytes    int  // of entries, with their overhead
+	total    *int // bytes of the logs of all groups of the node
 	initial  func() (hardState, *pb.ConfState)
 	snapshot func() (*pb.Snapshot, error)
 }
@@ -30,12 +31,12 @@ func (l *memoryLog) append(entries []*pb.Entry) {
 	if first := entries[0].GetIndex(); first <= l.last() {
 		keep := max(first, l.start.index+1) - l.start.index - 1
 		for _, e := range l.entries[keep:] {
-			l.bytes -= entryBytes(e)
+			l.grow(-entryBytes(e))
 		}
 		l.entries = l.entries[:keep:keep] // Raft may still read what is replaced
 	}
 	for _, e := range entries {
-		l.bytes += entryBytes(e)
+		l.grow(entryBytes(e))
 	}
 	l.entries = append(l.entries, entries...)
 }
@@ -48,14 +49,22 @@ func (l *memoryLog) cut(to uint64) {
 	n := to - l.start.index
 	l.start = position{index: to, term: l.entries[n-1].GetTerm()}
 	for i, e := range l.entries[:n] {
-		l.bytes -= entryBytes(e)
+		l.grow(-entryBytes(e))
 		l.entries[i] = nil // the array lives until it is outgrown
 	}
 	l.entries = l.entries[n:]
 }
 
 func (l *memoryLog) restore(start position) {
-	l.start, l.entries, l.bytes = start, nil, 0
+	l.grow(-l.bytes)
+	l.start, l.entries = start, nil
+}
+
+func (l *memoryLog) grow(bytes int) {
+	l.bytes += bytes
+	if l.total != nil {
+		*l.total += bytes
+	}
 }
 
 func entryBytes(e *pb.Entry) int { return len(e.GetData()) + entryOverhead }

@@ -25,6 +25,7 @@ type loop struct {
 	batch   *storage.Batch
 	sending int               // snapshots on their way
 	trims   map[uint64][]byte // frames of this tick
+	logged  int               // bytes of the groups' logs in memory
 
 	applying   []*pb.Message // responses to what is in batch
 	applied    []*group      // groups of applying
@@ -42,6 +43,8 @@ func newLoop(e *Engine) *loop {
 // adopt adds a replica, and campaigns at once where nobody else votes.
 func (l *loop) adopt(g *group) {
 	l.groups = append(l.groups, g)
+	g.log.total = &l.logged
+	l.logged += g.log.bytes
 	l.e.groups[g.id].Store(g)
 	if isSole(g.conf, l.e.o.ID) {
 		_ = g.node.Campaign() // refused while a change of the configuration is unapplied; ticks try again

@@ -3,6 +3,7 @@ package replica
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -171,6 +172,53 @@ func TestLogIsCut(t *testing.T) {
 		w.same(1)
 		if !w.nodes[away].has(1, "0") || !w.nodes[away].has(1, "399") {
 			t.Error("the one that was away lacks entries")
+		}
+	})
+}
+
+// TestLogsShareABudget: many groups that are written to while a node is away do
+// not each keep as much of their logs as one may.
+func TestLogsShareABudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bounds := defaultLimits
+		bounds.total = 2 << 20
+		w := newWorldOf(t, 3, 1, bounds)
+		defer w.end()
+		groups := []uint16{1, 2, 3, 4}
+		found(t, w.nodes[1], groups...)
+		for _, g := range groups {
+			w.leader(g)
+		}
+		w.grow(3, groups...)
+		w.crash(3, 0)
+		text := strings.Repeat("x", 16<<10)
+		for i := range 100 {
+			for _, g := range groups {
+				w.leader(g).mustPut(g, fmt.Sprint(i, text))
+			}
+		}
+		w.pass(time.Second)
+		for _, n := range []*node{w.nodes[1], w.nodes[2]} {
+			sum := 0
+			err := n.engine.ask(func() error {
+				for _, g := range n.engine.loop.groups {
+					sum += g.log.bytes
+				}
+				if sum != n.engine.loop.logged {
+					t.Errorf("node %d: logs take %d bytes, counted are %d", n.id, sum, n.engine.loop.logged)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if sum > 2*bounds.total || sum < bounds.total/8 {
+				t.Errorf("node %d keeps %d bytes of logs, at most %d", n.id, sum, 2*bounds.total)
+			}
+		}
+		w.restart(3)
+		for _, g := range groups {
+			w.same(g)
 		}
 	})
 }

@@ -14,6 +14,10 @@ type limits struct {
 	// most is what the log may grow to while a snapshot is on its way, whose
 	// receiver needs what follows on it.
 	most int
+	// total is what the logs of all groups may take in memory; over it each is cut
+	// down to its part. Groups that are written to no more keep what they have, so
+	// that twice as much is the most.
+	total int
 	// alone is what a node that has nobody to serve keeps.
 	alone int
 	// trim is what a log has before a leader cuts off what all replicas have. Less
@@ -22,7 +26,7 @@ type limits struct {
 }
 
 var defaultLimits = limits{
-	entries: 20_000, bytes: 16 << 20, trailingEntries: 10_000, trailingBytes: 8 << 20, most: 64 << 20, alone: 256 << 10,
+	entries: 20_000, bytes: 16 << 20, trailingEntries: 10_000, trailingBytes: 8 << 20, most: 64 << 20, total: 128 << 20, alone: 256 << 10,
 	trim: 32 << 10,
 }
 
@@ -50,11 +54,18 @@ func (l *loop) cut(g *group, to uint64) {
 	g.log.cut(to)
 }
 
+// leastLog is what the log of a group may take, however many groups there are.
+const leastLog = 256 << 10
+
 // cutAt is the index up to which the log is cut, or 0.
 func (l *loop) cutAt(g *group) uint64 {
 	m, n, bytes := &l.e.limits, len(g.log.entries), g.log.bytes
 	entries, trailing := m.entries, m.trailingBytes
 	limit := m.bytes
+	if m.total > 0 && l.logged > m.total {
+		limit = min(limit, max(m.total/len(l.groups), leastLog))
+		trailing = min(trailing, limit/2)
+	}
 	if g.disk.first == 0 && len(g.conf.GetLearners()) == 0 {
 		entries, limit, trailing = n, m.alone, m.alone/2
 	}

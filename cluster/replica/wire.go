@@ -119,6 +119,22 @@ func readMessage(r *reader, from, to uint64) (group uint16, m *pb.Message) {
 	return group, m
 }
 
+// detach gives the entries of a message memory of their own: those of a group
+// that is written to seldom would keep whole frames full of others.
+func detach(m *pb.Message) {
+	size := 0
+	for _, e := range m.GetEntries() {
+		size += len(e.GetData())
+	}
+	own := make([]byte, 0, size)
+	for _, e := range m.GetEntries() {
+		if n := len(own); len(e.GetData()) > 0 {
+			own = append(own, e.GetData()...)
+			e.Data = own[n:len(own):len(own)]
+		}
+	}
+}
+
 func readEntries(r *reader, after uint64) []*pb.Entry {
 	n := r.count(3)
 	boxes := make([]entryBox, n)

@@ -343,6 +343,7 @@ func (n *Node) startActors() (err error) {
 // made refuses pushes until it is replaced.
 func (n *Node) startLanes(sys *actor.ActorSystem) {
 	n.lanes = lane.NewDirectory(sys, n.log)
+	n.lanes.Guard(func(d *lane.Dispatch) bool { return n.engine.Sure(n.store.ShardOf(d.App, d.User)) })
 	n.registry.MustRegister(n.lanes)
 	n.catalog.Watch(func(c catalog.Change) {
 		name := credentialName{c.App, c.Name}

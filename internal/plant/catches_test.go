@@ -4,8 +4,8 @@ package plant_test
 
 // catches say which tests must find which fault.
 var catches = []tests{
-	{"cluster/replica", "^(TestProposalNamesItsTerm|TestLeaderHasAppliedWhatCameBefore|TestStaleLeaderCannotCommit|TestStaleLeaderConfirmsNothing|TestSnapshotUnderLoad)$", []string{
-		"fence-off", "ack-before-commit", "barrier-skipped", "snapshot-without-a-key", "read-unconfirmed",
+	{"cluster/replica", "^(TestProposalNamesItsTerm|TestLeaderHasAppliedWhatCameBefore|TestStaleLeaderCannotCommit|TestStaleLeaderConfirmsNothing|TestSnapshotUnderLoad|TestStandstill)$", []string{
+		"fence-off", "ack-before-commit", "barrier-skipped", "snapshot-without-a-key", "read-unconfirmed", "standstill-unnoticed",
 	}},
 	{"cluster/replica", "^(TestHeartbeatOfAFormerLife|TestRemovedReplicaRemembersItsVote|TestLogIsKeptWhileASnapshotIsUnderWay)$", []string{
 		"commit-beyond-log", "vote-forgotten", "log-cut-under-snapshot",

@@ -13,6 +13,7 @@ type Name string
 const (
 	FenceOff             Name = "fence-off"               // a proposal of a former leadership is taken
 	AckBeforeCommit      Name = "ack-before-commit"       // a proposal is answered before most nodes have it
+	StandstillUnnoticed  Name = "standstill-unnoticed"    // a node that stood still pushes for users who are led elsewhere by now
 	ReadUnconfirmed      Name = "read-unconfirmed"        // a leader answers reads without asking whether it still leads
 	BarrierSkipped       Name = "barrier-skipped"         // a leader works before it has applied what came before
 	SnapshotWithoutKey   Name = "snapshot-without-a-key"  // some keys are not sent to a new replica
