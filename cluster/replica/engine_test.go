@@ -250,3 +250,35 @@ func TestNodeID(t *testing.T) {
 		t.Error("an id of nothing")
 	}
 }
+
+// TestLeaderDiesAndOneNoticesLater: who campaigns before the others have noticed is
+// refused, and does not wait for the turns of all others to try again.
+func TestLeaderDiesAndOneNoticesLater(t *testing.T) {
+	bubble(t, 3, func(t *testing.T, w *world) {
+		groups := []uint16{1, 2, 3, 4}
+		found(t, w.nodes[1], groups...)
+		w.grow(3, groups...)
+		w.pass(time.Second)
+		w.mu.Lock()
+		for _, id := range []uint64{2, 3} {
+			w.cut[[2]uint64{1, id}], w.cut[[2]uint64{id, 1}] = true, true
+		}
+		w.mu.Unlock()
+		w.nodes[2].engine.PeerDown(1)
+		w.pass(30 * time.Millisecond)
+		w.nodes[3].engine.PeerDown(1)
+		noticed := time.Now()
+		w.wait("others lead all", func() bool {
+			for _, g := range groups {
+				_, two := w.nodes[2].engine.Leads(g)
+				if _, three := w.nodes[3].engine.Leads(g); !two && !three {
+					return false
+				}
+			}
+			return true
+		})
+		if took := time.Since(noticed); took > 150*time.Millisecond {
+			t.Errorf("it took %s", took)
+		}
+	})
+}

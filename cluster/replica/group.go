@@ -55,6 +55,7 @@ type group struct {
 	unsure    bool // see leadership
 	campaign  int  // ticks until an election is tried because a leader is gone; 0 = none
 	attempts  int  // of those that are left
+	turns     int  // voters that are left to lead
 	snapshots map[uint64]*outgoing
 	incoming  *incoming
 }
@@ -131,7 +132,7 @@ func (e *Engine) newGroup(id uint16, h hardState, conf *pb.ConfState, start, app
 	var err error
 	g.node, err = raft.NewRawNode(&raft.Config{
 		ID: e.o.ID, Storage: &g.log, Applied: applied.index, AsyncStorageWrites: true,
-		ElectionTick: e.o.Election, HeartbeatTick: 1, PreVote: true, CheckQuorum: true,
+		ElectionTick: e.o.Election, HeartbeatTick: heartbeatTicks, PreVote: true, CheckQuorum: true,
 		MaxSizePerMsg: maxSizePerMessage, MaxInflightMsgs: maxInflightMessages, MaxInflightBytes: maxInflightBytes,
 		MaxUncommittedEntriesSize: maxUncommittedBytes, MaxCommittedSizePerReady: maxApplyingBytes,
 		DisableProposalForwarding: true, StepDownOnRemoval: true,

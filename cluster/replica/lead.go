@@ -93,22 +93,29 @@ func (l *loop) peerDown(id uint64) {
 		if turns == 0 {
 			continue
 		}
-		g.attempts = turns // the others may have noticed a moment later than this node
+		g.attempts, g.turns = turns+1, turns
 		if g.campaign = 1 + turn*electionTurn; turn == 0 {
 			l.stand(g)
 		}
 	}
 }
 
-// stand campaigns for a group whose leader is gone, and again after a turn of
-// each voter.
+// stand campaigns for a group whose leader is gone: once more at the next tick,
+// since the others may have noticed a moment later than this node and refused, and
+// then after a turn of each voter. Who already has the others' leave to campaign is
+// not interrupted.
 func (l *loop) stand(g *group) {
 	if g.leader != raft.None || g.state == raft.StateLeader || g.attempts == 0 {
 		g.campaign, g.attempts = 0, 0
 		return
 	}
-	g.attempts--
-	g.campaign = electionTurn * len(g.conf.GetVoters())
+	g.campaign = electionTurn * g.turns
+	switch g.attempts--; {
+	case g.attempts == g.turns: // the first
+		g.campaign = 1
+	case g.attempts == g.turns-1 && g.state == raft.StateCandidate:
+		return
+	}
 	_ = g.node.Campaign()
 	l.mark(g)
 }

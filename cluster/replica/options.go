@@ -19,6 +19,7 @@ import (
 const (
 	defaultTick         = 100 * time.Millisecond
 	defaultElection     = 10
+	heartbeatTicks      = 2 // half of what an idle cluster did was hearing of leaders at each tick
 	defaultSlowDisk     = time.Second
 	defaultDeadDisk     = 20 * time.Second
 	defaultSnapshotRate = 64 << 20
@@ -46,8 +47,8 @@ type Options struct {
 	// sends as a whole; default 64 MiB, at least 64 KiB.
 	SnapshotRate int
 
-	// Tick is Raft's unit of time; default 100 ms. Leaders are heard of each
-	// tick, and missed after Election..2*Election of them, default 10.
+	// Tick is Raft's unit of time; default 100 ms. Leaders are heard of every second
+	// tick, and missed after Election..2*Election ticks, default 10, at least 3.
 	Tick     time.Duration
 	Election int
 	// SlowDisk is how long a synced write may take before leaderships are given
@@ -81,7 +82,7 @@ func (o *Options) setDefaults() error {
 		return fmt.Errorf("%w: Store, Send and Open are needed", errOptions)
 	case o.SnapshotRate < 0 || o.SnapshotRate > 0 && o.SnapshotRate < leastSnapshotRate:
 		return fmt.Errorf("%w: snapshots at %d bytes a second; choose %d or more", errOptions, o.SnapshotRate, leastSnapshotRate)
-	case o.Tick < 0 || o.Election < 0 || o.Election == 1:
+	case o.Tick < 0 || o.Election < 0 || o.Election > 0 && o.Election <= heartbeatTicks:
 		return fmt.Errorf("%w: a tick of %v and an election after %d", errOptions, o.Tick, o.Election)
 	}
 	if o.Tick == 0 {
