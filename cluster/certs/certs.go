@@ -5,6 +5,7 @@
 //	ca.pem, ca.key           the authority; ca.key is missing in a bundle
 //	nodes/<name>.pem, .key   certificate of a node
 //	gossip.key               keys of gossip, the first is the one in use
+//	founded                  that a cluster was founded with them, and by whom
 //
 // A certificate says who a peer is by a URI: rouse://node/<name> for a node,
 // rouse://im/<app>/<name> for an IM node. Files are complete when they appear,
@@ -144,14 +145,12 @@ func Bundle(dir, name string, hosts []string, out string) (seal bool, err error)
 	if err := os.MkdirAll(filepath.Join(out, "nodes"), 0o700); err != nil {
 		return false, fmt.Errorf("certs: %w", err)
 	}
-	for _, file := range []string{"ca.pem", "gossip.key", "seal.key", "nodes/" + name + ".pem", "nodes/" + name + ".key"} {
+	for _, file := range []string{"ca.pem", "gossip.key", "seal.key", originFile, "nodes/" + name + ".pem", "nodes/" + name + ".key"} {
 		text, err := os.ReadFile(filepath.Join(dir, file))
-		if file == "seal.key" {
-			if errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
-			seal = true
+		if (file == "seal.key" || file == originFile) && errors.Is(err, fs.ErrNotExist) {
+			continue
 		}
+		seal = seal || file == "seal.key"
 		if err == nil {
 			err = replace(filepath.Join(out, file), text)
 		}

@@ -22,6 +22,7 @@ type flags struct {
 	Cluster     string           `help:"Directory with the cluster's certificates and keys; the first node makes it. cluster.dir of the configuration." placeholder:"DIR"`
 	Join        []string         `help:"Gossip port of a member of the cluster to join, host:port; may be given several times. cluster.join of the configuration." placeholder:"HOST:PORT"`
 	Name        string           `help:"Name of this node in the cluster. cluster.name of the configuration." placeholder:"NAME"`
+	FoundAnew   bool             `help:"Found a new cluster though the directory of --cluster knows of another, which is given up with all it held. Without it a node with an empty data directory is refused there unless it joins."`
 	PrintConfig bool             `help:"Print a configuration file with every key, its default and what it means."`
 	NewSealKey  bool             `help:"Add a sealing key to the key file and seal with it from the next start on; older keys still open what they sealed."`
 	Version     kong.VersionFlag `help:"Print the version."`

@@ -46,7 +46,7 @@ func serve(ctx context.Context, f flags, env []string, signals <-chan os.Signal,
 		return err
 	}
 	log := newLogger(c.Log, errs)
-	node, err := startNode(ctx, app.Options{Config: c, Logger: log, Version: version()}, signals)
+	node, err := startNode(ctx, app.Options{Config: c, Logger: log, Version: version(), FoundAnew: f.FoundAnew}, signals)
 	if err != nil {
 		return fmt.Errorf("cannot start: %w", err)
 	}

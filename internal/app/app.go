@@ -65,6 +65,9 @@ type Options struct {
 	Vendors *Vendors
 	// Tick of replicas; 0 = replica's default.
 	Tick time.Duration
+	// FoundAnew lets a node with an empty store found a cluster though its directory
+	// of secrets knows of another.
+	FoundAnew bool
 	// Headless opens no ports of gRPC and HTTP: commands come by Route.
 	Headless bool
 	// Version is what this build calls itself, for other nodes and operators.

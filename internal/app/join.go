@@ -33,6 +33,7 @@ func (n *Node) begin() error {
 		if only := n.roster.View().Members(); c.Cluster.Join != "" && len(only) == 1 {
 			n.log.Warn("the data of this node belong to a cluster of which it is the only member, so it waits for others to join; to have it join another cluster, start it with an empty data directory", "cluster", id, "join", c.Cluster.Join)
 		}
+		n.noteMember()
 		return nil // with how many others it makes a cluster is in its records
 	}
 	for _, group := range held {
@@ -40,10 +41,11 @@ func (n *Node) begin() error {
 			return n.join()
 		}
 	}
-	if len(held) > 0 || !n.clustered() || c.Cluster.Join == "" {
-		return n.foundReplicas()
+	facts, err := n.holdsFacts()
+	if err == nil && (len(held) > 0 || !n.clustered() || c.Cluster.Join == "") {
+		return n.foundHere(len(held) == 0 && !facts)
 	}
-	if facts, err := n.holdsFacts(); err != nil || facts {
+	if err != nil || facts {
 		return errors.Join(err, fmt.Errorf("%s holds the facts of a server that was alone, and joining another would delete them: "+
 			"start this server without cluster.join and let the others join it, or start it with an empty data directory", c.Data.Dir))
 	}
@@ -73,6 +75,7 @@ func (n *Node) join() error {
 		err := n.askToBeAdmitted(n.starting)
 		switch {
 		case err == nil:
+			n.noteMember()
 			n.log.Info("admitted to the cluster; waiting for a replica of its meta group")
 			return n.awaitMeta()
 		case n.starting.Err() != nil:
