@@ -19,7 +19,7 @@ import (
 
 var (
 	first   = flag.Uint64("sim.seed", 1, "first seed")
-	count   = flag.Uint64("sim.seeds", 50, "how many seeds are played")
+	count   = flag.Uint64("sim.seeds", 200, "how many seeds to play, one a subtest")
 	keep    = flag.Bool("sim.keep", false, "keep the scripts of failed seeds in simulations/testdata")
 	verbose = flag.Bool("sim.log", false, "show what the nodes log")
 )

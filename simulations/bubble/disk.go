@@ -23,13 +23,13 @@ func newDisk() *disk { return &disk{MemFS: vfs.NewCrashableMem(), logs: map[*log
 
 // crash makes the disk that the next run finds: with what was synced, and so many
 // percent of the rest. What still runs goes on writing to the old one.
-func (d *disk) crash(percent int, r *rand.Rand) *disk {
+func (d *disk) crash(percent int, seed uint64) *disk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for f := range d.logs {
 		_ = f.settle() // memory does not fail
 	}
-	cfg := vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(r.Uint64(), 1))}
+	cfg := vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(seed, 1))}
 	return &disk{MemFS: d.CrashClone(cfg), logs: map[*logFile]bool{}}
 }
 
@@ -54,6 +54,18 @@ func (d *disk) wrap(name string, f vfs.File, err error) (vfs.File, error) {
 	defer d.mu.Unlock()
 	d.logs[l] = true
 	return l, nil
+}
+
+// fate decides, for whichever goroutine asks.
+type fate struct {
+	mu sync.Mutex
+	r  *rand.Rand
+}
+
+func (f *fate) draw() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.r.Uint64()
 }
 
 func isLog(name string) bool { return strings.HasSuffix(name, ".log") }
@@ -112,19 +124,24 @@ func (f *logFile) settle() error {
 	return err
 }
 
-// slowed is a disk on which syncs of logs take as long as the machine's disk is
-// slow. Other syncs take no time: Pebble waits for some with the mutex of its
-// whole state locked, such as that of the directory when it opens. A bubble's clock
-// stands still while somebody waits for a mutex, and so would the run.
-func (m *machine) slowed(disk vfs.FS) vfs.FS {
+// watched is the disk of a run. On it syncs of logs take as long as the machine's
+// disk is slow, and one that fails is the death of the run: the store ends its
+// process then, on purpose. Other syncs take no time: Pebble waits for some with
+// the mutex of its whole state locked, such as that of the directory when it
+// opens. A bubble's clock stands still while somebody waits for a mutex, and so
+// would the run.
+func (p *process) watched(disk vfs.FS) vfs.FS {
 	return errorfs.Wrap(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if !isLog(op.Path) {
 			return nil
 		}
 		switch op.Kind { //nolint:exhaustive // the others do not wait for the disk
 		case errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo:
-			if d := time.Duration(m.slow.Load()); d > 0 {
+			if d := time.Duration(p.m.slow.Load()); d > 0 {
 				<-time.After(d)
+			}
+			if p.m.failing.Load() {
+				p.m.crash(p, int(p.m.e.fate.draw()%101))
 			}
 		}
 		return nil

@@ -1,6 +1,7 @@
 package bubble
 
 import (
+	"context"
 	"io"
 	"math/rand/v2"
 	"strings"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/rouse-im/rouse/cluster/memnet"
 )
 
 // Of a log, what was synced survives a crash; of the rest, as much as is asked for.
@@ -36,7 +39,7 @@ func TestDiskCrashes(t *testing.T) {
 		write(t, f, "ced")
 		do(t, f.Sync, dir.Sync)
 		write(t, f, ", lost")
-		after := d.crash(tt.percent, rand.New(rand.NewPCG(1, 1)))
+		after := d.crash(tt.percent, 1)
 		write(t, f, ", written by what still runs")
 		do(t, f.Sync, f.Close)
 		if got, want := content(t, after, "000002.log"), tt.want+strings.Repeat("x", 100-len(tt.want)); got != want {
@@ -52,9 +55,9 @@ func TestDiskCrashes(t *testing.T) {
 // mutex, for whom the clock of a bubble would stand still.
 func TestSlowDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := &machine{}
-		m.slow.Store(int64(3 * time.Second))
-		d := m.slowed(newDisk())
+		p := &process{m: &machine{}}
+		p.m.slow.Store(int64(3 * time.Second))
+		d := p.watched(newDisk())
 		f, err := d.Create("000001.log", vfs.WriteCategoryUnspecified)
 		if err != nil {
 			t.Fatal(err)
@@ -73,6 +76,57 @@ func TestSlowDisk(t *testing.T) {
 			if got := time.Since(began); got != tt.want {
 				t.Errorf("syncing the %s took %v, want %v", tt.what, got, tt.want)
 			}
+		}
+	})
+}
+
+// A sync that fails is the end of its run, and of no other: what it would have
+// made durable may be lost, what was synced before is not.
+func TestFailingSync(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &Engine{net: memnet.New(memnet.Options{}), fate: &fate{r: rand.New(rand.NewPCG(1, 2))}}
+		m := &machine{e: e, name: "node-0", disk: newDisk()}
+		run := func() *process {
+			_, cancel := context.WithCancel(t.Context())
+			p := &process{m: m, dead: make(chan struct{}), cancel: cancel}
+			m.run.Store(p)
+			return p
+		}
+		dies := func(p *process) bool {
+			select {
+			case <-p.dead:
+				return true
+			default:
+				return false
+			}
+		}
+		first, before := run(), m.disk
+		f, err := first.watched(before).Create("000001.log", vfs.WriteCategoryUnspecified)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir, err := before.OpenDir("")
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, f, "synced")
+		do(t, f.Sync, dir.Sync)
+		if dies(first) {
+			t.Fatal("a disk that is well ends a run")
+		}
+		m.failing.Store(true)
+		write(t, f, ", maybe")
+		do(t, f.Sync)
+		if !dies(first) || m.disk == before {
+			t.Fatal("a failing sync does not end the run")
+		}
+		if got := content(t, m.disk, "000001.log"); !strings.HasPrefix("synced, maybe", got) || len(got) < len("synced") {
+			t.Errorf("the next run finds %q", got)
+		}
+		second := run()
+		do(t, f.Sync)
+		if dies(second) {
+			t.Error("what still runs of a dead node ends the next run")
 		}
 	})
 }

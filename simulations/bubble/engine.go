@@ -72,6 +72,7 @@ type Engine struct {
 	vendors  *outside
 	clients  *clients
 	random   *rand.Rand // of the goroutine that plays the steps
+	fate     *fate      // of what disks have not synced
 	work     sync.WaitGroup
 	healing  sync.WaitGroup // faults that have not ended
 	over     chan struct{}  // closed at the end
@@ -102,6 +103,7 @@ func Run(o Options) (*Result, error) {
 	}
 	e := &Engine{
 		o: o, net: memnet.New(memnet.Options{Seed: o.Seed, Latency: o.Latency, Jitter: o.Latency / 4}), random: rand.New(rand.NewPCG(o.Seed, 0xb0bb1e)),
+		fate: &fate{r: rand.New(rand.NewPCG(o.Seed, 0xd15c))},
 		over: make(chan struct{}), cuts: map[*simulations.Fault]bool{}, skipped: map[simulations.FaultKind]int{},
 	}
 	defer e.end()
@@ -247,7 +249,7 @@ func (e *Engine) end() {
 		m.slow.Store(0)
 		e.net.Thaw(m.name)
 		if m.run.Load() != nil {
-			m.kill(100, e.random)
+			m.kill(100)
 		}
 	}
 	if e.vendors != nil && e.vendors.fakes != nil {

@@ -37,13 +37,19 @@ func (e *Engine) begin(f *simulations.Fault) {
 		case simulations.DiskSlow:
 			m.slow.Store(int64(f.Delay.Duration()))
 			e.after(f.For, func() { m.slow.Store(0) })
+		case simulations.DiskError:
+			m.failing.Store(true)
+			e.after(f.For, func() {
+				m.failing.Store(false)
+				m.start() // unless nothing was synced, or a stop came first
+			})
 		}
 	}
 	switch f.Kind {
 	case simulations.Partition, simulations.OneWay, simulations.Bridge, simulations.Clog, simulations.Latency, simulations.Loss:
 		e.links(func() { e.cuts[f] = true })
 		e.after(f.For, func() { e.links(func() { delete(e.cuts, f) }) })
-	case simulations.DiskError, simulations.ClockJump:
+	case simulations.ClockJump:
 		e.skip(f.Kind)
 	}
 }
@@ -71,7 +77,7 @@ func (e *Engine) restart(m *machine, percent int, f *simulations.Fault) {
 	if m.leaving.Load() {
 		return
 	}
-	m.kill(percent, e.random)
+	m.kill(percent)
 	e.after(f.For, func() { m.start() })
 }
 

@@ -78,7 +78,7 @@ func (e *Engine) judge() (*Result, error) {
 		e.fault("%v", errors.Join(err, e.differing()))
 	}
 	for _, m := range e.machines {
-		m.kill(0, e.random)
+		m.kill(0)
 	}
 	for _, m := range e.machines {
 		m.start()

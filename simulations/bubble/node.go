@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"path/filepath"
 	"sync"
@@ -37,7 +36,11 @@ type machine struct {
 	disk *disk
 	runs int          // so far, under starting
 	slow atomic.Int64 // nanoseconds that a sync takes longer
-	run  atomic.Pointer[process]
+	// failing: the next sync fails.
+	failing atomic.Bool
+	// dying is held while a run ends, and guards disk.
+	dying sync.Mutex
+	run   atomic.Pointer[process]
 	// starting is held while a run begins.
 	starting sync.Mutex
 	// frozen and leaving machines are not spoken to.
@@ -100,12 +103,14 @@ func (m *machine) start() *process {
 	m.runs++
 	p := &process{m: m, name: fmt.Sprintf("%s/%d", m.name, m.runs), dead: make(chan struct{}), ready: make(chan struct{}), over: make(chan struct{}), cancel: cancel}
 	m.run.Store(p)
+	m.dying.Lock()
 	host, disk := m.e.net.Host(m.name), m.disk
+	m.dying.Unlock()
 	started := make(chan struct{})
 	m.e.work.Go(func() {
 		defer close(started)
 		node, err := app.StartContext(ctx, app.Options{
-			Config: m.config(), Logger: m.e.o.Logger.With("node", m.name), FS: m.slowed(disk), Headless: true, Version: "simulated",
+			Config: m.config(), Logger: m.e.o.Logger.With("node", m.name), FS: p.watched(disk), Headless: true, Version: "simulated",
 			Network: m.e.network(host), Tick: tick * time.Duration(m.e.o.Pace), Vendors: &app.Vendors{
 				Dial: func(ctx context.Context, _, address string) (net.Conn, error) { return host.Dial(ctx, address) },
 				Sender: func(_, credential string, s vendors.Validator) vendors.Validator {
@@ -134,15 +139,18 @@ func (m *machine) start() *process {
 	return p
 }
 
-// kill ends a run as kill -9 does; of what was not synced, so many percent stay.
-func (m *machine) kill(percent int, r *rand.Rand) {
-	p := m.run.Load()
+// kill ends the run as kill -9 does; of what was not synced, so many percent stay.
+func (m *machine) kill(percent int) { m.crash(m.run.Load(), percent) }
+
+func (m *machine) crash(p *process, percent int) {
+	m.dying.Lock()
+	defer m.dying.Unlock()
 	select {
 	case <-p.dead:
 		return
 	default:
 	}
-	m.disk = m.disk.crash(percent, r)
+	m.disk = m.disk.crash(percent, m.e.fate.draw())
 	close(p.dead)
 	m.e.net.Crash(m.name)
 	p.cancel()
@@ -156,7 +164,7 @@ func (m *machine) leave() {
 		return
 	case <-p.ready:
 	default:
-		m.kill(100, m.e.random)
+		m.kill(100)
 		return
 	}
 	m.leaving.Store(true)
@@ -165,12 +173,14 @@ func (m *machine) leave() {
 	err := p.node.Stop(ctx)
 	cancel()
 	m.e.stopped(m.name, asked, err)
+	m.dying.Lock()
 	select {
 	case <-p.dead:
 	default:
 		close(p.dead)
 		m.e.net.Crash(m.name)
 	}
+	m.dying.Unlock()
 	m.leaving.Store(false)
 }
 

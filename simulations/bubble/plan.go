@@ -26,7 +26,7 @@ func NewPlan(seed uint64, warmup, end time.Duration, vendors []string) Plan {
 	}
 	kinds := []simulations.FaultKind{
 		simulations.Kill, simulations.Kill, simulations.PowerLoss, simulations.Pause, simulations.Partition, simulations.OneWay, simulations.Clog,
-		simulations.Latency, simulations.Loss, simulations.DiskSlow, simulations.Drain,
+		simulations.Latency, simulations.Loss, simulations.DiskSlow, simulations.DiskError, simulations.Drain,
 		simulations.VendorDown, simulations.VendorThrottle, simulations.VendorSlow, simulations.VendorCut, simulations.VendorHang, simulations.VendorExpire,
 	}
 	for range 1 + r.IntN(4) {
