@@ -16,6 +16,11 @@ func (a *Actor) onStep(c actor.Context, s *user.Step) {
 		s.Return(unavailable(errEpoch))
 		return
 	}
+	if s.Known {
+		s.Cell.Unsure.Add(-1)
+		a.confirm(c, s)
+		return
+	}
 	k := userKey{s.App, s.User}
 	if s.SetsDue {
 		if s.Due.IsZero() {
@@ -50,7 +55,7 @@ func (a *Actor) flush(c actor.Context) {
 			a.queue = nil
 		}
 		if len(ms) == 0 {
-			a.finish(c, steps) // nothing to write, nothing before it to wait for
+			a.finish(c, steps, false) // nothing to write, nothing before it to wait for
 			continue
 		}
 		a.inFlight = steps
@@ -93,7 +98,7 @@ func (a *Actor) onCommitted(c actor.Context, m *committed) {
 		steps := a.inFlight
 		a.inFlight, a.failed = nil, 0
 		failpoint.Hit("shard/after-commit")
-		a.finish(c, steps)
+		a.finish(c, steps, true)
 		failpoint.Hit("shard/after-effects")
 	case errors.Is(m.err, storage.ErrDropped):
 		a.o.Logger.Warn("the log dropped a commit; what was asked of the shard's users goes back", "shard", a.id, "term", a.term, "error", m.err)
@@ -125,8 +130,9 @@ func unwritten(err error) bool {
 	return false
 }
 
-// finish lets go what waited for the commit, in the order of the steps.
-func (a *Actor) finish(c actor.Context, steps []*user.Step) {
+// finish lets go what waited for the commit, in the order of the steps. Without
+// one, their answers are to be confirmed.
+func (a *Actor) finish(c actor.Context, steps []*user.Step, committed bool) {
 	for _, s := range steps {
 		if s.Cell != nil {
 			s.Cell.Committed.Store(s.Seq)
@@ -150,8 +156,13 @@ func (a *Actor) finish(c actor.Context, steps []*user.Step) {
 		if s.Tells && a.o.User.Told != nil && !plant.On(plant.WebhookBeforeCommit) {
 			a.o.User.Told(s.App)
 		}
-		if s.Done != nil {
+		switch {
+		case s.Done == nil:
+		case committed:
 			s.Done(s.Reply)
+		default:
+			s.Tell = nil // done
+			a.confirm(c, s)
 		}
 	}
 }

@@ -181,11 +181,11 @@ func (a *Actor) onClaimed(c actor.Context, m *claimed) {
 	}
 	a.owners[m.Sum] = ownerChange{next: next, step: s}
 	s.Done = func(r actors.Reply) {
-		if r.Err != nil {
-			return // the claim is repeated
-		}
 		if a.owners[m.Sum].step == s {
 			delete(a.owners, m.Sum)
+		}
+		if r.Err != nil {
+			return // the claim is repeated
 		}
 		if in != nil {
 			in.started = true

@@ -113,6 +113,7 @@ func (a *Actor) rest(c actor.Context, err error) {
 	for _, s := range steps {
 		s.Return(unavailable(err))
 	}
+	a.disclaim(err)
 	a.stopUsers(c)
 	clear(a.intents)
 	clear(a.owners)
@@ -191,7 +192,7 @@ func (a *Actor) onLook(c actor.Context, m look) {
 // checkLeft tells whoever waits for the hand-over that nothing is left to end.
 func (a *Actor) checkLeft(c actor.Context) {
 	l := a.leave
-	if l == nil || !l.parted || len(l.done) == 0 || len(a.queue) > 0 || len(a.inFlight) > 0 {
+	if l == nil || !l.parted || len(l.done) == 0 || a.waiting() > 0 {
 		return
 	}
 	if !a.settled() {

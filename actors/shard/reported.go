@@ -10,13 +10,13 @@ import (
 )
 
 // onReported hands a receipt to its user; the shard of the token finds out who
-// that is. A token that nobody has is STALE. Receipts yield to all else: who
-// sends them can wait.
+// that is. A token that nobody has is STALE. Both are answers that no commit
+// follows upon here. Receipts yield to all else: who sends them can wait.
 func (a *Actor) onReported(c actor.Context, m *user.Reported) {
 	if a.term == 0 && a.elsewhere(m) {
 		return
 	}
-	if len(a.queue)+len(a.inFlight) >= reportedBound || !a.open() {
+	if a.waiting() >= reportedBound || !a.open() {
 		m.Reject()
 		return
 	}
@@ -25,14 +25,20 @@ func (a *Actor) onReported(c actor.Context, m *user.Reported) {
 		return
 	}
 	owner, err := a.owner(storage.AppendTokenKey(nil, a.id, storage.Sum(m.Sum)))
-	switch {
-	case err != nil:
+	if err != nil {
 		a.o.Logger.Error("owner of a token cannot be read; its receipt is refused", "shard", a.id, "error", err)
 		m.Reject()
-	case owner == nil:
-		m.Done(actors.Reply{Status: rousev1.ItemStatus_ITEM_STATUS_STALE})
-	default:
-		m.User = owner.User
-		a.set.send(a.o.User.Store.ShardOf(m.App, m.User), m)
+		return
 	}
+	a.confirm(c, &user.Step{Done: func(r actors.Reply) {
+		switch {
+		case r.Err != nil:
+			m.Done(r)
+		case owner == nil:
+			m.Done(actors.Reply{Status: rousev1.ItemStatus_ITEM_STATUS_STALE})
+		default:
+			m.User = owner.User
+			a.set.send(a.o.User.Store.ShardOf(m.App, m.User), m)
+		}
+	}})
 }

@@ -32,8 +32,8 @@ import (
 // Bounds of one shard. Over them commands are refused as overloaded.
 const (
 	defaultMailbox = 65536 // envelopes not yet routed
-	queueBound     = 65536 // steps not yet committed
-	reportedBound  = 1024  // with more steps not yet committed, receipts yield to the rest
+	queueBound     = 65536 // steps not yet committed or confirmed
+	reportedBound  = 1024  // with more of them, receipts yield to the rest
 	// One commit takes at most so much; what is queued goes into the next.
 	batchRecords = 128
 	batchBytes   = 64 << 10
@@ -49,6 +49,14 @@ type Options struct {
 	// storage.ErrBusy, ErrTooLarge, ErrDropped and ErrClosed when this leadership is
 	// over or its entry's fate is open.
 	Propose func(shard uint16, term uint64, ms []storage.Mutation, done func(error))
+	// Confirm calls done once: with nil when this node led the shard under term at
+	// some time after the call, storage.ErrNotLeader when it does not any more,
+	// storage.ErrBusy, or another error when that cannot be known now. nil = nobody
+	// else can lead it: the store is not replicated.
+	Confirm func(shard uint16, term uint64, done func(error))
+	// Alone tells that nobody else can lead the shard while this node leads it under
+	// term, so that there is nothing to confirm; with Confirm.
+	Alone func(shard uint16, term uint64) bool
 	// Router knows the way to shards that are led on other nodes; nil = there are
 	// none.
 	Router *route.Router
@@ -79,6 +87,7 @@ type Actor struct {
 
 	queue    []*user.Step
 	inFlight []*user.Step // steps of the commit under way; nil = none is
+	unsure   unconfirmed
 	intents  map[storage.Sum]*intent
 	// owners are owner records of tokens that are decided and not yet durable.
 	owners map[storage.Sum]ownerChange
@@ -102,11 +111,14 @@ type child struct {
 	used uint32 // unix s of the last one
 }
 
-// idle says that the user has handled all it was sent, that all it decided is
-// durable, and that no push of his has yet to end.
-func (c *child) idle() bool {
-	return c.Handled.Load() == c.sent && c.Settled() && c.Pending.Load() == 0
+// done says that the user has handled all it was sent, that all it decided is
+// durable, and that its answers are with the shard.
+func (c *child) done() bool {
+	return c.Handled.Load() == c.sent && c.Settled() && c.Unsure.Load() == 0
 }
+
+// idle says that besides no push of his has yet to end.
+func (c *child) idle() bool { return c.done() && c.Pending.Load() == 0 }
 
 type (
 	tick      struct{}
@@ -147,6 +159,7 @@ func (a *Actor) Receive(c actor.Context) {
 	case look:
 		a.onLook(c, m)
 	case *actor.Stopping:
+		a.disclaim(errOver)
 		a.stopUsers(c)
 	case *actors.Envelope:
 		a.onEnvelope(c, m)
@@ -160,6 +173,8 @@ func (a *Actor) Receive(c actor.Context) {
 		a.onStep(c, m)
 	case *committed:
 		a.onCommitted(c, m)
+	case *confirmed:
+		a.onConfirmed(c, m)
 	case *lane.Ended:
 		a.onEnded(c, m)
 	case *user.Released:
@@ -188,12 +203,15 @@ func (a *Actor) onEnvelope(c actor.Context, m *actors.Envelope) {
 	switch {
 	case a.term == 0 || a.leave != nil || a.draining && m.Back != nil:
 		m.Return() // of a node that ends another one leads the shard in a moment
-	case len(a.queue)+len(a.inFlight) >= queueBound || !a.open():
+	case a.waiting() >= queueBound || !a.open():
 		m.Reject()
 	default:
 		a.toUser(c, userKey{m.App, m.User}, m)
 	}
 }
+
+// waiting are the steps that wait for a commit or for a confirmation.
+func (a *Actor) waiting() int { return len(a.queue) + len(a.inFlight) + a.unsure.n() }
 
 // onEnded: while leadership is handed over, users still take the ends of sends.
 // The end of a push that was with its vendor when leadership was lost goes on to
@@ -230,6 +248,9 @@ func (a *Actor) toUser(c actor.Context, k userKey, msg any) {
 func (a *Actor) activate(c actor.Context, k userKey, outbox []user.Entry) *child {
 	if a.home == nil || a.home.Epoch != a.epoch {
 		a.home = &user.Home{Deps: a.o.User, Shard: a.id, To: c.Self(), Epoch: a.epoch}
+		if term := a.term; a.o.Confirm != nil {
+			a.home.Alone = func() bool { return a.o.Alone(a.id, term) }
+		}
 	}
 	u := &child{pid: c.ActorSystem().Root.Spawn(a.props), used: uint32(time.Now().Unix())}
 	a.users[k] = u
@@ -299,7 +320,7 @@ func (a *Actor) dropOutcomes(c actor.Context, now time.Time) {
 }
 
 func (a *Actor) checkDrained() {
-	if len(a.drained) == 0 || len(a.queue) > 0 || len(a.inFlight) > 0 || !a.settled() {
+	if len(a.drained) == 0 || a.waiting() > 0 || !a.settled() {
 		return
 	}
 	for _, done := range a.drained {
@@ -311,7 +332,7 @@ func (a *Actor) checkDrained() {
 // settled: users have handled all they were sent, and all they decided is durable.
 func (a *Actor) settled() bool {
 	for _, u := range a.users {
-		if u.Handled.Load() != u.sent || !u.Settled() {
+		if !u.done() {
 			return false
 		}
 	}

@@ -83,6 +83,8 @@ func (w *world) start(i int) *node {
 		}
 		o.Router = n.router
 		o.Propose = func(k uint16, term uint64, ms []storage.Mutation, done func(error)) { w.propose(i, k, term, ms, done) }
+		o.Confirm = func(k uint16, term uint64, done func(error)) { w.confirm(i, k, term, done) }
+		o.Alone = func(uint16, uint64) bool { return false }
 	})
 	return n
 }
@@ -143,6 +145,21 @@ func (w *world) propose(i int, k uint16, term uint64, ms []storage.Mutation, don
 		n.store.Propose(k, ms, told)
 	}
 	w.mu.Unlock()
+}
+
+// stepDown is how long a deposed leader waits for answers that do not come.
+const stepDown = time.Second
+
+// confirm answers the true leader after a moment, others when they give up.
+func (w *world) confirm(i int, k uint16, term uint64, done func(error)) {
+	w.mu.Lock()
+	leads := w.truth[k] == leadership{i, term}
+	w.mu.Unlock()
+	if leads {
+		time.AfterFunc(time.Millisecond, func() { done(nil) })
+	} else {
+		time.AfterFunc(stepDown, func() { done(storage.ErrNotLeader) })
+	}
 }
 
 // tell ends a commit, unless it was ended before.

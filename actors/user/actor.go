@@ -51,6 +51,8 @@ type Cell struct {
 	// Proposed is the user's last step, Committed the last that is durable.
 	Proposed  atomic.Uint64
 	Committed atomic.Uint64
+	// Unsure are answers on their way to the shard, see Step.Known; written by both.
+	Unsure atomic.Int32
 }
 
 // Settled says that nothing the user decided awaits its commit.
@@ -62,6 +64,9 @@ type Home struct {
 	Shard uint16
 	To    *actor.PID // the shard's
 	Epoch uint64
+	// Alone tells that no other node can lead the shard, so that what users remember
+	// is true; nil = none ever can.
+	Alone func() bool
 }
 
 // Activate is the first message to a user's actor.
@@ -103,8 +108,11 @@ type Step struct {
 	SetsDue bool
 	Erased  bool
 	Tells   bool // among the mutations are events for a webhook
-	Done    func(actors.Reply)
-	Reply   actors.Reply
+	// Known: it only answers, and all that it tells was durable. The shard is to
+	// confirm that this was so after it was made.
+	Known bool
+	Done  func(actors.Reply)
+	Reply actors.Reply
 	// Envelope is what Done answers; nil when that is no envelope.
 	Envelope *actors.Envelope
 }

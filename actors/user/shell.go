@@ -379,13 +379,11 @@ func (a *Actor) effects(t *turn, d *Decision, s *Step) {
 	}
 }
 
-// propose sends a step to the shard, or answers at once when it changes
-// nothing and nothing before it awaits its commit.
+// propose sends a step to the shard, or answers when it changes nothing and
+// nothing before it awaits its commit.
 func (a *Actor) propose(c actor.Context, s *Step) {
 	if len(s.Mutations) == 0 && len(s.Tell) == 0 && len(s.Claims) == 0 && !s.SetsDue && a.cell.Settled() {
-		if s.Done != nil {
-			s.Done(s.Reply)
-		}
+		a.say(c, s)
 		return
 	}
 	if s.Erased {
@@ -397,11 +395,31 @@ func (a *Actor) propose(c actor.Context, s *Step) {
 		}
 		s.Mutations = all[len(all)-1]
 	}
+	s.answers(c)
+	s.Seq = a.cell.Proposed.Add(1)
+	c.Send(a.home.To, s)
+}
+
+// say answers with what is remembered: at once if no other node can have changed
+// the user since, else by the shard.
+func (a *Actor) say(c actor.Context, s *Step) {
+	switch alone := a.home.Alone; {
+	case s.Done == nil:
+	case alone == nil || alone():
+		s.Done(s.Reply)
+	default:
+		s.Known = true
+		s.answers(c)
+		a.cell.Unsure.Add(1)
+		c.Send(a.home.To, s)
+	}
+}
+
+// answers notes the envelope that a step answers.
+func (s *Step) answers(c actor.Context) {
 	if m, ok := c.Message().(*actors.Envelope); ok && s.Done != nil {
 		s.Envelope = m
 	}
-	s.Seq = a.cell.Proposed.Add(1)
-	c.Send(a.home.To, s)
 }
 
 // portions cuts mutations so that each part fits into an entry of the store;

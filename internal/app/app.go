@@ -305,7 +305,7 @@ func (n *Node) startActors() (err error) {
 			Store: n.store, Ring: n.ring, Lanes: n.lanes, App: n.apps.get, Live: n.leases.Live, Told: n.teller.Wake, Logger: n.log,
 			Mailbox: n.o.Config.Users.Mailbox, Zones: &quiet.Zones{},
 		},
-		Propose: n.engine.Propose, Router: router, Began: func(uint16) { n.teller.WakeAll() },
+		Propose: n.engine.Propose, Confirm: n.engine.Confirm, Alone: n.engine.Alone, Router: router, Began: func(uint16) { n.teller.WakeAll() },
 		IdleAfter: n.o.Config.Users.PassivateAfter, Mailbox: n.o.Config.Users.ShardMailbox,
 		Logger: n.log, Metrics: shard.NewMetrics(n.registry),
 	})

@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/anishathalye/porcupine"
-
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 )
 
@@ -110,8 +108,8 @@ var cuts = []cut{
 // tokens behave as if there were one of each.
 func TestPartitions(t *testing.T) {
 	w, s := apart(t)
-	h := &historian{began: time.Now(), all: map[string][]porcupine.Operation{}, doors: len(w.doors), thawed: -1}
-	counters, registers := w.everywhere("lincount", 1)[:4], w.everywhere("linbind", 1)[:4]
+	h := newHistorian()
+	counters, registers := w.everywhere(h.name+"count", 1)[:4], w.everywhere(h.name+"bind", 1)[:4]
 	until(t, 10*time.Second, "phones", func() error { return w.doors[0].offline(t.Context(), slices.Concat(counters, registers)) })
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
