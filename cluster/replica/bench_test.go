@@ -115,6 +115,28 @@ func BenchmarkIdleTick(b *testing.B) {
 // with a disk of its own, and frames that arrive at once. One node leads all.
 func BenchmarkThreeNodes(b *testing.B) {
 	const callers = 64
+	one := threeEngines(b, callers)
+	inFlight(b, callers, func(shard uint16, ms []storage.Mutation, done func(error)) { one.Propose(shard, 0, ms, done) })
+}
+
+// BenchmarkConfirm is what answers cost that no commit follows upon: of one voter,
+// and of three as in BenchmarkThreeNodes, each caller with a group of its own.
+func BenchmarkConfirm(b *testing.B) {
+	confirm := func(b *testing.B, e *Engine, callers int) {
+		terms := make([]uint64, callers+1)
+		for g := range terms {
+			terms[g], _ = e.Leads(uint16(g))
+		}
+		inFlight(b, callers, func(shard uint16, _ []storage.Mutation, done func(error)) { e.Confirm(shard, terms[shard], done) })
+	}
+	b.Run("voters=1", func(b *testing.B) { confirm(b, benchEngine(b, 1), 1) })
+	for _, callers := range []int{1, 64} {
+		b.Run(fmt.Sprintf("voters=3/callers=%d", callers), func(b *testing.B) { confirm(b, threeEngines(b, callers), callers) })
+	}
+}
+
+// threeEngines returns the leader of groups with three voters.
+func threeEngines(b *testing.B, callers int) *Engine {
 	nodes := map[uint64]*Engine{}
 	var mu sync.Mutex
 	var led sync.WaitGroup
@@ -165,5 +187,5 @@ func BenchmarkThreeNodes(b *testing.B) {
 			}
 		}
 	}
-	inFlight(b, callers, func(shard uint16, ms []storage.Mutation, done func(error)) { one.Propose(shard, 0, ms, done) })
+	return one
 }
