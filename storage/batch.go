@@ -29,6 +29,7 @@ type Batch struct {
 	b       *pebble.Batch
 	meta    sightings
 	applied int
+	erases  bool // the last entry
 }
 
 // NewBatch returns an empty batch that is used again and again.
@@ -40,11 +41,13 @@ func (s *Store) NewBatch() *Batch {
 // AppendEntry. An entry that Propose would have refused is refused, after a
 // part of it was added: give the batch up.
 func (b *Batch) Apply(group uint16, entry []byte) error {
+	b.erases = false
 	err := ReadEntry(entry, func(m Mutation) error {
 		if err := checkMutation(group, &m); err != nil {
 			return err
 		}
 		write(b.b, &m)
+		b.erases = b.erases || m.erases()
 		return nil
 	})
 	if err != nil {
@@ -56,6 +59,9 @@ func (b *Batch) Apply(group uint16, entry []byte) error {
 	}
 	return nil
 }
+
+// Erases tells whether the entry that was applied last erases a user, see Erases.
+func (b *Batch) Erases() bool { return b.erases }
 
 // Put adds one key of the group as it is, for a group that is built anew after
 // Clear; ErrWrongShard if the key is of no family that the group's entries write.

@@ -12,7 +12,8 @@ import (
 // EraseUser returns the mutations that delete a user's record, his settings for
 // conversations, his outcomes of the days fromDay..toDay (both included) and the
 // steps that led to them, his outbox, and what webhooks are yet to be told of him. Propose them to his
-// shard, in several entries if they are many, from its only writer; token
+// shard, in several entries if they are many (each with the first of them, so
+// that replicas know it for an erasure), from its only writer; token
 // owners and intents are named by his record and are the caller's to delete.
 // It reads the shard's whole outbox, and all that the app's webhooks are to be
 // told of the shard.
@@ -63,6 +64,32 @@ func (s *Store) EraseUser(app, user string, fromDay, toDay uint16) ([]Mutation, 
 		return drop(key, k.User, err)
 	})
 	return ms, errors.Join(err, bad)
+}
+
+// erases: a user's record is deleted only when he is erased.
+func (m *Mutation) erases() bool { return m.Op == Delete && m.Key[0] == familyUser }
+
+// Erases tells whether an entry is one of those that erase a user, each of which
+// deletes his record.
+func Erases(entry []byte) (yes bool) {
+	err := ReadEntry(entry, func(m Mutation) error {
+		if len(m.Key) > 0 && m.erases() {
+			yes = true
+		}
+		return nil
+	})
+	return yes && err == nil
+}
+
+// Deletions are copies of an entry's mutations that delete, for Compact.
+func Deletions(entry []byte) (ms []Mutation, err error) {
+	err = ReadEntry(entry, func(m Mutation) error {
+		if m.Op != Set {
+			ms = append(ms, Mutation{Op: m.Op, Key: bytes.Clone(m.Key), Value: bytes.Clone(m.Value)})
+		}
+		return nil
+	})
+	return ms, err
 }
 
 // Compact rewrites the tables that hold what the committed mutations deleted,

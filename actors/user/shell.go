@@ -388,6 +388,9 @@ func (a *Actor) propose(c actor.Context, s *Step) {
 	}
 	if s.Erased {
 		all := portions(s.Mutations)
+		for i, ms := range all[1:] {
+			all[i+1] = append([]storage.Mutation{s.Mutations[0]}, ms...) // by the record's deletion replicas know an erasure
+		}
 		for _, ms := range all[:len(all)-1] {
 			c.Send(a.home.To, &Step{
 				Epoch: s.Epoch, Cell: s.Cell, App: s.App, User: s.User, Mutations: ms, Erased: true, Seq: a.cell.Proposed.Add(1),

@@ -47,7 +47,11 @@ func (l *loop) applyEntry(g *group, e *pb.Entry) error {
 		if p, ok := g.waiting.pop(e); ok {
 			l.finished = append(l.finished, p)
 		}
-		return l.batch.Apply(g.id, e.GetData())
+		err := l.batch.Apply(g.id, e.GetData())
+		if l.batch.Erases() {
+			l.e.eraser.add(g.id, e)
+		}
+		return err
 	}
 	change := &pb.ConfChangeV2{}
 	if err := proto.Unmarshal(e.GetData(), change); err != nil {

@@ -28,6 +28,7 @@ type Engine struct {
 	writer  *writer
 	loop    *loop
 	traffic *traffic
+	eraser  *eraser
 	running sync.WaitGroup // the watchdog and what is sent whole
 	stopped chan struct{}  // closed by Close
 	closing atomic.Bool
@@ -44,7 +45,7 @@ func open(o Options, bounds limits) (*Engine, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
 	}
-	e := &Engine{o: o, log: o.Logger, metrics: newMetrics(), limits: bounds, started: time.Now(), stopped: make(chan struct{})}
+	e := &Engine{o: o, log: o.Logger, metrics: newMetrics(), limits: bounds, started: time.Now(), stopped: make(chan struct{}), eraser: newEraser()}
 	e.metrics.snapshotLimit.Set(float64(o.SnapshotRate))
 	e.in.wake = make(chan struct{}, 1)
 	ids, err := o.Store.Replicas()
@@ -71,6 +72,7 @@ func open(o Options, bounds limits) (*Engine, error) {
 	go e.writer.run()
 	go e.loop.run()
 	e.running.Go(e.watch)
+	e.running.Go(e.erase)
 	return e, nil
 }
 

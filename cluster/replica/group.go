@@ -39,6 +39,7 @@ type group struct {
 	// unsettled: what was applied last is in the pass's batch. The writer must not
 	// overtake it.
 	unsettled bool
+	erased    uint64 // the log is cut up to here as soon as it can be, whoever needs it
 	confAt    uint64 // last entry of the log that changes the configuration
 	writing   int    // pieces of work the writer has
 	written   hardState
@@ -184,6 +185,7 @@ func (e *Engine) load(id uint16) (*group, error) {
 	if applied.index < start.index || h.commit > last {
 		return fail(fmt.Errorf("%w: log %d..%d, applied %d, committed %d", errCorrupt, start.index, last, applied.index, h.commit))
 	}
+	e.eraser.found(id, records)
 	return e.newGroup(id, h, conf, start, applied, records)
 }
 

@@ -69,11 +69,21 @@ func (l *loop) cutAt(g *group) uint64 {
 	if g.disk.first == 0 && len(g.conf.GetLearners()) == 0 {
 		entries, limit, trailing = n, m.alone, m.alone/2
 	}
-	if n <= entries && bytes <= limit {
+	forget := min(g.erased, g.applied.index-min(1, g.applied.index))
+	if n <= entries && bytes <= limit && forget <= g.log.start.index {
 		return 0
 	}
 	to := g.log.start.index
 	for _, e := range g.log.entries {
+		if e.GetIndex() <= forget {
+			to = forget
+			n--
+			bytes -= entryBytes(e)
+			continue
+		}
+		if n <= entries && bytes <= limit && to == forget {
+			break // only what must be forgotten is
+		}
 		if n <= m.trailingEntries && bytes <= trailing || e.GetIndex() >= g.applied.index {
 			break
 		}

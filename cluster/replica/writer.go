@@ -180,6 +180,9 @@ func (w *writer) put(x *work) error {
 		if err := b.Apply(id, e.GetData()); err != nil {
 			return err
 		}
+		if b.Erases() {
+			w.e.eraser.add(id, e)
+		}
 	}
 	if n := len(x.direct); n > 0 {
 		b.SetState(id, storage.AppliedState, at(x.direct[n-1]).append(nil))
