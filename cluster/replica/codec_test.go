@@ -44,7 +44,11 @@ func TestMessagesRoundTrip(t *testing.T) {
 			}
 			groups = append(groups, rapid.Uint16().Draw(t, "group"))
 			want = append(want, m)
+			before := len(frame)
 			frame = appendMessage(frame, groups[len(groups)-1], m)
+			if n := len(frame) - before; n > messageBytes(m) {
+				t.Fatalf("a message of %d bytes was taken for one of %d", n, messageBytes(m))
+			}
 		}
 		r := reader{b: frame}
 		for i := range want {

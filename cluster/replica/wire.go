@@ -71,6 +71,16 @@ func appendMessage(dst []byte, group uint16, m *pb.Message) []byte {
 	return dst
 }
 
+// messageBytes is about the length of a message, never less.
+func messageBytes(m *pb.Message) int {
+	const head, record = 80, 24
+	n := head + len(m.GetContext())
+	for _, e := range m.GetEntries() {
+		n += record + len(e.GetData())
+	}
+	return n
+}
+
 func uvarintLen(v uint64) int {
 	n := 1
 	for ; v >= 0x80; v >>= 7 {

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,8 +47,9 @@ type writer struct {
 	queue []*work
 	quit  bool
 
-	batch *storage.Batch
-	post  post
+	batch  *storage.Batch
+	post   post
+	record []byte // the batch copies it
 }
 
 func newWriter(e *Engine) *writer {
@@ -191,7 +193,11 @@ func (w *writer) put(x *work) error {
 		b.SetState(id, storage.TruncatedState, x.cut.append(nil))
 	}
 	for _, e := range x.records {
-		b.SetLog(id, e.GetIndex(), appendRecord(nil, e))
+		w.record = appendRecord(w.record[:0], e)
+		b.SetLog(id, e.GetIndex(), w.record)
+	}
+	if cap(w.record) > frameBytes {
+		w.record = nil // of one long entry
 	}
 	if x.hard != nil {
 		b.SetState(id, storage.HardState, x.hard.append(nil))
@@ -231,6 +237,7 @@ func (p *post) add(group uint16, m *pb.Message) {
 	}
 	to := m.GetTo()
 	frame := p.frames[to]
+	frame = slices.Grow(frame, 1+messageBytes(m))
 	if len(frame) == 0 {
 		frame = append(frame, frameMessages)
 	}
