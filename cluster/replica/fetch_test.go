@@ -71,7 +71,11 @@ func TestFetch(t *testing.T) {
 		// What others fetch at once is bounded, and a place is free when one is done.
 		var open []*Fetched
 		for range maxGiven {
-			if f, err = outside.Fetch(t.Context(), lead.id, 1); err != nil {
+			w.wait("the places of those before are free", func() bool {
+				f, err = outside.Fetch(t.Context(), lead.id, 1)
+				return !errors.Is(err, errBusy)
+			})
+			if err != nil {
 				t.Fatal(err)
 			}
 			open = append(open, f)
