@@ -32,9 +32,12 @@ func (e *Engine) Sure(id uint16) bool {
 func (l *loop) noteGap() {
 	now := time.Since(l.e.started)
 	defer l.e.beat.Store(int64(now)) // when it shows who is unsure
-	if now-time.Duration(l.e.beat.Load()) < l.e.lastOfRight() {
+	stood := now - time.Duration(l.e.beat.Load())
+	if stood < l.e.lastOfRight() {
 		return
 	}
+	l.e.metrics.stood.Inc()
+	l.e.log.Warn("replica: this node stood still, or had no processor; others may lead by now what it led", "for", stood)
 	for _, g := range l.groups {
 		if g.led != 0 && !isSole(g.conf, l.e.o.ID) {
 			g.unsure = true

@@ -3,6 +3,8 @@ package replica
 import (
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
 // standStill makes the node's loop find that its last tick is long ago.
@@ -34,6 +36,9 @@ func TestStandstill(t *testing.T) {
 		if now, _ := l.engine.Leads(1); now != term {
 			t.Errorf("the leadership of term %d ended, now %d", term, now)
 		}
+		if stood, lost := testutil.ToFloat64(l.engine.metrics.stood), testutil.ToFloat64(l.engine.metrics.lost); stood != 1 || lost != 0 {
+			t.Errorf("it stood still %v times and lost %v leaderships, want 1 and 0", stood, lost)
+		}
 	})
 }
 
@@ -49,8 +54,20 @@ func TestStandstillOfAFormerLeader(t *testing.T) {
 		if l.engine.Sure(1) {
 			t.Error("it is sure to lead what it does not lead")
 		}
-		if !w.leader(1).engine.Sure(1) {
+		now := w.leader(1)
+		if !now.engine.Sure(1) {
 			t.Error("the new leader is not sure")
+		}
+		if got := testutil.ToFloat64(l.engine.metrics.lost); got != 1 {
+			t.Errorf("it counts %v leaderships that it lost, want 1", got)
+		}
+		if err := now.engine.Transfer(1, l.id); err != nil {
+			t.Fatal(err)
+		}
+		w.wait("it leads again", func() bool { _, leads := l.engine.Leads(1); return leads })
+		w.wait("the other knows", func() bool { _, leads := now.engine.Leads(1); return !leads })
+		if got := testutil.ToFloat64(now.engine.metrics.lost); got != 0 {
+			t.Errorf("handing over counts as %v lost", got)
 		}
 	})
 }

@@ -50,13 +50,14 @@ type group struct {
 	reads     reads
 
 	change    *change
-	changing  bool // a change was proposed and is not in the log yet
-	jointFor  int  // ticks in a joint configuration
-	silent    int  // ticks since a leader was heard
-	unsure    bool // see leadership
-	campaign  int  // ticks until an election is tried because a leader is gone; 0 = none
-	attempts  int  // of those that are left
-	turns     int  // voters that are left to lead
+	changing  bool   // a change was proposed and is not in the log yet
+	jointFor  int    // ticks in a joint configuration
+	silent    int    // ticks since a leader was heard
+	unsure    bool   // see leadership
+	handing   uint64 // term of the leadership that was to be handed over last
+	campaign  int    // ticks until an election is tried because a leader is gone; 0 = none
+	attempts  int    // of those that are left
+	turns     int    // voters that are left to lead
 	snapshots map[uint64]*outgoing
 	incoming  *incoming
 }

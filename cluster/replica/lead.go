@@ -34,6 +34,9 @@ func (l *loop) follow(g *group) {
 // next leader.
 func (l *loop) lose(g *group) {
 	term := g.led
+	if g.handing != term {
+		l.e.metrics.lost.Inc()
+	}
 	g.led, g.unsure = 0, false
 	l.publish(g)
 	for _, p := range g.waiting.take() {
@@ -149,6 +152,7 @@ func (e *Engine) Transfer(id uint16, to uint64) error {
 			return errNoVoter
 		}
 		g.node.TransferLeader(to)
+		g.handing = g.led
 		e.loop.mark(g)
 		return nil
 	})

@@ -62,6 +62,7 @@ func (l *loop) mark(g *group) {
 
 func (l *loop) run() {
 	defer close(l.ended)
+	l.e.beat.Store(int64(time.Since(l.e.started)))
 	ticker := time.NewTicker(l.e.o.Tick)
 	defer ticker.Stop()
 	in := &l.e.in

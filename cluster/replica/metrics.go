@@ -9,6 +9,8 @@ import (
 // metrics has no labels: the number of series is fixed.
 type metrics struct {
 	led       prometheus.Gauge
+	lost      prometheus.Counter
+	stood     prometheus.Counter
 	refused   prometheus.Counter
 	dropped   prometheus.Counter
 	malformed prometheus.Counter
@@ -26,6 +28,8 @@ func newMetrics() *metrics {
 	}
 	return &metrics{
 		led:       prometheus.NewGauge(prometheus.GaugeOpts{Name: "rouse_replica_led_groups", Help: "Groups that this node leads."}),
+		lost:      counter("rouse_replica_lost_leaderships_total", "Leaderships that ended without being handed over: this node was not heard in time, or cut off."),
+		stood:     counter("rouse_replica_standstills_total", "Times that this node stood still for as long as an election takes: its process was stopped, or the machine gave it no time."),
 		refused:   counter("rouse_replica_refused_total", "Proposals that were not written."),
 		dropped:   counter("rouse_replica_dropped_frames_total", "Frames of other nodes for which there was no room."),
 		malformed: counter("rouse_replica_malformed_frames_total", "Frames of other nodes that cannot be read."),
@@ -44,7 +48,7 @@ func newMetrics() *metrics {
 }
 
 func (m *metrics) register(r prometheus.Registerer) (release func(), err error) {
-	all := []prometheus.Collector{m.led, m.refused, m.dropped, m.malformed, m.unsent, m.rounds, m.snapshots, m.snapshotSent, m.snapshotReceived, m.resumed, m.receiving, m.snapshotLimit}
+	all := []prometheus.Collector{m.led, m.lost, m.stood, m.refused, m.dropped, m.malformed, m.unsent, m.rounds, m.snapshots, m.snapshotSent, m.snapshotReceived, m.resumed, m.receiving, m.snapshotLimit}
 	release = func() {
 		for _, c := range all {
 			if r != nil {

@@ -48,6 +48,7 @@ func (l *loop) giveAway() {
 		})
 		if best != raft.None {
 			g.node.TransferLeader(best)
+			g.handing = g.led
 			l.mark(g)
 		}
 	}

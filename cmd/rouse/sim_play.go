@@ -94,6 +94,11 @@ func (v *simVerb) figures(c *call, f live.Figures) error {
 	for _, n := range f.Nodes {
 		rows = append(rows, []string{n.Node, fmt.Sprintf("%.1f s", n.CPUSeconds), fmt.Sprintf("%.0f MiB", n.Memory/(1<<20)), fmt.Sprintf("%.0f MiB", n.Disk/(1<<20))})
 	}
+	if f.Moved > 0 {
+		if err := c.say("leaderships were lost %d times and not handed over: by faults, or because the machine had no time for a server", f.Moved); err != nil {
+			return err
+		}
+	}
 	return c.table([]string{"NODE", "CPU", "MEMORY", "DISK"}, rows)
 }
 

@@ -11,8 +11,8 @@ import (
 // answer may not have made it durable before another took over: an answer that
 // is not durable is none. Where it is known who sent what and who led when,
 // that is so if the leadership ended, or the run died, while the outcome was
-// being written; else if a node or the vendor failed, or less than about from
-// that. Engines call it before Run.
+// being written; else if a node lost leaderships, or it or the vendor failed, or less
+// than about from that. Engines call it before Run.
 func (h *History) Doubt(about simulations.Offset) {
 	last := map[[2]string]*Push{}
 	slices.SortStableFunc(h.Pushes, func(a, b Push) int { return cmp.Compare(a.At, b.At) })
@@ -29,6 +29,9 @@ func (h *History) Doubt(about simulations.Offset) {
 func (h *History) doubtful(before, again *Push, about simulations.Offset) bool {
 	if before.By != "" && before.Shard > 0 && len(h.Leads) > 0 {
 		return before.By != again.By && h.overtaken(before, again, about)
+	}
+	if slices.ContainsFunc(h.Moved, func(m Moved) bool { return before.At >= m.From-about && before.At <= m.To+about }) {
+		return true
 	}
 	return slices.ContainsFunc(h.Faults, func(f simulations.Fault) bool {
 		return before.At >= f.At-about && before.At <= f.At+f.For+about && (len(f.Nodes) > 0 || f.Vendor == before.Vendor)

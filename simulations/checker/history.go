@@ -25,6 +25,7 @@ type History struct {
 	Dropped   []Dropped
 	Commits   []Commit
 	Leads     []Lead
+	Moved     []Moved
 	Registers []Register
 	Gauges    []Gauge
 	Counters  []Counter
@@ -89,6 +90,7 @@ func (h *History) Add(e Entry) error {
 	keep(&h.Dropped, e.Dropped)
 	keep(&h.Commits, e.Commit)
 	keep(&h.Leads, e.Lead)
+	keep(&h.Moved, e.Moved)
 	keep(&h.Registers, e.Register)
 	keep(&h.Gauges, e.Gauge)
 	keep(&h.Counters, e.Counter)

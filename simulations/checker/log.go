@@ -20,6 +20,7 @@ type Entry struct {
 	Stored   *Stored            `json:"stored,omitempty"`
 	Dropped  *Dropped           `json:"dropped,omitempty"`
 	Commit   *Commit            `json:"commit,omitempty"`
+	Moved    *Moved             `json:"moved,omitempty"`
 	Lead     *Lead              `json:"lead,omitempty"`
 	Register *Register          `json:"register,omitempty"`
 	Gauge    *Gauge             `json:"gauge,omitempty"`
@@ -138,6 +139,14 @@ type Commit struct {
 	Node  string             `json:"node"`
 	// Index of the entry in the shard's log.
 	Index uint64 `json:"index"`
+}
+
+// Moved says that a node lost leaderships which it did not hand over, in this
+// time: what it was doing for their shards then may be done again.
+type Moved struct {
+	Node string             `json:"node"`
+	From simulations.Offset `json:"from"`
+	To   simulations.Offset `json:"to"`
 }
 
 // Lead is a time in which a run of a node took itself for the leader of a shard.

@@ -55,6 +55,9 @@ type Figures struct {
 	// ToVendor is from a message to the vendor, in runs that are only measured.
 	ToVendor Times  `json:"to_vendor"`
 	Nodes    []Cost `json:"nodes"`
+	// Moved is how often a node was seen to have lost leaderships that it did not
+	// hand over: by faults, or because the machine gave it no time.
+	Moved int `json:"moved"`
 }
 
 // Times of one kind of event.
@@ -94,6 +97,7 @@ func (r *recorder) figures(s *stage, w *watcher, p *player) Figures {
 	for _, n := range s.fleet.Nodes() {
 		f.Nodes = append(f.Nodes, Cost{n.Name, w.cpu[n.Name] + w.last[n.Name], w.most[n.Name], w.disk[n.Name]})
 	}
+	f.Moved = w.moved
 	slices.SortFunc(f.Times, func(a, b Times) int { return int(min(1, max(-1, b.N-a.N))) })
 	return f
 }

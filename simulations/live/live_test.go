@@ -123,15 +123,30 @@ func TestUnknown(t *testing.T) {
 	}
 	h := &checker.History{
 		Faults: []simulations.Fault{{At: 10_000, For: 1000, Nodes: []int{0}}, {At: 50_000, For: 1000, Vendor: "fcm"}},
-		Pushes: []checker.Push{push(9500, "in the fault"), push(12_000, "in the fault"), push(13_500, "after"), push(14_000, "after"), push(20_000, "twice"), push(21_000, "twice"), push(50_100, "of another"), push(50_200, "of another")},
+		Moved:  []checker.Moved{{Node: "n1", From: 30_000, To: 31_000}},
+		Pushes: []checker.Push{push(9500, "in the fault"), push(12_000, "in the fault"), push(13_500, "after"), push(14_000, "after"), push(20_000, "twice"), push(21_000, "twice"), push(28_500, "moved"), push(33_500, "moved"), push(50_100, "of another"), push(50_200, "of another")},
 	}
 	h.Doubt(simulations.At(handover))
 	var got []string
 	for _, p := range h.Pushes {
 		got = append(got, p.Answer)
 	}
-	if want := []string{"none", "accepted", "accepted", "accepted", "accepted", "accepted", "accepted", "accepted"}; !slices.Equal(got, want) {
+	if want := []string{"none", "accepted", "accepted", "accepted", "accepted", "accepted", "none", "accepted", "accepted", "accepted"}; !slices.Equal(got, want) {
 		t.Errorf("got %v", got)
+	}
+}
+
+// A process that lost leaderships is told of once for each time; another one
+// counts anew.
+func TestLostLeaderships(t *testing.T) {
+	rec := newRecorder(Options{})
+	w := &watcher{rec: rec, lost: map[string]lostLeaderships{}}
+	for i, count := range []float64{0, 3, 3, 0, 2} {
+		w.leaderships("n1", count, simulations.Offset(1000*i))
+	}
+	want := []checker.Moved{{Node: "n1", From: 0, To: 1000}, {Node: "n1", From: 3000, To: 4000}}
+	if !slices.Equal(rec.h.Moved, want) || w.moved != 2 {
+		t.Errorf("%d times: %v", w.moved, rec.h.Moved)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rouse-im/rouse/internal/fleet"
+	"github.com/rouse-im/rouse/simulations"
 	"github.com/rouse-im/rouse/simulations/checker"
 )
 
@@ -29,12 +30,14 @@ type watcher struct {
 	last  map[string]float64 // and of the present one
 	most  map[string]float64 // bytes of memory at most, by node
 	disk  map[string]float64
+	lost  map[string]lostLeaderships
+	moved int // times that leaderships were lost
 	since time.Time
 }
 
 func watch(ctx context.Context, s *stage, rec *recorder) *watcher {
 	ctx, stop := context.WithCancel(ctx)
-	w := &watcher{s: s, rec: rec, stop: stop, cpu: map[string]float64{}, last: map[string]float64{}, most: map[string]float64{}, disk: map[string]float64{}, since: time.Now()}
+	w := &watcher{s: s, rec: rec, stop: stop, cpu: map[string]float64{}, last: map[string]float64{}, most: map[string]float64{}, disk: map[string]float64{}, lost: map[string]lostLeaderships{}, since: time.Now()}
 	for _, n := range s.fleet.Nodes() {
 		w.work.Go(func() {
 			tick := time.NewTicker(watchEvery)
@@ -58,6 +61,22 @@ func (w *watcher) end() {
 	for _, n := range w.s.fleet.Nodes() {
 		w.look(context.Background(), n)
 	}
+}
+
+// lostLeaderships of a process, when it was looked at last.
+type lostLeaderships struct {
+	count float64
+	at    simulations.Offset
+}
+
+// leaderships notes that a node lost some since the last look. Needs mu.
+func (w *watcher) leaderships(node string, count float64, at simulations.Offset) {
+	before := w.lost[node]
+	if count > before.count {
+		w.moved++
+		w.rec.add(checker.Entry{Moved: &checker.Moved{Node: node, From: before.at, To: at}})
+	}
+	w.lost[node] = lostLeaderships{count, at} // less = another process
 }
 
 // look at one node; a node that does not answer is not looked at.
@@ -87,6 +106,7 @@ func (w *watcher) look(ctx context.Context, n *fleet.Node) {
 	w.last[n.Name] = seconds
 	w.most[n.Name] = max(w.most[n.Name], memory)
 	w.disk[n.Name] = sum(m["rouse_storage_disk_bytes"])
+	w.leaderships(n.Name, sum(m["rouse_replica_lost_leaderships_total"]), at)
 }
 
 func sum(all map[string]float64) (v float64) {
