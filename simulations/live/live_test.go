@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -133,6 +134,21 @@ func TestUnknown(t *testing.T) {
 	}
 	if want := []string{"none", "accepted", "accepted", "accepted", "accepted", "accepted", "none", "accepted", "accepted", "accepted"}; !slices.Equal(got, want) {
 		t.Errorf("got %v", got)
+	}
+}
+
+// Users of whom nothing is under way are forgotten, the others are not.
+func TestForget(t *testing.T) {
+	p := &player{last: map[string]chan struct{}{}}
+	done, busy := make(chan struct{}), make(chan struct{})
+	close(done)
+	for i := range manyUsers {
+		p.last[strconv.Itoa(i)] = done
+	}
+	p.last["busy"] = busy
+	p.forget()
+	if len(p.last) != 1 || p.last["busy"] != busy || p.kept != 1 {
+		t.Errorf("%d are left, %d counted", len(p.last), p.kept)
 	}
 }
 

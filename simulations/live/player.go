@@ -37,6 +37,7 @@ type player struct {
 
 	room   chan struct{}
 	last   map[string]chan struct{} // by user: closed when his last event was answered
+	kept   int                      // of last, when it was gone through
 	work   sync.WaitGroup
 	next   atomic.Uint64   // node for the next call
 	behind time.Duration   // at most
@@ -95,10 +96,13 @@ func (p *player) tell(ctx context.Context, fail context.CancelCauseFunc) error {
 	return nil
 }
 
-// forget users of whom nothing is under way.
+// manyUsers may be remembered of whom nothing is under way.
+const manyUsers = 100_000
+
+// forget users of whom nothing is under way, when there are twice as many as the
+// last time: going through a million takes longer than telling their events.
 func (p *player) forget() {
-	const many = 100_000
-	if len(p.last) < many {
+	if len(p.last) < max(manyUsers, 2*p.kept) {
 		return
 	}
 	for u, c := range p.last {
@@ -108,6 +112,7 @@ func (p *player) forget() {
 		default:
 		}
 	}
+	p.kept = len(p.last)
 }
 
 // deliver one event. IM nodes start and die at once, the rest is on its way
