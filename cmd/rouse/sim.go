@@ -189,6 +189,7 @@ func (v *simVerb) scenario() (*scenarios.Scenario, error) {
 		return s, err
 	}
 	if v.Users != 0 {
+		s.About += fmt.Sprintf(" Here with %d people.", v.Users)
 		s.Users = v.Users
 		for i := range s.Groups.Large {
 			s.Groups.Large[i].Size = min(s.Groups.Large[i].Size, s.Users)

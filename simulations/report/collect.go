@@ -315,7 +315,7 @@ func (t *tally) engine(bin int) float64 {
 func (t *tally) quota() Chart {
 	return Chart{
 		ID: "quota", Title: Text{"Use of daily quotas", "日配额使用率"}, Unit: "%", Lines: t.gauges("quota"),
-		About: Text{"Never above 100, after a fail-over neither.", "任何时候不超过 100，主节点切换后也是。"},
+		About: Text{"Never above 100, after a fail-over neither; each crash of a node may cost a hundredth.", "任何时候不超过 100，主节点切换后也是；节点每次崩溃最多多计百分之一。"},
 	}
 }
 
