@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"sync"
 )
@@ -129,24 +130,41 @@ const ports = 5
 
 var (
 	portMu   sync.Mutex
-	nextPort = 20_000 + os.Getpid()%400*50
+	nextPort = firstPort + os.Getpid()%((lastPort-firstPort)/50)*50
+	claims   []net.Listener // of rows, kept until the process ends
 )
 
-// FreePorts finds the first of a row of five ports that nobody uses now, below
-// those that the system gives to callers.
+// Rows of ports lie below those that the system gives to callers.
+const firstPort, lastPort = 20_000, 32_000
+
+// FreePorts finds the first of a row of five ports that nobody uses now. The row
+// stays this process's, also while the server that it is for is down.
 func FreePorts() (int, error) {
 	portMu.Lock()
 	defer portMu.Unlock()
 	for range 400 {
 		first := nextPort
-		if nextPort += ports; nextPort > 32_000 {
-			nextPort = 20_000
+		if nextPort += ports; nextPort+ports > lastPort {
+			nextPort = firstPort
 		}
-		if allFree(first) {
+		if claim(first) && allFree(first) {
 			return first, nil
 		}
 	}
-	return 0, errors.New("fleet: no row of five free ports from 20000 to 32000")
+	return 0, fmt.Errorf("fleet: no row of five free ports from %d to %d", firstPort, lastPort)
+}
+
+// claim keeps other processes like this one off a row, by a name that goes with
+// the process where the system has such names; elsewhere they may meet.
+func claim(first int) bool {
+	if runtime.GOOS != "linux" {
+		return true
+	}
+	l, err := net.Listen("unix", fmt.Sprint("@rouse-fleet-ports-", first))
+	if err == nil {
+		claims = append(claims, l)
+	}
+	return err == nil
 }
 
 func allFree(first int) bool {
