@@ -85,7 +85,7 @@ var importers = []struct {
 	freeTests bool
 	why       string
 }{
-	{"internal/app", []string{"internal/app", "internal/bench", "internal/demo", "simulations/...", "cmd/..."}, false, "internal/app assembles a node; only programs, whole-engine tests and benchmarks start one"},
+	{"internal/app", []string{"internal/app", "internal/bench", "internal/demo", "internal/fleet", "simulations/...", "cmd/..."}, false, "internal/app assembles a node; only programs, whole-engine tests and benchmarks start one"},
 	{"internal/demo", []string{"cmd/rouse", "internal/bench", "internal/demo/...", "simulations/..."}, false, "the demo is one verb of the command line; benchmarks and simulations borrow its fakes of all vendors"},
 	{"vendors/fake", []string{"vendors/...", "internal/bench", "internal/demo", "simulations/...", "cmd/rouse"}, true, "no server ever sends to a fake"},
 	{"vendors/vendortest", []string{"vendors/..."}, false, "the conformance suite is for vendor packages"},

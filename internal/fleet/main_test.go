@@ -16,10 +16,19 @@ import (
 var program string
 
 func TestMain(m *testing.M) {
-	flag.Parse()
+	if os.Getenv(envSick) == "" { // its flags are not those of tests
+		flag.Parse()
+	}
 	if order := os.Getenv(envIMNode); order != "" {
 		fmt.Fprintln(os.Stderr, serveIMNode(order))
 		os.Exit(1)
+	}
+	if file := os.Getenv(envSick); file != "" {
+		if err := serveSick(file, os.Args[1:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
 	}
 	os.Exit(func() int {
 		if testing.Short() {
@@ -65,6 +74,15 @@ func rounds(usual int) int {
 // thorough tells that time does not matter: leaderships are spread before each
 // fault, and all kinds of faults are tried.
 func thorough() bool { return os.Getenv("ROUSE_FAULT_ROUNDS") != "" }
+
+// rare skips tests that take long for what they find.
+func rare(t *testing.T) {
+	t.Helper()
+	needsProcesses(t)
+	if os.Getenv("ROUSE_FAULT_LONG") == "" {
+		t.Skip("takes long; set ROUSE_FAULT_LONG")
+	}
+}
 
 // until asks again and again whether something is as it shall be.
 func until(t testing.TB, most time.Duration, what string, ask func() error) {

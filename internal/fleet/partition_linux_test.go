@@ -229,19 +229,6 @@ func TestFlappingLink(t *testing.T) {
 	p.verify(t, w.doors[2])
 }
 
-// seen waits until so many probes were sent since a moment.
-func (p *prober) seen(t *testing.T, since time.Time, n int) {
-	t.Helper()
-	until(t, 20*time.Second, "probes", func() error {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if len(p.probes) < n || p.probes[len(p.probes)-n].sent.Before(since) {
-			return errNotYet
-		}
-		return nil
-	})
-}
-
 // TestJoinWhilePartitioned starts a new node on the side without a majority: it
 // becomes a member only when the network is whole.
 func TestJoinWhilePartitioned(t *testing.T) {
@@ -298,9 +285,7 @@ func (d *door) knows(ctx context.Context, name string) error {
 
 // TestLongPartition keeps a node away for longer than gossip remembers it.
 func TestLongPartition(t *testing.T) {
-	if os.Getenv("ROUSE_FAULT_LONG") == "" {
-		t.Skip("takes a minute; set ROUSE_FAULT_LONG")
-	}
+	rare(t)
 	w, s := apart(t)
 	p := w.startProber(t, "long", w.doors[0], w.doors[1])
 	if err := s.Split([]int{0, 1}, []int{2}); err != nil {

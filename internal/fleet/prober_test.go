@@ -130,6 +130,19 @@ func (p *prober) until(t testing.TB, after time.Time) (d time.Duration) {
 	return d
 }
 
+// seen waits until so many probes were sent since a moment.
+func (p *prober) seen(t *testing.T, since time.Time, n int) {
+	t.Helper()
+	until(t, 20*time.Second, "probes", func() error {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if len(p.probes) < n || p.probes[len(p.probes)-n].sent.Before(since) {
+			return errNotYet
+		}
+		return nil
+	})
+}
+
 // end stops the prober and tells the longest that a write took, and how many
 // were refused or failed.
 func (p *prober) end() (longest time.Duration, failed int, first error) {

@@ -53,7 +53,11 @@ func server(flags ...string) *exec.Cmd { return exec.Command(program, flags...) 
 var serverEnv = []string{"ROUSE_LEASE_TTL=3s", "ROUSE_DATA_BLOCK_CACHE=16MiB", "ROUSE_DATA_MEMTABLE=4MiB"}
 
 // newTown lays out a cluster, and starts its first node.
-func newTown(dir string, nodes, shards int, spaces *Spaces) (_ *town, err error) {
+func newTown(dir string, nodes, shards int, spaces *Spaces) (*town, error) {
+	return newTownOf(server, dir, nodes, shards, spaces)
+}
+
+func newTownOf(server func(flags ...string) *exec.Cmd, dir string, nodes, shards int, spaces *Spaces) (_ *town, err error) {
 	w := &town{shards: shards, pushes: &pushLog{seen: map[pushed]map[string]int{}}}
 	env := append([]string{fmt.Sprint("ROUSE_DATA_SHARDS=", shards)}, serverEnv...)
 	if w.fleet, err = New(Options{Dir: dir, Nodes: nodes, Server: server, Env: env, Spaces: spaces}); err != nil {
@@ -390,6 +394,22 @@ func ownTown(t *testing.T, nodes, shards int, spaces *Spaces) *town {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.closeAfter(t)
+	return w
+}
+
+// ownTownOf is one of three nodes and 8 shards, with a server of another make.
+func ownTownOf(t *testing.T, server func(flags ...string) *exec.Cmd) *town {
+	t.Helper()
+	w, err := newTownOf(server, t.TempDir(), 3, 8, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.closeAfter(t)
+	return w
+}
+
+func (w *town) closeAfter(t *testing.T) {
 	t.Cleanup(func() {
 		if t.Failed() {
 			w.tails(t)
@@ -398,7 +418,6 @@ func ownTown(t *testing.T, nodes, shards int, spaces *Spaces) *town {
 			t.Error(err)
 		}
 	})
-	return w
 }
 
 // tails shows the last that the servers said.
