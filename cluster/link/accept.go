@@ -190,7 +190,7 @@ func beat(conn net.Conn, ended <-chan struct{}) {
 		case <-ended:
 			return
 		case <-t.C:
-			if _, err := (timed{conn}).Write(make([]byte, 4)); err != nil {
+			if _, err := (timed{conn}).Write(sign[:]); err != nil {
 				sever(conn)
 				return
 			}

@@ -223,6 +223,38 @@ func TestSilenceIsDown(t *testing.T) {
 	})
 }
 
+// Where only long packets get lost, short frames do not keep a connection up: a
+// leader would be heard whose entries never come.
+func TestLongPacketsLost(t *testing.T) {
+	bubble(t, func(t *testing.T, w *wires) {
+		a, b := w.pair(t)
+		defer stop(t, a, b)
+		wait(2 * keepalive)
+		a.told()
+		b.told()
+		w.loseLong(1400)
+		for range 60 { // heartbeats of groups
+			wait(100 * time.Millisecond)
+			_ = a.Send(2, []byte("beat"))
+			_ = b.Send(1, []byte("beat"))
+		}
+		if e := a.told(); len(e) == 0 || e[0] != "down2" {
+			t.Errorf("a was told %v", e)
+		}
+		if e := b.told(); len(e) == 0 || e[0] != "down1" {
+			t.Errorf("b was told %v", e)
+		}
+		w.loseLong(0)
+		wait(2*silence + longestPause)
+		b.got()
+		if err := a.Send(2, []byte("again")); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		expect(t, "b", b.got(), "1:again")
+	})
+}
+
 // Attempts grow rarer up to one a second, and SetPeers makes one at once.
 func TestRedialling(t *testing.T) {
 	bubble(t, func(t *testing.T, w *wires) {

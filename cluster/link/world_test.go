@@ -23,6 +23,7 @@ type wires struct {
 	conns     []*wire
 	dials     int
 	frozen    bool
+	longest   int // packet that gets through; 0 = all do
 }
 
 type plug struct {
@@ -100,6 +101,13 @@ func (w *wires) freeze(on bool) {
 	w.mu.Unlock()
 }
 
+// loseLong has connections get stuck with the first packet longer than that.
+func (w *wires) loseLong(longest int) {
+	w.mu.Lock()
+	w.longest = longest
+	w.mu.Unlock()
+}
+
 func (w *wires) cut() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -111,12 +119,14 @@ func (w *wires) cut() {
 
 type wire struct {
 	net.Conn
-	w *wires
+	w     *wires
+	stuck bool // a packet is sent in vain, and what follows waits for it
 }
 
 func (c *wire) Write(b []byte) (int, error) {
 	c.w.mu.Lock()
-	frozen := c.w.frozen
+	c.stuck = c.stuck || c.w.longest > 0 && len(b) > c.w.longest
+	frozen := c.w.frozen || c.stuck
 	c.w.mu.Unlock()
 	if frozen {
 		return len(b), nil

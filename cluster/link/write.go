@@ -8,25 +8,36 @@ import (
 	"time"
 )
 
-// write empties the queue into the connection until that ends. All frames that
-// wait go out together.
+// sign of life: empty frames, together longer than a packet. Where only long
+// packets get lost, heads and short frames would let a connection seem alive on
+// which no entry arrives.
+var sign [2048]byte
+
+// write empties the queue into the connection until that ends, and gives a sign of
+// life each keepalive. All frames that wait go out together.
 func (p *peer) write(conn net.Conn, ended <-chan error) error {
 	w := bufio.NewWriterSize(timed{conn}, 64<<10)
-	idle := time.NewTimer(keepalive)
-	defer idle.Stop()
+	beat := time.NewTicker(keepalive)
+	defer beat.Stop()
 	var spare [][]byte
-	for {
+	for due := false; ; due = false {
 		batch := p.take(spare)
-		if len(batch) == 0 {
+		select {
+		case <-beat.C:
+			due = true
+		default:
+		}
+		if len(batch) == 0 && !due {
 			select {
 			case err := <-ended:
 				return err
 			case <-p.filled:
 				continue
-			case <-idle.C:
+			case <-beat.C:
+				due = true
 			}
 		}
-		n, err := pack(w, batch)
+		n, err := pack(w, batch, due)
 		if err != nil {
 			return errors.Join(err, <-endedBy(conn, ended))
 		}
@@ -35,7 +46,6 @@ func (p *peer) write(conn net.Conn, ended <-chan error) error {
 			clear(batch)
 			spare = batch[:0]
 		}
-		idle.Reset(keepalive)
 	}
 }
 
@@ -45,11 +55,11 @@ func endedBy(conn net.Conn, ended <-chan error) <-chan error {
 	return ended
 }
 
-// pack writes frames, or a sign of life if there are none. n is their bytes.
-func pack(w *bufio.Writer, batch [][]byte) (n int, err error) {
+// pack writes a sign of life, if it is due, and frames. n is their bytes.
+func pack(w *bufio.Writer, batch [][]byte, due bool) (n int, err error) {
 	var head [4]byte
-	if len(batch) == 0 {
-		_, _ = w.Write(head[:]) // Flush tells
+	if due {
+		_, _ = w.Write(sign[:]) // Flush tells
 	}
 	for _, f := range batch {
 		binary.BigEndian.PutUint32(head[:], uint32(len(f)))
