@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rouse-im/rouse/actors/user"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/internal/rpc"
 	"github.com/rouse-im/rouse/simulations"
@@ -24,12 +25,17 @@ const (
 	maxListed = 1000
 )
 
-// settle waits until no push is under way, or long enough: the checks will tell.
-func (s *stage) settle(ctx context.Context, p *player, rec *recorder) error {
-	deadline := time.Now().Add(settleTimeout)
+// settle waits until no push is under way or waits for its time, or long enough:
+// the checks will tell.
+func (s *stage) settle(ctx context.Context, rec *recorder) error {
+	began := time.Now()
+	deadline, least := began.Add(settleTimeout), began
+	if rec.keep && delayed(&rec.h) {
+		least = began.Add(user.DefaultAwayDelay + slack)
+	}
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
-	for quiet := 0; quiet < 4 && time.Now().Before(deadline); {
+	for quiet := 0; (quiet < 4 || time.Now().Before(least)) && time.Now().Before(deadline); {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -42,6 +48,17 @@ func (s *stage) settle(ctx context.Context, p *player, rec *recorder) error {
 		}
 	}
 	return nil
+}
+
+// slack is how late a delayed push may leave: users that are due are looked for
+// once a second.
+const slack = 2 * time.Second
+
+// delayed tells whether somebody asked for pushes that wait.
+func delayed(h *checker.History) bool {
+	return slices.ContainsFunc(h.Events, func(e simulations.Event) bool {
+		return e.Kind == simulations.Policy && e.Policy == "away-delay"
+	})
 }
 
 // collect asks for what the engine keeps of all users.

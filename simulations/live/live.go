@@ -111,7 +111,7 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 	err = p.play(ctx)
 	if err == nil {
 		o.Progress(Progress{Stage: "settling", At: simulations.At(o.Length), Events: rec.told.Load()})
-		err = s.settle(ctx, p, rec)
+		err = s.settle(ctx, rec)
 	}
 	watch.end()
 	if err != nil {
