@@ -18,7 +18,7 @@ type credentialStatus struct {
 
 // Help teaches by example.
 func (*credentialStatus) Help() string {
-	return `The state is untried, valid, out-of-quota, unreachable, invalid, disabled or banned; it is that of this server.
+	return `The state is untried, valid, out-of-quota, unreachable, invalid, disabled or banned; it is the worst of all nodes, and what waits is the sum.
 
 Examples:
 
@@ -47,8 +47,16 @@ func (v *credentialStatus) Run(c *call) error {
 		for _, q := range s.GetQuotas() {
 			rows = append(rows, []string{"quota " + rpc.Word(q.GetClass()), fmt.Sprintf("%d of %d, new at %s", q.GetUsed(), q.GetLimit(), at(q.GetResetsAt()))})
 		}
-		return errors.Join(c.columns(rows), c.why(s.GetReason(), s.GetVendorCode()))
+		return errors.Join(c.columns(rows), c.why(s.GetReason(), s.GetVendorCode()), c.incomplete(r.GetMissingNodes()))
 	})
+}
+
+// incomplete tells which nodes an answer lacks; nothing when none.
+func (c *call) incomplete(missing []string) error {
+	if len(missing) == 0 {
+		return nil
+	}
+	return c.say("! without %s: no answer came; rouse cluster status tells more", strings.Join(missing, ", "))
 }
 
 // why says in words what a reason means and what to do; nothing when there is none.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"time"
@@ -64,6 +65,7 @@ func (v *webhookGet) Run(c *call) error {
 		return s.Admin.GetWebhooks(c.ctx, &rousev1.GetWebhooksRequest{})
 	}, func(r *rousev1.GetWebhooksResponse) error {
 		w := r.GetWebhooks()
-		return c.say("outcomes: %s\nbefore pushes: %s\n%d events wait", dash(w.GetOutcomeUrl()), dash(w.GetBeforePushUrl()), r.GetQueued())
+		err := c.say("outcomes: %s\nbefore pushes: %s\n%d events wait", dash(w.GetOutcomeUrl()), dash(w.GetBeforePushUrl()), r.GetQueued())
+		return errors.Join(err, c.incomplete(r.GetMissingNodes()))
 	})
 }

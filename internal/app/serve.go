@@ -38,9 +38,9 @@ func (n *Node) listen(receipts *receipt.Intake) error {
 	g, err := gateway.New(gateway.Options{
 		GRPC: grpc, HTTP: http, TLS: tls, Catalog: n.catalog, Leases: n.leases, Router: n.route, Forward: n.meta.Forward, Engines: n.engines,
 		Cluster:    &gateway.Cluster{Status: n.clusterStatus, Plan: n.planRebalance, Order: n.meta.Order, RotateKey: n.rotateKey},
-		BeforePush: n.teller.Caller.Before, CheckWebhooks: webhook.Validate, WebhooksQueued: n.teller.Queued,
+		BeforePush: n.teller.Caller.Before, CheckWebhooks: webhook.Validate, WebhooksQueued: n.webhooksQueued,
 		Writable: n.store.Writable, CheckToken: checkToken,
-		ValidateCredential: validateCredential, TestCredential: testCredential, CredentialStatus: n.credentialStatus,
+		ValidateCredential: validateCredential, TestCredential: testCredential, CredentialStatus: n.credentialEverywhere,
 		FindTraces: n.findTraces, Backup: n.backup,
 		Registry: n.registry, Logger: n.log,
 		Receipts: receipts, ReceiptPattern: receipt.Pattern,

@@ -124,11 +124,11 @@ func (s *admin) GetCredentialStatus(ctx context.Context, r *rousev1.GetCredentia
 	if err != nil {
 		return nil, err
 	}
-	status := s.CredentialStatus(app, c)
+	status, missing := s.CredentialStatus(ctx, app, c)
 	if callerOf(ctx).Role == rousev1.Role_ROLE_VIEWER {
 		status.ReceiptPath = "" // who knows it can send receipts
 	}
-	return &rousev1.GetCredentialStatusResponse{Status: status}, nil
+	return &rousev1.GetCredentialStatusResponse{Status: status, MissingNodes: missing}, nil
 }
 
 // ListCredentials tells the credentials of an app without their secrets.

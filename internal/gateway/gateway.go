@@ -48,8 +48,9 @@ type Options struct {
 	BeforePush func(ctx context.Context, app string, w *rousev1.Webhooks, m *rousev1.MessageEvent) (*rousev1.BeforePushAnswer, error)
 	// CheckWebhooks tells why webhooks cannot be used.
 	CheckWebhooks func(*rousev1.Webhooks) error
-	// WebhooksQueued counts the events that wait for an app's webhook.
-	WebhooksQueued func(app string) (uint64, error)
+	// WebhooksQueued counts the events that wait for an app's webhook on all nodes
+	// but those that are missing.
+	WebhooksQueued func(ctx context.Context, app string) (n uint64, missing []string, err error)
 	// ValidateCredential and TestCredential ask the credential's vendor; both end
 	// within 15 s. Their answers and errors hold no secret and no token.
 	ValidateCredential func(context.Context, *rousev1.Credential) (*rousev1.ValidateCredentialResponse, error)
@@ -66,10 +67,11 @@ type Options struct {
 	// Engines are the gRPC addresses of the other nodes of the cluster; nil = there
 	// are none.
 	Engines func() []string
-	// Backup writes an archive of all that this node holds; nil = it does not.
+	// Backup writes an archive of all that the cluster holds; nil = it does not.
 	Backup func(ctx context.Context, w io.Writer) error
-	// CredentialStatus tells how a credential of the app is on this node.
-	CredentialStatus func(*catalog.App, *rousev1.Credential) *rousev1.CredentialStatus
+	// CredentialStatus tells how a credential of the app is on all nodes but those
+	// that are missing.
+	CredentialStatus func(context.Context, *catalog.App, *rousev1.Credential) (_ *rousev1.CredentialStatus, missing []string)
 	// Receipts takes what vendors report, at ReceiptPattern of the HTTP port; nil = nothing.
 	Receipts       http.Handler
 	ReceiptPattern string

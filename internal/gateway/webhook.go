@@ -38,9 +38,9 @@ func (s *admin) GetWebhooks(ctx context.Context, r *rousev1.GetWebhooksRequest) 
 	if err != nil {
 		return nil, err
 	}
-	queued, err := s.WebhooksQueued(app.ID())
+	queued, missing, err := s.WebhooksQueued(ctx, app.ID())
 	if err != nil {
 		return nil, err
 	}
-	return &rousev1.GetWebhooksResponse{Webhooks: catalog.Redacted(app.Webhooks()), Queued: queued}, nil
+	return &rousev1.GetWebhooksResponse{Webhooks: catalog.Redacted(app.Webhooks()), Queued: queued, MissingNodes: missing}, nil
 }

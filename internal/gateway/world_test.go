@@ -117,8 +117,8 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 		TestCredential: func(_ context.Context, _ *rousev1.Credential, r *rousev1.TestCredentialRequest) (*rousev1.TestCredentialResponse, error) {
 			return &rousev1.TestCredentialResponse{Status: rousev1.OutcomeStatus_OUTCOME_STATUS_ACCEPTED, VendorId: "of " + r.GetContent().GetBody()}, nil
 		},
-		CredentialStatus: func(_ *catalog.App, c *rousev1.Credential) *rousev1.CredentialStatus {
-			return &rousev1.CredentialStatus{Name: c.GetName(), ReceiptPath: "/secret-path"}
+		CredentialStatus: func(_ context.Context, _ *catalog.App, c *rousev1.Credential) (*rousev1.CredentialStatus, []string) {
+			return &rousev1.CredentialStatus{Name: c.GetName(), ReceiptPath: "/secret-path"}, nil
 		},
 		FindTraces: func(_ context.Context, app string, r *rousev1.TraceRequest, _ time.Time) ([]Recipient, error) {
 			return w.find(app, r)
@@ -128,7 +128,7 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 			return w.hook(m)
 		},
 		CheckWebhooks:  func(*rousev1.Webhooks) error { return nil },
-		WebhooksQueued: func(string) (uint64, error) { return 0, nil },
+		WebhooksQueued: func(context.Context, string) (uint64, []string, error) { return 0, nil, nil },
 	}
 	for _, f := range change {
 		f(&o)

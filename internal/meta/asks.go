@@ -113,6 +113,13 @@ func (a *Asker) Report(ctx context.Context, address string) ([]byte, error) {
 	return answer.GetReport(), err
 }
 
+// Sending asks the node at address about an app's sending. nil without an error =
+// it is of an older release.
+func (a *Asker) Sending(ctx context.Context, address string, m *actorv1.SendingRequest) (*actorv1.Sending, error) {
+	answer, err := a.AskNode(ctx, address, &actorv1.MetaAsk{Body: &actorv1.MetaAsk_Sending{Sending: m}})
+	return answer.GetSending(), err
+}
+
 // Admit asks the leader to be a member. Who is none yet knows no leader: the node
 // whose actors are at seed leads him there.
 func (a *Asker) Admit(ctx context.Context, seed string, m *actorv1.Admit) (*actorv1.Admitted, error) {

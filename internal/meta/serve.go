@@ -12,7 +12,7 @@ import (
 	"github.com/rouse-im/rouse/internal/quota"
 )
 
-// Handlers are what this node answers with. All but Trace and Report are for the
+// Handlers are what this node answers with. All but Trace, Report and Sending are for the
 // leader of the meta group. One that is nil answers that this node cannot.
 type Handlers struct {
 	// Admin and Cluster execute a call of an administrator and return the encoded
@@ -29,6 +29,8 @@ type Handlers struct {
 	// Trace searches the shards that this node leads, Report tells how it is.
 	Trace  func(ctx context.Context, m *actorv1.TraceSearch) (*actorv1.TraceFound, error)
 	Report func(ctx context.Context) ([]byte, error)
+	// Sending tells what only this node knows of an app's sending.
+	Sending func(ctx context.Context, m *actorv1.SendingRequest) (*actorv1.Sending, error)
 }
 
 // shell is the actor of a node.
@@ -64,6 +66,11 @@ func (a *Asker) serve(m *actorv1.MetaAsk, done func(*actorv1.MetaAnswer)) {
 	case *actorv1.MetaAsk_Trace:
 		long(a, h.Trace, body.Trace, done, func(f *actorv1.TraceFound, answer *actorv1.MetaAnswer) {
 			answer.Body = &actorv1.MetaAnswer_Trace{Trace: f}
+		})
+		return
+	case *actorv1.MetaAsk_Sending:
+		long(a, h.Sending, body.Sending, done, func(s *actorv1.Sending, answer *actorv1.MetaAnswer) {
+			answer.Body = &actorv1.MetaAnswer_Sending{Sending: s}
 		})
 		return
 	case *actorv1.MetaAsk_Report:

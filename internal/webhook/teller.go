@@ -349,10 +349,13 @@ func (t *Teller) post(app string, w *rousev1.Webhooks, batch []waiting) error {
 // maxQueued is where Queued stops counting.
 const maxQueued = 100_000
 
-// Queued is how many events of an app wait in the shards that this node holds,
+// Queued is how many events of an app wait in the shards that this node leads,
 // counted up to 100,000. It reads the store.
 func (t *Teller) Queued(app string) (n uint64, err error) {
 	for shard := uint16(1); shard <= t.Store.Shards() && n < maxQueued; shard++ {
+		if !t.Leads(shard) {
+			continue
+		}
 		err = errors.Join(err, t.Store.Scan(storage.TellingRange(shard, app), func(_, _ []byte) bool {
 			n++
 			return n < maxQueued

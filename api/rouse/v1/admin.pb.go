@@ -139,7 +139,7 @@ type CredentialState int32
 
 const (
 	CredentialState_CREDENTIAL_STATE_UNSPECIFIED CredentialState = 0
-	// Nothing was sent through it since this server started.
+	// Nothing was sent through it since the servers started.
 	CredentialState_CREDENTIAL_STATE_UNTRIED CredentialState = 1
 	// The vendor takes it.
 	CredentialState_CREDENTIAL_STATE_VALID CredentialState = 2
@@ -1196,8 +1196,11 @@ func (x *GetCredentialStatusRequest) GetName() string {
 }
 
 type GetCredentialStatusResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Status        *CredentialStatus      `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of all nodes together.
+	Status *CredentialStatus `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// Nodes, by name, that did not answer: what they do is not in the status.
+	MissingNodes  []string `protobuf:"bytes,2,rep,name=missing_nodes,json=missingNodes,proto3" json:"missing_nodes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1239,6 +1242,13 @@ func (x *GetCredentialStatusResponse) GetStatus() *CredentialStatus {
 	return nil
 }
 
+func (x *GetCredentialStatusResponse) GetMissingNodes() []string {
+	if x != nil {
+		return x.MissingNodes
+	}
+	return nil
+}
+
 type CredentialStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -1246,7 +1256,7 @@ type CredentialStatus struct {
 	// Why the state is not VALID; the vendor's own code beside it.
 	Reason     Reason `protobuf:"varint,3,opt,name=reason,proto3,enum=rouse.v1.Reason" json:"reason,omitempty"`
 	VendorCode string `protobuf:"bytes,4,opt,name=vendor_code,json=vendorCode,proto3" json:"vendor_code,omitempty"`
-	// Pushes admitted and not ended, and requests under way, on this server.
+	// Pushes admitted and not ended, and requests under way, on all nodes.
 	Queued   uint64 `protobuf:"varint,5,opt,name=queued,proto3" json:"queued,omitempty"`
 	InFlight uint32 `protobuf:"varint,6,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
 	// Rate in force, in what the vendor counts; 0 = unlimited.
@@ -2382,8 +2392,10 @@ type GetWebhooksResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Without the secret.
 	Webhooks *Webhooks `protobuf:"bytes,1,opt,name=webhooks,proto3" json:"webhooks,omitempty"`
-	// Events that wait to be told; 100,000 = that many or more.
-	Queued        uint64 `protobuf:"varint,2,opt,name=queued,proto3" json:"queued,omitempty"`
+	// Events that wait to be told, on all nodes; 100,000 of a node = that many or more.
+	Queued uint64 `protobuf:"varint,2,opt,name=queued,proto3" json:"queued,omitempty"`
+	// Nodes, by name, that did not answer: what waits there is not counted.
+	MissingNodes  []string `protobuf:"bytes,3,rep,name=missing_nodes,json=missingNodes,proto3" json:"missing_nodes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2430,6 +2442,13 @@ func (x *GetWebhooksResponse) GetQueued() uint64 {
 		return x.Queued
 	}
 	return 0
+}
+
+func (x *GetWebhooksResponse) GetMissingNodes() []string {
+	if x != nil {
+		return x.MissingNodes
+	}
+	return nil
 }
 
 type ApiKey struct {
@@ -2878,9 +2897,10 @@ const file_rouse_v1_admin_proto_rawDesc = "" +
 	"\x1aGetCredentialStatusRequest\x12\x1e\n" +
 	"\x06app_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\x05appId\x12\x1e\n" +
 	"\x04name\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05 \x01(\x80\x01R\x04name\"Q\n" +
+	"\xbaH\ar\x05 \x01(\x80\x01R\x04name\"v\n" +
 	"\x1bGetCredentialStatusResponse\x122\n" +
-	"\x06status\x18\x01 \x01(\v2\x1a.rouse.v1.CredentialStatusR\x06status\"\xc7\x03\n" +
+	"\x06status\x18\x01 \x01(\v2\x1a.rouse.v1.CredentialStatusR\x06status\x12#\n" +
+	"\rmissing_nodes\x18\x02 \x03(\tR\fmissingNodes\"\xc7\x03\n" +
 	"\x10CredentialStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12/\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x19.rouse.v1.CredentialStateR\x05state\x12(\n" +
@@ -2966,10 +2986,11 @@ const file_rouse_v1_admin_proto_rawDesc = "" +
 	"\x13PutWebhooksResponse\x12.\n" +
 	"\bwebhooks\x18\x01 \x01(\v2\x12.rouse.v1.WebhooksR\bwebhooks\"4\n" +
 	"\x12GetWebhooksRequest\x12\x1e\n" +
-	"\x06app_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\x05appId\"]\n" +
+	"\x06app_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\x05appId\"\x82\x01\n" +
 	"\x13GetWebhooksResponse\x12.\n" +
 	"\bwebhooks\x18\x01 \x01(\v2\x12.rouse.v1.WebhooksR\bwebhooks\x12\x16\n" +
-	"\x06queued\x18\x02 \x01(\x04R\x06queued\"\xa9\x01\n" +
+	"\x06queued\x18\x02 \x01(\x04R\x06queued\x12#\n" +
+	"\rmissing_nodes\x18\x03 \x03(\tR\fmissingNodes\"\xa9\x01\n" +
 	"\x06ApiKey\x12\x15\n" +
 	"\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x15\n" +
 	"\x06app_id\x18\x02 \x01(\tR\x05appId\x12\"\n" +

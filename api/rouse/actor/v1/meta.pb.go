@@ -40,6 +40,7 @@ type MetaAsk struct {
 	//	*MetaAsk_Trace
 	//	*MetaAsk_Report
 	//	*MetaAsk_Cluster
+	//	*MetaAsk_Sending
 	Body isMetaAsk_Body `protobuf_oneof:"body"`
 	// As in Ask.
 	RelayMs       uint32 `protobuf:"varint,13,opt,name=relay_ms,json=relayMs,proto3" json:"relay_ms,omitempty"`
@@ -190,6 +191,15 @@ func (x *MetaAsk) GetCluster() *AdminCall {
 	return nil
 }
 
+func (x *MetaAsk) GetSending() *SendingRequest {
+	if x != nil {
+		if x, ok := x.Body.(*MetaAsk_Sending); ok {
+			return x.Sending
+		}
+	}
+	return nil
+}
+
 func (x *MetaAsk) GetRelayMs() uint32 {
 	if x != nil {
 		return x.RelayMs
@@ -250,6 +260,11 @@ type MetaAsk_Cluster struct {
 	Cluster *AdminCall `protobuf:"bytes,12,opt,name=cluster,proto3,oneof"`
 }
 
+type MetaAsk_Sending struct {
+	// (any) What of an app's sending only the asked node knows.
+	Sending *SendingRequest `protobuf:"bytes,14,opt,name=sending,proto3,oneof"`
+}
+
 func (*MetaAsk_Admin) isMetaAsk_Body() {}
 
 func (*MetaAsk_Take) isMetaAsk_Body() {}
@@ -272,6 +287,8 @@ func (*MetaAsk_Report) isMetaAsk_Body() {}
 
 func (*MetaAsk_Cluster) isMetaAsk_Body() {}
 
+func (*MetaAsk_Sending) isMetaAsk_Body() {}
+
 // MetaAnswer ends a MetaAsk.
 type MetaAnswer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -288,6 +305,7 @@ type MetaAnswer struct {
 	//	*MetaAnswer_Admitted
 	//	*MetaAnswer_Trace
 	//	*MetaAnswer_Report
+	//	*MetaAnswer_Sending
 	Body isMetaAnswer_Body `protobuf_oneof:"body"`
 	// Index up to which the answering leader had applied the meta group.
 	Applied       uint64 `protobuf:"varint,11,opt,name=applied,proto3" json:"applied,omitempty"`
@@ -416,6 +434,15 @@ func (x *MetaAnswer) GetReport() []byte {
 	return nil
 }
 
+func (x *MetaAnswer) GetSending() *Sending {
+	if x != nil {
+		if x, ok := x.Body.(*MetaAnswer_Sending); ok {
+			return x.Sending
+		}
+	}
+	return nil
+}
+
 func (x *MetaAnswer) GetApplied() uint64 {
 	if x != nil {
 		return x.Applied
@@ -457,6 +484,10 @@ type MetaAnswer_Report struct {
 	Report []byte `protobuf:"bytes,10,opt,name=report,proto3,oneof"`
 }
 
+type MetaAnswer_Sending struct {
+	Sending *Sending `protobuf:"bytes,12,opt,name=sending,proto3,oneof"`
+}
+
 func (*MetaAnswer_Response) isMetaAnswer_Body() {}
 
 func (*MetaAnswer_Taken) isMetaAnswer_Body() {}
@@ -470,6 +501,117 @@ func (*MetaAnswer_Admitted) isMetaAnswer_Body() {}
 func (*MetaAnswer_Trace) isMetaAnswer_Body() {}
 
 func (*MetaAnswer_Report) isMetaAnswer_Body() {}
+
+func (*MetaAnswer_Sending) isMetaAnswer_Body() {}
+
+// SendingRequest asks about a credential of an app, or, without its name, about
+// the app's webhook.
+type SendingRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	App           string                 `protobuf:"bytes,1,opt,name=app,proto3" json:"app,omitempty"`
+	Credential    string                 `protobuf:"bytes,2,opt,name=credential,proto3" json:"credential,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendingRequest) Reset() {
+	*x = SendingRequest{}
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendingRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendingRequest) ProtoMessage() {}
+
+func (x *SendingRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendingRequest.ProtoReflect.Descriptor instead.
+func (*SendingRequest) Descriptor() ([]byte, []int) {
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *SendingRequest) GetApp() string {
+	if x != nil {
+		return x.App
+	}
+	return ""
+}
+
+func (x *SendingRequest) GetCredential() string {
+	if x != nil {
+		return x.Credential
+	}
+	return ""
+}
+
+// Sending answers it.
+type Sending struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An encoded rouse.v1.CredentialStatus.
+	Credential []byte `protobuf:"bytes,1,opt,name=credential,proto3" json:"credential,omitempty"`
+	// Events that wait for the webhook in the shards that the node leads.
+	WebhookQueued uint64 `protobuf:"varint,2,opt,name=webhook_queued,json=webhookQueued,proto3" json:"webhook_queued,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Sending) Reset() {
+	*x = Sending{}
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Sending) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Sending) ProtoMessage() {}
+
+func (x *Sending) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Sending.ProtoReflect.Descriptor instead.
+func (*Sending) Descriptor() ([]byte, []int) {
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Sending) GetCredential() []byte {
+	if x != nil {
+		return x.Credential
+	}
+	return nil
+}
+
+func (x *Sending) GetWebhookQueued() uint64 {
+	if x != nil {
+		return x.WebhookQueued
+	}
+	return 0
+}
 
 // AdminCall is a call of the public API that its gateway has admitted.
 type AdminCall struct {
@@ -488,7 +630,7 @@ type AdminCall struct {
 
 func (x *AdminCall) Reset() {
 	*x = AdminCall{}
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[2]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -500,7 +642,7 @@ func (x *AdminCall) String() string {
 func (*AdminCall) ProtoMessage() {}
 
 func (x *AdminCall) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[2]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -513,7 +655,7 @@ func (x *AdminCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdminCall.ProtoReflect.Descriptor instead.
 func (*AdminCall) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{2}
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *AdminCall) GetMethod() string {
@@ -570,7 +712,7 @@ type QuotaAccount struct {
 
 func (x *QuotaAccount) Reset() {
 	*x = QuotaAccount{}
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[3]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -582,7 +724,7 @@ func (x *QuotaAccount) String() string {
 func (*QuotaAccount) ProtoMessage() {}
 
 func (x *QuotaAccount) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[3]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -595,7 +737,7 @@ func (x *QuotaAccount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuotaAccount.ProtoReflect.Descriptor instead.
 func (*QuotaAccount) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{3}
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *QuotaAccount) GetApp() string {
@@ -633,7 +775,7 @@ type QuotaTake struct {
 
 func (x *QuotaTake) Reset() {
 	*x = QuotaTake{}
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[4]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -645,7 +787,7 @@ func (x *QuotaTake) String() string {
 func (*QuotaTake) ProtoMessage() {}
 
 func (x *QuotaTake) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[4]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -658,7 +800,7 @@ func (x *QuotaTake) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuotaTake.ProtoReflect.Descriptor instead.
 func (*QuotaTake) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{4}
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *QuotaTake) GetAccount() *QuotaAccount {
@@ -705,7 +847,7 @@ type QuotaTaken struct {
 
 func (x *QuotaTaken) Reset() {
 	*x = QuotaTaken{}
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[5]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -717,7 +859,7 @@ func (x *QuotaTaken) String() string {
 func (*QuotaTaken) ProtoMessage() {}
 
 func (x *QuotaTaken) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[5]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -730,7 +872,7 @@ func (x *QuotaTaken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuotaTaken.ProtoReflect.Descriptor instead.
 func (*QuotaTaken) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{5}
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *QuotaTaken) GetN() uint64 {
@@ -752,7 +894,7 @@ type QuotaReturn struct {
 
 func (x *QuotaReturn) Reset() {
 	*x = QuotaReturn{}
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[6]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -764,7 +906,7 @@ func (x *QuotaReturn) String() string {
 func (*QuotaReturn) ProtoMessage() {}
 
 func (x *QuotaReturn) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[6]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -777,7 +919,7 @@ func (x *QuotaReturn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuotaReturn.ProtoReflect.Descriptor instead.
 func (*QuotaReturn) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{6}
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *QuotaReturn) GetAccount() *QuotaAccount {
@@ -821,7 +963,7 @@ type QuotaExhaust struct {
 
 func (x *QuotaExhaust) Reset() {
 	*x = QuotaExhaust{}
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[7]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -833,7 +975,7 @@ func (x *QuotaExhaust) String() string {
 func (*QuotaExhaust) ProtoMessage() {}
 
 func (x *QuotaExhaust) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[7]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -846,7 +988,7 @@ func (x *QuotaExhaust) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuotaExhaust.ProtoReflect.Descriptor instead.
 func (*QuotaExhaust) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{7}
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *QuotaExhaust) GetAccount() *QuotaAccount {
@@ -895,7 +1037,7 @@ type ShareRequest struct {
 
 func (x *ShareRequest) Reset() {
 	*x = ShareRequest{}
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[8]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -907,7 +1049,7 @@ func (x *ShareRequest) String() string {
 func (*ShareRequest) ProtoMessage() {}
 
 func (x *ShareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[8]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -920,7 +1062,7 @@ func (x *ShareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShareRequest.ProtoReflect.Descriptor instead.
 func (*ShareRequest) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{8}
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ShareRequest) GetNode() uint64 {
@@ -972,7 +1114,7 @@ type ShareWish struct {
 
 func (x *ShareWish) Reset() {
 	*x = ShareWish{}
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[9]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -984,7 +1126,7 @@ func (x *ShareWish) String() string {
 func (*ShareWish) ProtoMessage() {}
 
 func (x *ShareWish) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[9]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -997,7 +1139,7 @@ func (x *ShareWish) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShareWish.ProtoReflect.Descriptor instead.
 func (*ShareWish) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{9}
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ShareWish) GetAccount() *QuotaAccount {
@@ -1037,7 +1179,7 @@ type ShareGrant struct {
 
 func (x *ShareGrant) Reset() {
 	*x = ShareGrant{}
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[10]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1049,7 +1191,7 @@ func (x *ShareGrant) String() string {
 func (*ShareGrant) ProtoMessage() {}
 
 func (x *ShareGrant) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[10]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1062,7 +1204,7 @@ func (x *ShareGrant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShareGrant.ProtoReflect.Descriptor instead.
 func (*ShareGrant) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{10}
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ShareGrant) GetShares() []*Share {
@@ -1111,7 +1253,7 @@ type Share struct {
 
 func (x *Share) Reset() {
 	*x = Share{}
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[11]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1123,7 +1265,7 @@ func (x *Share) String() string {
 func (*Share) ProtoMessage() {}
 
 func (x *Share) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[11]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1136,7 +1278,7 @@ func (x *Share) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Share.ProtoReflect.Descriptor instead.
 func (*Share) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{11}
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Share) GetAccount() *QuotaAccount {
@@ -1165,7 +1307,7 @@ type LeaseGrant struct {
 
 func (x *LeaseGrant) Reset() {
 	*x = LeaseGrant{}
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[12]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1177,7 +1319,7 @@ func (x *LeaseGrant) String() string {
 func (*LeaseGrant) ProtoMessage() {}
 
 func (x *LeaseGrant) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[12]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1190,7 +1332,7 @@ func (x *LeaseGrant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseGrant.ProtoReflect.Descriptor instead.
 func (*LeaseGrant) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{12}
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *LeaseGrant) GetApp() string {
@@ -1223,7 +1365,7 @@ type LeaseGranted struct {
 
 func (x *LeaseGranted) Reset() {
 	*x = LeaseGranted{}
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[13]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1235,7 +1377,7 @@ func (x *LeaseGranted) String() string {
 func (*LeaseGranted) ProtoMessage() {}
 
 func (x *LeaseGranted) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[13]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1248,7 +1390,7 @@ func (x *LeaseGranted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseGranted.ProtoReflect.Descriptor instead.
 func (*LeaseGranted) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{13}
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *LeaseGranted) GetTtlMs() int64 {
@@ -1268,7 +1410,7 @@ type LeaseRenewal struct {
 
 func (x *LeaseRenewal) Reset() {
 	*x = LeaseRenewal{}
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[14]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1280,7 +1422,7 @@ func (x *LeaseRenewal) String() string {
 func (*LeaseRenewal) ProtoMessage() {}
 
 func (x *LeaseRenewal) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[14]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1293,7 +1435,7 @@ func (x *LeaseRenewal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRenewal.ProtoReflect.Descriptor instead.
 func (*LeaseRenewal) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{14}
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *LeaseRenewal) GetSigns() []*LeaseSign {
@@ -1317,7 +1459,7 @@ type LeaseSign struct {
 
 func (x *LeaseSign) Reset() {
 	*x = LeaseSign{}
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[15]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1329,7 +1471,7 @@ func (x *LeaseSign) String() string {
 func (*LeaseSign) ProtoMessage() {}
 
 func (x *LeaseSign) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[15]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1342,7 +1484,7 @@ func (x *LeaseSign) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseSign.ProtoReflect.Descriptor instead.
 func (*LeaseSign) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{15}
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *LeaseSign) GetApp() string {
@@ -1395,7 +1537,7 @@ type Admit struct {
 
 func (x *Admit) Reset() {
 	*x = Admit{}
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[16]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1407,7 +1549,7 @@ func (x *Admit) String() string {
 func (*Admit) ProtoMessage() {}
 
 func (x *Admit) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[16]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1420,7 +1562,7 @@ func (x *Admit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Admit.ProtoReflect.Descriptor instead.
 func (*Admit) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{16}
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Admit) GetNode() uint64 {
@@ -1495,7 +1637,7 @@ type Admitted struct {
 
 func (x *Admitted) Reset() {
 	*x = Admitted{}
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[17]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1507,7 +1649,7 @@ func (x *Admitted) String() string {
 func (*Admitted) ProtoMessage() {}
 
 func (x *Admitted) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[17]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1520,7 +1662,7 @@ func (x *Admitted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Admitted.ProtoReflect.Descriptor instead.
 func (*Admitted) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{17}
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Admitted) GetCluster() string {
@@ -1544,7 +1686,7 @@ type NodeAddresses struct {
 
 func (x *NodeAddresses) Reset() {
 	*x = NodeAddresses{}
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[18]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1556,7 +1698,7 @@ func (x *NodeAddresses) String() string {
 func (*NodeAddresses) ProtoMessage() {}
 
 func (x *NodeAddresses) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[18]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1569,7 +1711,7 @@ func (x *NodeAddresses) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeAddresses.ProtoReflect.Descriptor instead.
 func (*NodeAddresses) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{18}
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *NodeAddresses) GetPeers() string {
@@ -1619,7 +1761,7 @@ type TraceSearch struct {
 
 func (x *TraceSearch) Reset() {
 	*x = TraceSearch{}
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[19]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1631,7 +1773,7 @@ func (x *TraceSearch) String() string {
 func (*TraceSearch) ProtoMessage() {}
 
 func (x *TraceSearch) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[19]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1644,7 +1786,7 @@ func (x *TraceSearch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceSearch.ProtoReflect.Descriptor instead.
 func (*TraceSearch) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{19}
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *TraceSearch) GetApp() string {
@@ -1686,7 +1828,7 @@ type TraceFound struct {
 
 func (x *TraceFound) Reset() {
 	*x = TraceFound{}
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[20]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1698,7 +1840,7 @@ func (x *TraceFound) String() string {
 func (*TraceFound) ProtoMessage() {}
 
 func (x *TraceFound) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[20]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1711,7 +1853,7 @@ func (x *TraceFound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceFound.ProtoReflect.Descriptor instead.
 func (*TraceFound) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{20}
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *TraceFound) GetRecipients() []*TraceRecipient {
@@ -1738,7 +1880,7 @@ type TraceRecipient struct {
 
 func (x *TraceRecipient) Reset() {
 	*x = TraceRecipient{}
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[21]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1750,7 +1892,7 @@ func (x *TraceRecipient) String() string {
 func (*TraceRecipient) ProtoMessage() {}
 
 func (x *TraceRecipient) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[21]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1763,7 +1905,7 @@ func (x *TraceRecipient) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceRecipient.ProtoReflect.Descriptor instead.
 func (*TraceRecipient) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{21}
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *TraceRecipient) GetUser() string {
@@ -1788,7 +1930,7 @@ type NodeReportRequest struct {
 
 func (x *NodeReportRequest) Reset() {
 	*x = NodeReportRequest{}
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[22]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1800,7 +1942,7 @@ func (x *NodeReportRequest) String() string {
 func (*NodeReportRequest) ProtoMessage() {}
 
 func (x *NodeReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[22]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1813,7 +1955,7 @@ func (x *NodeReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeReportRequest.ProtoReflect.Descriptor instead.
 func (*NodeReportRequest) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{22}
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{24}
 }
 
 // Member is the record of an admitted node in the meta group.
@@ -1838,7 +1980,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[23]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1850,7 +1992,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[23]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1863,7 +2005,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{23}
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Member) GetNode() uint64 {
@@ -1953,7 +2095,7 @@ type Placement struct {
 
 func (x *Placement) Reset() {
 	*x = Placement{}
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[24]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1965,7 +2107,7 @@ func (x *Placement) String() string {
 func (*Placement) ProtoMessage() {}
 
 func (x *Placement) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_meta_proto_msgTypes[24]
+	mi := &file_rouse_actor_v1_meta_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1978,7 +2120,7 @@ func (x *Placement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Placement.ProtoReflect.Descriptor instead.
 func (*Placement) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{24}
+	return file_rouse_actor_v1_meta_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Placement) GetVoters() []uint64 {
@@ -2013,7 +2155,7 @@ var File_rouse_actor_v1_meta_proto protoreflect.FileDescriptor
 
 const file_rouse_actor_v1_meta_proto_rawDesc = "" +
 	"\n" +
-	"\x19rouse/actor/v1/meta.proto\x12\x0erouse.actor.v1\x1a\x18rouse/actor/v1/ask.proto\x1a\x14rouse/v1/error.proto\"\x94\x05\n" +
+	"\x19rouse/actor/v1/meta.proto\x12\x0erouse.actor.v1\x1a\x18rouse/actor/v1/ask.proto\x1a\x14rouse/v1/error.proto\"\xd0\x05\n" +
 	"\aMetaAsk\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x121\n" +
 	"\x05admin\x18\x02 \x01(\v2\x19.rouse.actor.v1.AdminCallH\x00R\x05admin\x12/\n" +
@@ -2027,9 +2169,10 @@ const file_rouse_actor_v1_meta_proto_rawDesc = "" +
 	"\x05trace\x18\n" +
 	" \x01(\v2\x1b.rouse.actor.v1.TraceSearchH\x00R\x05trace\x12;\n" +
 	"\x06report\x18\v \x01(\v2!.rouse.actor.v1.NodeReportRequestH\x00R\x06report\x125\n" +
-	"\acluster\x18\f \x01(\v2\x19.rouse.actor.v1.AdminCallH\x00R\acluster\x12\x19\n" +
+	"\acluster\x18\f \x01(\v2\x19.rouse.actor.v1.AdminCallH\x00R\acluster\x12:\n" +
+	"\asending\x18\x0e \x01(\v2\x1e.rouse.actor.v1.SendingRequestH\x00R\asending\x12\x19\n" +
 	"\brelay_ms\x18\r \x01(\rR\arelayMsB\x06\n" +
-	"\x04body\"\xe3\x03\n" +
+	"\x04body\"\x98\x04\n" +
 	"\n" +
 	"MetaAnswer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x124\n" +
@@ -2042,9 +2185,20 @@ const file_rouse_actor_v1_meta_proto_rawDesc = "" +
 	"\badmitted\x18\b \x01(\v2\x18.rouse.actor.v1.AdmittedH\x00R\badmitted\x122\n" +
 	"\x05trace\x18\t \x01(\v2\x1a.rouse.actor.v1.TraceFoundH\x00R\x05trace\x12\x18\n" +
 	"\x06report\x18\n" +
-	" \x01(\fH\x00R\x06report\x12\x18\n" +
+	" \x01(\fH\x00R\x06report\x123\n" +
+	"\asending\x18\f \x01(\v2\x17.rouse.actor.v1.SendingH\x00R\asending\x12\x18\n" +
 	"\aapplied\x18\v \x01(\x04R\aappliedB\x06\n" +
-	"\x04body\"\x93\x01\n" +
+	"\x04body\"B\n" +
+	"\x0eSendingRequest\x12\x10\n" +
+	"\x03app\x18\x01 \x01(\tR\x03app\x12\x1e\n" +
+	"\n" +
+	"credential\x18\x02 \x01(\tR\n" +
+	"credential\"P\n" +
+	"\aSending\x12\x1e\n" +
+	"\n" +
+	"credential\x18\x01 \x01(\fR\n" +
+	"credential\x12%\n" +
+	"\x0ewebhook_queued\x18\x02 \x01(\x04R\rwebhookQueued\"\x93\x01\n" +
 	"\tAdminCall\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x18\n" +
 	"\arequest\x18\x02 \x01(\fR\arequest\x12\x15\n" +
@@ -2173,71 +2327,75 @@ func file_rouse_actor_v1_meta_proto_rawDescGZIP() []byte {
 	return file_rouse_actor_v1_meta_proto_rawDescData
 }
 
-var file_rouse_actor_v1_meta_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_rouse_actor_v1_meta_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_rouse_actor_v1_meta_proto_goTypes = []any{
 	(*MetaAsk)(nil),           // 0: rouse.actor.v1.MetaAsk
 	(*MetaAnswer)(nil),        // 1: rouse.actor.v1.MetaAnswer
-	(*AdminCall)(nil),         // 2: rouse.actor.v1.AdminCall
-	(*QuotaAccount)(nil),      // 3: rouse.actor.v1.QuotaAccount
-	(*QuotaTake)(nil),         // 4: rouse.actor.v1.QuotaTake
-	(*QuotaTaken)(nil),        // 5: rouse.actor.v1.QuotaTaken
-	(*QuotaReturn)(nil),       // 6: rouse.actor.v1.QuotaReturn
-	(*QuotaExhaust)(nil),      // 7: rouse.actor.v1.QuotaExhaust
-	(*ShareRequest)(nil),      // 8: rouse.actor.v1.ShareRequest
-	(*ShareWish)(nil),         // 9: rouse.actor.v1.ShareWish
-	(*ShareGrant)(nil),        // 10: rouse.actor.v1.ShareGrant
-	(*Share)(nil),             // 11: rouse.actor.v1.Share
-	(*LeaseGrant)(nil),        // 12: rouse.actor.v1.LeaseGrant
-	(*LeaseGranted)(nil),      // 13: rouse.actor.v1.LeaseGranted
-	(*LeaseRenewal)(nil),      // 14: rouse.actor.v1.LeaseRenewal
-	(*LeaseSign)(nil),         // 15: rouse.actor.v1.LeaseSign
-	(*Admit)(nil),             // 16: rouse.actor.v1.Admit
-	(*Admitted)(nil),          // 17: rouse.actor.v1.Admitted
-	(*NodeAddresses)(nil),     // 18: rouse.actor.v1.NodeAddresses
-	(*TraceSearch)(nil),       // 19: rouse.actor.v1.TraceSearch
-	(*TraceFound)(nil),        // 20: rouse.actor.v1.TraceFound
-	(*TraceRecipient)(nil),    // 21: rouse.actor.v1.TraceRecipient
-	(*NodeReportRequest)(nil), // 22: rouse.actor.v1.NodeReportRequest
-	(*Member)(nil),            // 23: rouse.actor.v1.Member
-	(*Placement)(nil),         // 24: rouse.actor.v1.Placement
-	(*Redirect)(nil),          // 25: rouse.actor.v1.Redirect
-	(*v1.Error)(nil),          // 26: rouse.v1.Error
+	(*SendingRequest)(nil),    // 2: rouse.actor.v1.SendingRequest
+	(*Sending)(nil),           // 3: rouse.actor.v1.Sending
+	(*AdminCall)(nil),         // 4: rouse.actor.v1.AdminCall
+	(*QuotaAccount)(nil),      // 5: rouse.actor.v1.QuotaAccount
+	(*QuotaTake)(nil),         // 6: rouse.actor.v1.QuotaTake
+	(*QuotaTaken)(nil),        // 7: rouse.actor.v1.QuotaTaken
+	(*QuotaReturn)(nil),       // 8: rouse.actor.v1.QuotaReturn
+	(*QuotaExhaust)(nil),      // 9: rouse.actor.v1.QuotaExhaust
+	(*ShareRequest)(nil),      // 10: rouse.actor.v1.ShareRequest
+	(*ShareWish)(nil),         // 11: rouse.actor.v1.ShareWish
+	(*ShareGrant)(nil),        // 12: rouse.actor.v1.ShareGrant
+	(*Share)(nil),             // 13: rouse.actor.v1.Share
+	(*LeaseGrant)(nil),        // 14: rouse.actor.v1.LeaseGrant
+	(*LeaseGranted)(nil),      // 15: rouse.actor.v1.LeaseGranted
+	(*LeaseRenewal)(nil),      // 16: rouse.actor.v1.LeaseRenewal
+	(*LeaseSign)(nil),         // 17: rouse.actor.v1.LeaseSign
+	(*Admit)(nil),             // 18: rouse.actor.v1.Admit
+	(*Admitted)(nil),          // 19: rouse.actor.v1.Admitted
+	(*NodeAddresses)(nil),     // 20: rouse.actor.v1.NodeAddresses
+	(*TraceSearch)(nil),       // 21: rouse.actor.v1.TraceSearch
+	(*TraceFound)(nil),        // 22: rouse.actor.v1.TraceFound
+	(*TraceRecipient)(nil),    // 23: rouse.actor.v1.TraceRecipient
+	(*NodeReportRequest)(nil), // 24: rouse.actor.v1.NodeReportRequest
+	(*Member)(nil),            // 25: rouse.actor.v1.Member
+	(*Placement)(nil),         // 26: rouse.actor.v1.Placement
+	(*Redirect)(nil),          // 27: rouse.actor.v1.Redirect
+	(*v1.Error)(nil),          // 28: rouse.v1.Error
 }
 var file_rouse_actor_v1_meta_proto_depIdxs = []int32{
-	2,  // 0: rouse.actor.v1.MetaAsk.admin:type_name -> rouse.actor.v1.AdminCall
-	4,  // 1: rouse.actor.v1.MetaAsk.take:type_name -> rouse.actor.v1.QuotaTake
-	6,  // 2: rouse.actor.v1.MetaAsk.give_back:type_name -> rouse.actor.v1.QuotaReturn
-	7,  // 3: rouse.actor.v1.MetaAsk.exhaust:type_name -> rouse.actor.v1.QuotaExhaust
-	8,  // 4: rouse.actor.v1.MetaAsk.shares:type_name -> rouse.actor.v1.ShareRequest
-	12, // 5: rouse.actor.v1.MetaAsk.grant:type_name -> rouse.actor.v1.LeaseGrant
-	14, // 6: rouse.actor.v1.MetaAsk.renewal:type_name -> rouse.actor.v1.LeaseRenewal
-	16, // 7: rouse.actor.v1.MetaAsk.admit:type_name -> rouse.actor.v1.Admit
-	19, // 8: rouse.actor.v1.MetaAsk.trace:type_name -> rouse.actor.v1.TraceSearch
-	22, // 9: rouse.actor.v1.MetaAsk.report:type_name -> rouse.actor.v1.NodeReportRequest
-	2,  // 10: rouse.actor.v1.MetaAsk.cluster:type_name -> rouse.actor.v1.AdminCall
-	25, // 11: rouse.actor.v1.MetaAnswer.redirect:type_name -> rouse.actor.v1.Redirect
-	26, // 12: rouse.actor.v1.MetaAnswer.error:type_name -> rouse.v1.Error
-	5,  // 13: rouse.actor.v1.MetaAnswer.taken:type_name -> rouse.actor.v1.QuotaTaken
-	10, // 14: rouse.actor.v1.MetaAnswer.shares:type_name -> rouse.actor.v1.ShareGrant
-	13, // 15: rouse.actor.v1.MetaAnswer.granted:type_name -> rouse.actor.v1.LeaseGranted
-	17, // 16: rouse.actor.v1.MetaAnswer.admitted:type_name -> rouse.actor.v1.Admitted
-	20, // 17: rouse.actor.v1.MetaAnswer.trace:type_name -> rouse.actor.v1.TraceFound
-	3,  // 18: rouse.actor.v1.QuotaTake.account:type_name -> rouse.actor.v1.QuotaAccount
-	3,  // 19: rouse.actor.v1.QuotaReturn.account:type_name -> rouse.actor.v1.QuotaAccount
-	3,  // 20: rouse.actor.v1.QuotaExhaust.account:type_name -> rouse.actor.v1.QuotaAccount
-	9,  // 21: rouse.actor.v1.ShareRequest.wishes:type_name -> rouse.actor.v1.ShareWish
-	3,  // 22: rouse.actor.v1.ShareWish.account:type_name -> rouse.actor.v1.QuotaAccount
-	11, // 23: rouse.actor.v1.ShareGrant.shares:type_name -> rouse.actor.v1.Share
-	3,  // 24: rouse.actor.v1.Share.account:type_name -> rouse.actor.v1.QuotaAccount
-	15, // 25: rouse.actor.v1.LeaseRenewal.signs:type_name -> rouse.actor.v1.LeaseSign
-	18, // 26: rouse.actor.v1.Admit.addresses:type_name -> rouse.actor.v1.NodeAddresses
-	21, // 27: rouse.actor.v1.TraceFound.recipients:type_name -> rouse.actor.v1.TraceRecipient
-	18, // 28: rouse.actor.v1.Member.addresses:type_name -> rouse.actor.v1.NodeAddresses
-	29, // [29:29] is the sub-list for method output_type
-	29, // [29:29] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	4,  // 0: rouse.actor.v1.MetaAsk.admin:type_name -> rouse.actor.v1.AdminCall
+	6,  // 1: rouse.actor.v1.MetaAsk.take:type_name -> rouse.actor.v1.QuotaTake
+	8,  // 2: rouse.actor.v1.MetaAsk.give_back:type_name -> rouse.actor.v1.QuotaReturn
+	9,  // 3: rouse.actor.v1.MetaAsk.exhaust:type_name -> rouse.actor.v1.QuotaExhaust
+	10, // 4: rouse.actor.v1.MetaAsk.shares:type_name -> rouse.actor.v1.ShareRequest
+	14, // 5: rouse.actor.v1.MetaAsk.grant:type_name -> rouse.actor.v1.LeaseGrant
+	16, // 6: rouse.actor.v1.MetaAsk.renewal:type_name -> rouse.actor.v1.LeaseRenewal
+	18, // 7: rouse.actor.v1.MetaAsk.admit:type_name -> rouse.actor.v1.Admit
+	21, // 8: rouse.actor.v1.MetaAsk.trace:type_name -> rouse.actor.v1.TraceSearch
+	24, // 9: rouse.actor.v1.MetaAsk.report:type_name -> rouse.actor.v1.NodeReportRequest
+	4,  // 10: rouse.actor.v1.MetaAsk.cluster:type_name -> rouse.actor.v1.AdminCall
+	2,  // 11: rouse.actor.v1.MetaAsk.sending:type_name -> rouse.actor.v1.SendingRequest
+	27, // 12: rouse.actor.v1.MetaAnswer.redirect:type_name -> rouse.actor.v1.Redirect
+	28, // 13: rouse.actor.v1.MetaAnswer.error:type_name -> rouse.v1.Error
+	7,  // 14: rouse.actor.v1.MetaAnswer.taken:type_name -> rouse.actor.v1.QuotaTaken
+	12, // 15: rouse.actor.v1.MetaAnswer.shares:type_name -> rouse.actor.v1.ShareGrant
+	15, // 16: rouse.actor.v1.MetaAnswer.granted:type_name -> rouse.actor.v1.LeaseGranted
+	19, // 17: rouse.actor.v1.MetaAnswer.admitted:type_name -> rouse.actor.v1.Admitted
+	22, // 18: rouse.actor.v1.MetaAnswer.trace:type_name -> rouse.actor.v1.TraceFound
+	3,  // 19: rouse.actor.v1.MetaAnswer.sending:type_name -> rouse.actor.v1.Sending
+	5,  // 20: rouse.actor.v1.QuotaTake.account:type_name -> rouse.actor.v1.QuotaAccount
+	5,  // 21: rouse.actor.v1.QuotaReturn.account:type_name -> rouse.actor.v1.QuotaAccount
+	5,  // 22: rouse.actor.v1.QuotaExhaust.account:type_name -> rouse.actor.v1.QuotaAccount
+	11, // 23: rouse.actor.v1.ShareRequest.wishes:type_name -> rouse.actor.v1.ShareWish
+	5,  // 24: rouse.actor.v1.ShareWish.account:type_name -> rouse.actor.v1.QuotaAccount
+	13, // 25: rouse.actor.v1.ShareGrant.shares:type_name -> rouse.actor.v1.Share
+	5,  // 26: rouse.actor.v1.Share.account:type_name -> rouse.actor.v1.QuotaAccount
+	17, // 27: rouse.actor.v1.LeaseRenewal.signs:type_name -> rouse.actor.v1.LeaseSign
+	20, // 28: rouse.actor.v1.Admit.addresses:type_name -> rouse.actor.v1.NodeAddresses
+	23, // 29: rouse.actor.v1.TraceFound.recipients:type_name -> rouse.actor.v1.TraceRecipient
+	20, // 30: rouse.actor.v1.Member.addresses:type_name -> rouse.actor.v1.NodeAddresses
+	31, // [31:31] is the sub-list for method output_type
+	31, // [31:31] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_rouse_actor_v1_meta_proto_init() }
@@ -2258,6 +2416,7 @@ func file_rouse_actor_v1_meta_proto_init() {
 		(*MetaAsk_Trace)(nil),
 		(*MetaAsk_Report)(nil),
 		(*MetaAsk_Cluster)(nil),
+		(*MetaAsk_Sending)(nil),
 	}
 	file_rouse_actor_v1_meta_proto_msgTypes[1].OneofWrappers = []any{
 		(*MetaAnswer_Response)(nil),
@@ -2267,6 +2426,7 @@ func file_rouse_actor_v1_meta_proto_init() {
 		(*MetaAnswer_Admitted)(nil),
 		(*MetaAnswer_Trace)(nil),
 		(*MetaAnswer_Report)(nil),
+		(*MetaAnswer_Sending)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2274,7 +2434,7 @@ func file_rouse_actor_v1_meta_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rouse_actor_v1_meta_proto_rawDesc), len(file_rouse_actor_v1_meta_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   25,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
