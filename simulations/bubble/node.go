@@ -77,6 +77,9 @@ func (m *machine) config() config.Config {
 	c := config.Default()
 	c.Data.Dir, c.Data.Shards = filepath.Join(m.e.o.Dir, m.name), m.e.o.Shards
 	c.Data.BlockCache, c.Data.Memtable, c.Data.MinFreeDisk = 8*config.MiB, config.MiB, 64*config.MiB
+	if m.e.o.Pace > 1 { // long: what is kept outgrows these, and is written again and again
+		c.Data.BlockCache, c.Data.Memtable = 64*config.MiB, 16*config.MiB
+	}
 	c.Seal.KeyFile = filepath.Join(m.e.o.Dir, "seal.key")
 	c.Lease.TTL = m.e.o.Lease
 	c.Cluster.Name = m.name
