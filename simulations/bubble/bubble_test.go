@@ -20,6 +20,7 @@ import (
 var (
 	first   = flag.Uint64("sim.seed", 1, "first seed")
 	count   = flag.Uint64("sim.seeds", 200, "how many seeds to play, one a subtest")
+	which   = flag.String("sim.scenario", "brief", "scenario of the seeds: brief or harsh")
 	keep    = flag.Bool("sim.keep", false, "keep the scripts of failed seeds in simulations/testdata")
 	verbose = flag.Bool("sim.log", false, "show what the nodes log")
 )
@@ -59,18 +60,29 @@ func play(t *testing.T, o bubble.Options) (r *bubble.Result) {
 	return r
 }
 
-func brief(t *testing.T, seed uint64) (bubble.Options, bubble.Plan) {
+// named are the credentials of few that have a limit in harsh plans.
+var named = []string{"ios", "android", "xiaomi"}
+
+// script of a scenario and a seed.
+func script(t *testing.T, scenario string, seed uint64) (bubble.Options, bubble.Plan) {
 	t.Helper()
-	s := load(t, "brief")
+	s := load(t, scenario)
+	settings, err := s.Settings()
+	if err != nil {
+		t.Fatal(err)
+	}
 	w, err := world.New(s, seed)
 	if err != nil {
 		t.Fatal(err)
 	}
+	o := bubble.Options{Seed: seed, Start: s.Start, Vendors: few, Settings: settings}
 	p := bubble.NewPlan(seed, s.Warmup, s.Length, few)
-	return bubble.Options{
-		Seed: seed, Nodes: p.Nodes, Grow: p.Grow, Start: s.Start, Vendors: few,
-		Steps: simulations.Merge(world.Disturb(s, seed, w.Events()), p.Faults),
-	}, p
+	if scenario == "harsh" {
+		p, o.Lease = bubble.NewHarshPlan(seed, few, named), bubble.HarshLease
+	}
+	o.Nodes, o.Grow, o.Limits = p.Nodes, p.Grow, p.Limits
+	o.Steps = simulations.Merge(world.Disturb(s, seed, w.Events()), p.Faults)
+	return o, p
 }
 
 // Whatever breaks, the invariants hold and every decision is one that the
@@ -84,7 +96,7 @@ func TestSeeds(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			began := time.Now()
-			o, p := brief(t, seed)
+			o, p := script(t, *which, seed)
 			steps := slices.Collect(o.Steps)
 			o.Steps = slices.Values(steps)
 			r := play(t, o)

@@ -16,7 +16,7 @@ func TestShow(t *testing.T) {
 	if *about == "" {
 		t.Skip()
 	}
-	o, _ := brief(t, *first)
+	o, _ := script(t, *which, *first)
 	r := play(t, o)
 	h := r.History
 	mine := map[uint64]bool{}

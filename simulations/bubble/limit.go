@@ -9,7 +9,7 @@ import (
 type Limit struct {
 	// PerSecond is what all nodes together may send.
 	PerSecond uint32
-	// Daily are pushes that the vendor takes in a day.
+	// Daily are pushes that the vendor takes in a day, calls left out.
 	Daily uint64
 }
 

@@ -13,6 +13,8 @@ type Plan struct {
 	Nodes  int
 	Grow   bool
 	Faults []simulations.Fault
+	// Limits of credentials, by name.
+	Limits map[string]Limit
 }
 
 // NewPlan draws up to four faults of nodes and vendors that begin after warmup

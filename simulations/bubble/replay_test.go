@@ -21,7 +21,7 @@ const scripts = "../testdata"
 // save the script of a failed run, and say how to play it again.
 func save(t *testing.T, o bubble.Options, steps []simulations.Step) {
 	t.Helper()
-	t.Logf("play it again: go test ./simulations/bubble -run 'TestSeeds' -sim.seed %d -sim.seeds 1 -sim.log", o.Seed)
+	t.Logf("play it again: go test ./simulations/bubble -run 'TestSeeds' -sim.scenario %s -sim.seed %d -sim.seeds 1 -sim.log", *which, o.Seed)
 	if !*keep {
 		return
 	}
@@ -32,7 +32,7 @@ func save(t *testing.T, o bubble.Options, steps []simulations.Step) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := trace.NewWriter(f, trace.Header{Scenario: "brief", Seed: o.Seed, Start: o.Start})
+	w, err := trace.NewWriter(f, trace.Header{Scenario: *which, Seed: o.Seed, Start: o.Start})
 	for _, s := range steps {
 		err = errors.Join(err, w.Write(s))
 	}
@@ -54,7 +54,7 @@ func TestReplay(t *testing.T) {
 	for _, name := range files {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			t.Parallel()
-			o := script(t, name)
+			o := saved(t, name)
 			if r := play(t, o); r.Err() != nil {
 				t.Errorf("caught by %v: %v", r.Caught(), r.Err())
 			}
@@ -62,7 +62,7 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-func script(t *testing.T, name string) bubble.Options {
+func saved(t *testing.T, name string) bubble.Options {
 	t.Helper()
 	o := bubble.Options{Vendors: few}
 	if _, err := fmt.Sscanf(filepath.Base(name), "%d-nodes-seed-%d", &o.Nodes, &o.Seed); err != nil {

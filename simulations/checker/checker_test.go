@@ -135,7 +135,7 @@ var breaches = []struct {
 		o.PushID = "p-other"
 		h.Outcomes = append(h.Outcomes, o)
 	}},
-	{"one-push-id", "again at", []uint64{5}, func(h *History) {
+	{"one-push-id", "and again by a at", []uint64{5}, func(h *History) {
 		p := h.Pushes[0]
 		p.At += 500
 		h.Pushes = append(h.Pushes, p)

@@ -201,14 +201,15 @@ func onePushID(h *History, v *verdict) {
 		}
 		ids[k] = o.PushID
 	}
-	last := map[[2]string]string{} // answer by push id and token
-	for _, p := range h.Pushes {
+	last := map[[2]string]*Push{} // by push id and token
+	for i := range h.Pushes {
+		p := &h.Pushes[i]
 		v.look()
 		k := [2]string{p.PushID, p.Token}
-		if a := last[k]; a == "accepted" || a == "rejected" || a == "invalid-token" {
-			v.breach(h.eventOf(p.PushID), "push %s was sent to %s again at %v after the answer %q", p.PushID, p.Vendor, p.At, a)
+		if b := last[k]; b != nil && (b.Answer == "accepted" || b.Answer == "rejected" || b.Answer == "invalid-token") {
+			v.breach(h.eventOf(p.PushID), "push %s was sent to %s by %s at %v, answered %q at %v, and again by %s at %v", p.PushID, p.Vendor, b.By, b.At, b.Answer, b.Answered, p.By, p.At)
 		}
-		last[k] = p.Answer
+		last[k] = p
 		if h.outcome[p.PushID] == nil {
 			v.breach(nil, "%s saw push %s at %v, which belongs to no outcome", p.Vendor, p.PushID, p.At)
 		}

@@ -134,7 +134,7 @@ func (h *History) quotas(v *verdict) {
 	took := map[string]uint64{}
 	for _, p := range h.Pushes {
 		quota, limited := h.Limits.Quotas[p.Notifier]
-		if !limited || p.Answer != "accepted" {
+		if o := h.outcome[p.PushID]; !limited || p.Answer != "accepted" || o != nil && h.isCall(o) {
 			continue
 		}
 		v.look()

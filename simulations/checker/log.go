@@ -39,7 +39,8 @@ type Limits struct {
 	Start time.Time `json:"start,omitzero"`
 	// Rates by notifier: pushes a second, and the burst beside it.
 	Rates map[string]Rate `json:"rates,omitempty"`
-	// Quotas by notifier: pushes that its vendor may take in the whole run.
+	// Quotas by notifier: pushes that its vendor may take in the whole run, calls
+	// left out.
 	Quotas map[string]uint64 `json:"quotas,omitempty"`
 	// TTL of messages that have none of their own, in ms; 0 = none is judged.
 	TTL simulations.Offset `json:"ttl,omitempty"`

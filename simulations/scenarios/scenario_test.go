@@ -9,7 +9,7 @@ import (
 )
 
 func TestShippedScenarios(t *testing.T) {
-	want := []string{"brief", "city-day", "commute-storm", "mention-all", "quiet-night", "reconnect-storm", "small", "vendor-outage"}
+	want := []string{"brief", "city-day", "commute-storm", "harsh", "mention-all", "quiet-night", "reconnect-storm", "small", "vendor-outage"}
 	if got := Names(); !slices.Equal(got, want) {
 		t.Fatalf("shipped are %v, want %v", got, want)
 	}
