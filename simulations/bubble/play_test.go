@@ -17,7 +17,7 @@ import (
 func TestPlay(t *testing.T) {
 	flags := 0
 	flag.VisitAll(func(*flag.Flag) { flags++ })
-	o, _ := brief(t, *first)
+	o, _ := script(t, "brief", *first)
 	o.Dir, o.Nodes, o.Grow, o.Progress = t.TempDir(), 1, false, &bubble.Progress{}
 	steps := slices.Collect(o.Steps)
 	last := steps[len(steps)-1].At
@@ -47,7 +47,7 @@ func TestPlay(t *testing.T) {
 func TestPlayIsStopped(t *testing.T) {
 	enough := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	o, _ := brief(t, *first)
+	o, _ := script(t, "brief", *first)
 	all, played := o.Steps, 0
 	o.Dir, o.Nodes, o.Grow = t.TempDir(), 1, false
 	o.Steps = func(yield func(simulations.Step) bool) {
