@@ -102,7 +102,7 @@ func TestSeeds(t *testing.T) {
 			r := play(t, o)
 			if err := r.Err(); err != nil {
 				t.Errorf("%d nodes, faults %+v: caught by %v: %v", p.Nodes, p.Faults, r.Caught(), err)
-				save(t, o, steps)
+				save(t, o, steps, r.Caught())
 			}
 			t.Logf("%v: %d nodes, %d events, %d outcomes, %d pushes, %d decisions compared, %d users lost", time.Since(began), p.Nodes, len(r.History.Events), len(r.History.Outcomes), len(r.History.Pushes), r.Examined, len(r.Lost))
 		})

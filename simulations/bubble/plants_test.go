@@ -3,10 +3,12 @@
 package bubble_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,11 +16,14 @@ import (
 	"time"
 )
 
-// planted is how many seeds each fault on purpose is given to be noticed.
-const planted = 12
+// planted are the seeds of a scenario in which each fault on purpose may be noticed.
+var planted = []struct {
+	scenario string
+	seeds    int
+}{{"harsh", 10}, {"brief", 4}}
 
-// enough faults are noticed by seeds; the first five seeds notice twelve.
-const enough = 10
+// enough faults are noticed by seeds.
+const enough = 25
 
 var caughtBy = regexp.MustCompile(`caught by \[([^\]]*)\]`)
 
@@ -43,7 +48,8 @@ func TestPlants(t *testing.T) {
 	for i, name := range names {
 		by, seeds := hunt(t, program, name)
 		if by == "" {
-			rows[i] = fmt.Sprintf("| `%s` | not within %d | |", name, planted)
+			rows[i] = fmt.Sprintf("| `%s` | not within %d | |", name, seeds)
+			t.Log(rows[i])
 			continue
 		}
 		noticed++
@@ -59,24 +65,63 @@ func TestPlants(t *testing.T) {
 // hunt plays seeds one after the other until one shows the fault.
 func hunt(t *testing.T, program, name string) (by string, seeds int) {
 	t.Helper()
-	for seed := 1; seed <= planted; seed++ {
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-		c := exec.CommandContext(ctx, program, "-test.run=^TestSeeds$", fmt.Sprint("-sim.seed=", seed), "-sim.seeds=1", "-test.timeout=90s")
-		c.Env = append(slices.Clone(os.Environ()), "ROUSE_PLANT="+name)
-		out, err := c.CombinedOutput()
-		cancel()
-		if err == nil {
-			continue
-		}
-		if m := caughtBy.FindStringSubmatch(string(out)); m != nil {
-			return m[1], seed
-		}
-		for line := range strings.Lines(string(out)) {
-			if strings.HasPrefix(line, "panic:") || strings.Contains(line, "did not come to this") || strings.Contains(line, "voters") {
-				return "the engine: " + strings.TrimSpace(line[:min(len(line), 120)]), seed
+	for _, p := range planted {
+		for seed := 1; seed <= p.seeds; seed++ {
+			seeds++
+			out, err := child(t, program, name, "-test.run=^TestSeeds$", "-sim.scenario="+p.scenario, fmt.Sprint("-sim.seed=", seed), "-sim.seeds=1")
+			if err == nil {
+				continue
 			}
+			if m := caughtBy.FindStringSubmatch(out); m != nil {
+				return m[1], seeds
+			}
+			for line := range strings.Lines(out) {
+				if strings.HasPrefix(line, "panic:") || strings.Contains(line, "did not come to this") || strings.Contains(line, "voters") {
+					return "the engine: " + strings.TrimSpace(line[:min(len(line), 120)]), seeds
+				}
+			}
+			return "the engine", seeds
 		}
-		return "the engine", seed
 	}
-	return "", planted
+	return "", seeds
+}
+
+// child runs this program with a fault; without one if it has no name.
+func child(t *testing.T, program, fault string, args ...string) (out string, err error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	c := exec.CommandContext(ctx, program, append(args, "-test.timeout=9m")...)
+	c.Env = append(slices.Clone(os.Environ()), "ROUSE_PLANT="+fault)
+	text, err := c.CombinedOutput()
+	return string(text), err
+}
+
+// A seed that shows a fault leaves a script of a few steps. It fails as long as
+// the fault is there, and no longer.
+func TestPlantedScript(t *testing.T) {
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	out, err := child(t, program, "double-count", "-test.v", "-test.run=^TestSeeds$", "-sim.seed=1", "-sim.seeds=1", "-sim.keep", "-sim.scripts="+dir, "-sim.tries=400")
+	files, _ := filepath.Glob(filepath.Join(dir, "*.jsonl"))
+	if err == nil || len(files) != 1 {
+		t.Fatalf("%v: %d scripts, want one:\n%s", err, len(files), out)
+	}
+	text, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lines := bytes.Count(text, []byte("\n")); lines > 12 {
+		t.Errorf("the script has %d lines, want a handful:\n%s", lines, text)
+	}
+	t.Logf("%s", text)
+	if out, err := child(t, program, "double-count", "-test.run=^TestReplay$", "-sim.scripts="+dir); err == nil || !strings.Contains(out, "caught by [model]") {
+		t.Errorf("with the fault the script passes: %v\n%s", err, out)
+	}
+	if out, err := child(t, program, "", "-test.run=^TestReplay$", "-sim.scripts="+dir); err != nil {
+		t.Errorf("without the fault the script fails: %v\n%s", err, out)
+	}
 }
