@@ -28,7 +28,7 @@ func (h *History) Doubt(about simulations.Offset) {
 
 func (h *History) doubtful(before, again *Push, about simulations.Offset) bool {
 	if before.By != "" && before.Shard > 0 && len(h.Leads) > 0 {
-		return before.By != again.By && h.overtaken(before, again, about)
+		return before.By != again.By && h.lostBefore(before, again, about)
 	}
 	if slices.ContainsFunc(h.Moved, func(m Moved) bool { return before.At >= m.From-about && before.At <= m.To+about }) {
 		return true
@@ -38,21 +38,25 @@ func (h *History) doubtful(before, again *Push, about simulations.Offset) bool {
 	})
 }
 
-// overtaken tells whether who sent a push first lost its shard between the
+// lostBefore tells whether who sent a push first lost its shard between the
 // answer and the moment at which the outcome was surely durable: about later, or
 // after the end of a fault of nodes in which commits may take as long as it lasts.
-func (h *History) overtaken(before, again *Push, about simulations.Offset) bool {
+func (h *History) lostBefore(before, again *Push, about simulations.Offset) bool {
 	durable := before.Answered + about
 	for _, f := range h.Faults {
 		if len(f.Nodes) > 0 && before.Answered >= f.At && before.Answered <= f.At+f.For+about {
 			durable = max(durable, f.At+f.For+about)
 		}
 	}
-	end := simulations.Offset(-1) // of the leadership in which it was sent
-	for _, l := range h.Leads {
-		if l.By == before.By && l.Shard == before.Shard && l.From <= before.At+LeadSlack {
-			end = max(end, l.To)
+	var last *Lead // in which it was sent
+	for i := range h.Leads {
+		if l := &h.Leads[i]; l.By == before.By && l.Shard == before.Shard && l.From <= before.At+LeadSlack && (last == nil || l.Term > last.Term) {
+			last = l
 		}
 	}
+	if last == nil {
+		return false
+	}
+	end := min(last.To, h.overtaken(*last))
 	return end <= durable && end <= again.At+LeadSlack
 }

@@ -206,11 +206,23 @@ func (h *History) taken(kinds ...simulations.Kind) func(func(*simulations.Event,
 	}
 }
 
-// led tells whether a run has led a shard all the time between two moments.
+// led tells whether a run has led a shard all the time between two moments, and
+// nobody took it over without its knowledge.
 func (h *History) led(by string, shard uint16, from, to simulations.Offset) bool {
 	return by != "" && slices.ContainsFunc(h.Leads, func(l Lead) bool {
-		return l.By == by && l.Shard == shard && l.From <= from && l.To >= to
+		return l.By == by && l.Shard == shard && l.From <= from && l.To >= to && h.overtaken(l) > to
 	})
+}
+
+// overtaken is when another run began to lead in a later term, as far as known.
+func (h *History) overtaken(l Lead) simulations.Offset {
+	at := endOfTime
+	for _, n := range h.Leads {
+		if n.Shard == l.Shard && n.Term > l.Term {
+			at = min(at, n.From-LeadSlack)
+		}
+	}
+	return at
 }
 
 // handover is how long a push may be on its way.

@@ -151,7 +151,7 @@ func (w *World) open(t simulations.Offset, d *device, r *rand.Rand) {
 		}
 		w.dies(t, d, r)
 		d.state, d.install, d.fresh, d.session = offline, d.install+1, true, 0
-		if !hit(r, w.s.Churn.Restored) {
+		if _, _, notifier, _ := d.maker(); !hit(r, w.s.Churn.Restored) || notifier != "ios" { // others have tokens with the installation's name
 			d.tokens++
 		}
 	case rotated:
