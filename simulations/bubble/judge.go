@@ -343,7 +343,7 @@ func (e *Engine) opinion(r *Result) {
 			t.Status = 0
 		}
 		m.Tell(t.Call)
-		if t.unsure {
+		if t.unsure || t.copy > 0 {
 			again[[2]string{t.User, t.Event.Message}] = true
 		}
 	}
@@ -370,7 +370,8 @@ func (e *Engine) opinion(r *Result) {
 	for _, x := range m.Expect() {
 		key := [2]string{x.User, x.Message}
 		pushed(&x)
-		if _, lost := m.Lost()[x.User]; unknown(&x) && (lost || again[key]) {
+		nobody := func(d model.Decision) bool { return d.Reason == rousev1.Reason_REASON_NO_USER }
+		if _, lost := m.Lost()[x.User]; (unknown(&x) || slices.ContainsFunc(decided[key], nobody)) && (lost || again[key]) {
 			continue
 		}
 		r.Examined++
