@@ -259,6 +259,31 @@ func TestPendingPushesSurvive(t *testing.T) {
 	})
 }
 
+// Who leads next does not send what was withdrawn while the vendor had it.
+func TestWithdrawnInFlightStaysWithdrawn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs := vfs.NewMem()
+		e := startEngine(t, fs, nil)
+		e.vendor.script(func(*vendors.Notification) (vendors.Result, error) { return vendors.Result{}, errHang })
+		e.bind("ann", "phone", "aa")
+		e.session("ann", "phone", disconnected, 1)
+		e.must("ann", event("m1"))
+		synctest.Wait()
+		e.session("ann", "phone", connected, 2)
+		check(t, e.outcomes("ann"), map[string]string{"m1/phone": "PENDING QUEUED"})
+		e.kill()
+		<-time.After(time.Minute)
+
+		e = startEngine(t, fs, nil)
+		synctest.Wait()
+		if p := e.vendor.pushes(); len(p) != 0 {
+			t.Errorf("after the restart: %+v", p)
+		}
+		check(t, e.outcomes("ann"), map[string]string{"m1/phone": "CANCELLED DEVICE_RETURNED"})
+		e.stop()
+	})
+}
+
 func TestDeviceReturnsWhileQueued(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := startEngine(t, vfs.NewMem(), nil)

@@ -180,7 +180,7 @@ func (e verdictMoved) apply(*State) { e.p.Verdicts[e.i].Stage = e.stage }
 func (e verdictEnded) apply(s *State) {
 	v := &e.p.Verdicts[e.i]
 	v.Stage, v.Status, v.Reason, v.EndedAt = StageEnded, e.status, e.reason, e.at
-	v.VendorCode, v.VendorID = e.code, e.id
+	v.VendorCode, v.VendorID, v.Withdrawn = e.code, e.id, 0
 	if e.p.done() {
 		e.p.Payload = nil
 		s.Pending = slices.DeleteFunc(s.Pending, func(p *Pending) bool { return p == e.p })
@@ -229,3 +229,12 @@ func (e settingsSet) apply(s *State) { s.Known, s.Settings = true, e.settings }
 func (e conversationsCounted) apply(s *State) { s.Known, s.Conversations = true, e.n }
 
 func (userErased) apply(s *State) { *s = State{} }
+
+// pushWithdrawn: the lane was asked to cancel a push.
+type pushWithdrawn struct {
+	p      *Pending
+	i      int
+	reason rousev1.Reason
+}
+
+func (e pushWithdrawn) apply(*State) { e.p.Verdicts[e.i].Withdrawn = e.reason }

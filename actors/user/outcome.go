@@ -75,6 +75,7 @@ func (v *Verdict) encode(b []byte) []byte {
 	b = putInt(b, 12, v.ClickedAt)
 	b = putInt(b, 13, v.ReceiptReason)
 	b = putString(b, 14, v.ReceiptCode)
+	b = putInt(b, 15, v.Withdrawn)
 	if v.Counted {
 		b = putInt(b, 20, uint32(1))
 	}
@@ -160,6 +161,8 @@ func (v *Verdict) decode(rec string) error {
 			v.ReceiptReason = rousev1.Reason(n)
 		case 14:
 			v.ReceiptCode = b
+		case 15:
+			v.Withdrawn = rousev1.Reason(n)
 		case 20:
 			v.Counted = n != 0
 		}

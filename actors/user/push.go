@@ -65,6 +65,9 @@ type Verdict struct {
 	EndedAt    int64 // unix ms; 0 while pending
 	VendorCode string
 	VendorID   string
+	// Withdrawn is why the lane was asked to cancel the push, until it has ended:
+	// whoever leads the shard next does not send it again.
+	Withdrawn rousev1.Reason
 
 	// Told by receipts.
 	DeliveredAt, ClickedAt int64 // unix ms; 0 = not reported
@@ -162,6 +165,10 @@ func (s *State) endOf(d *Decision, e *Env, p *Pending, st rousev1.OutcomeStatus,
 		}
 		if v.Stage == StageLane {
 			d.Cancel = append(d.Cancel, Push{Pending: p, Verdict: i, Reason: r})
+			if v.Withdrawn == 0 {
+				d.Events = append(d.Events, pushWithdrawn{p: p, i: i, reason: r})
+				d.touch(p)
+			}
 			continue
 		}
 		d.end(e, p, i, st, r)
@@ -194,7 +201,7 @@ func (s *State) decideEnded(c Ended, e *Env) Decision {
 	if d != nil {
 		b = d.binding(c.Notifier)
 	}
-	if c.TokenInvalid && b != nil && b.Sum != c.Sum && p.Expires > e.Now.UnixMilli() {
+	if c.TokenInvalid && b != nil && b.Sum != c.Sum && p.Expires > e.Now.UnixMilli() && p.Verdicts[i].Withdrawn == 0 {
 		// The app has bound a newer token meanwhile: the push goes there.
 		s.hand(&dec, e, p, i)
 		return dec

@@ -68,6 +68,12 @@ func (a *Actor) unsealed(e Entry) (*Pending, error) {
 
 func (a *Actor) again(s *State, app *App, p Push) LaneMessage {
 	v := &p.Pending.Verdicts[p.Verdict]
+	if v.Withdrawn != 0 {
+		ref := lane.Ref{App: a.app, User: a.user, Message: p.Pending.Message, Device: v.Device, Notifier: v.Notifier}
+		end := a.unsent(ref, PushID(a.app, a.user, v.Device, p.Pending.Message), rousev1.OutcomeStatus_OUTCOME_STATUS_CANCELLED, v.Withdrawn, "")
+		end.InDoubt = true // a former leader may have sent it
+		return LaneMessage{Ended: end}
+	}
 	l := a.home.Deps.Lanes.Get(a.app, v.Notifier)
 	if l == nil {
 		ref := lane.Ref{App: a.app, User: a.user, Message: p.Pending.Message, Device: v.Device, Notifier: v.Notifier}
