@@ -120,14 +120,10 @@ func (u *User) Read(messages ...string) {
 	}
 }
 
-// Recall or edit a message; only the highest version counts. One that is
-// withdrawn before it comes is a repeat when it comes.
+// Recall or edit a message that was decided; only the highest version counts.
 func (u *User) Recall(id string, version uint32, edited bool) {
 	m := u.Decided[id]
 	version = max(1, version)
-	if m == nil && !edited && u.Known {
-		u.Decided[id] = &Message{Version: version}
-	}
 	if m == nil || version <= m.Version {
 		return
 	}
