@@ -271,11 +271,7 @@ func noRemovedToken(h *History, v *verdict) {
 		at    simulations.Offset
 		event uint64
 	}
-	type owner struct {
-		deviceKey
-		since simulations.Offset
-	}
-	gone, owners := map[[2]string]when{}, map[[2]string]owner{}
+	gone, owners := map[[2]string]when{}, map[[2]string]deviceKey{}
 	holds := map[deviceKey][][2]string{}
 	for _, a := range h.Acks {
 		e := h.event[a.Event]
@@ -286,14 +282,14 @@ func noRemovedToken(h *History, v *verdict) {
 		switch {
 		case e.Kind == simulations.Bind:
 			t := [2]string{e.Notifier, e.Token}
-			owners[t] = owner{k, a.Answered}
+			owners[t] = k
 			holds[k] = append(holds[k], t)
 			delete(gone, t)
 		case a.Status != "accepted":
 		case e.Kind == simulations.Unbind || e.Kind == simulations.Presence && e.State == simulations.LoggedOut && e.Unbind:
 			for _, t := range holds[k] {
-				// Another may have bound it meanwhile, or at the same time.
-				if o := owners[t]; o.deviceKey == k && o.since < a.Sent && (e.Notifier == "" || e.Notifier == t[0]) {
+				// Another may have bound it meanwhile.
+				if o := owners[t]; o == k && (e.Notifier == "" || e.Notifier == t[0]) {
 					gone[t] = when{a.Answered, e.N}
 				}
 			}
