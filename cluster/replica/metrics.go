@@ -28,7 +28,7 @@ func newMetrics() *metrics {
 	}
 	return &metrics{
 		led:       prometheus.NewGauge(prometheus.GaugeOpts{Name: "rouse_replica_led_groups", Help: "Groups that this node leads."}),
-		lost:      counter("rouse_replica_lost_leaderships_total", "Leaderships that ended without being handed over: this node was not heard in time, or cut off."),
+		lost:      counter("rouse_replica_lost_leaderships_total", "Leaderships that ended without being handed over in order: this node was not heard in time, or cut off, or its disk was slow."),
 		stood:     counter("rouse_replica_standstills_total", "Times that this node stood still for as long as an election takes: its process was stopped, or the machine gave it no time."),
 		refused:   counter("rouse_replica_refused_total", "Proposals that were not written."),
 		dropped:   counter("rouse_replica_dropped_frames_total", "Frames of other nodes for which there was no room."),

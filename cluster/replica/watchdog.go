@@ -47,8 +47,7 @@ func (l *loop) giveAway() {
 			}
 		})
 		if best != raft.None {
-			g.node.TransferLeader(best)
-			g.handing = g.led
+			g.node.TransferLeader(best) // in a hurry: it counts as lost
 			l.mark(g)
 		}
 	}
