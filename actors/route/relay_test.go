@@ -112,8 +112,8 @@ func TestSilentLeaderIsPassedBy(t *testing.T) {
 	for at := time.Duration(0); at < 4*time.Second; at += 50 * time.Millisecond {
 		r.ask(1, 1)
 		for i := 0; i < len(r.flying); {
-			switch {
-			case r.flying[i].to == "b":
+			switch r.flying[i].to {
+			case "b":
 				r.answer(i, &actorv1.Answer{})
 				served = append(served, at)
 			default:

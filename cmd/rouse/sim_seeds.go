@@ -178,11 +178,12 @@ func (t *tally) show(c *call) (stop func()) {
 func (t *tally) line() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	text := fmt.Sprintf("%d of %d seeds, %d failed", t.done, t.of, len(t.failed))
+	var text strings.Builder
+	fmt.Fprintf(&text, "%d of %d seeds, %d failed", t.done, t.of, len(t.failed))
 	for seed, said := range t.running {
-		text += fmt.Sprintf("; seed %d: %s", seed, said.last())
+		fmt.Fprintf(&text, "; seed %d: %s", seed, said.last())
 	}
-	return text
+	return text.String()
 }
 
 // lastLine keeps the end of what a process says, at most maxSaid bytes.
