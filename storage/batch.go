@@ -122,6 +122,9 @@ func (b *Batch) Empty() bool { return b.b.Empty() }
 // batch: the process has to end and recover.
 func (b *Batch) Commit(sync bool) error {
 	s := b.s
+	if sync && s.waits != nil {
+		s.waits()
+	}
 	if err := s.users.enter(); err != nil {
 		return err
 	}

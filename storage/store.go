@@ -23,6 +23,9 @@ type Options struct {
 	// operations. A given one is taken for simulated: the store sets no
 	// periodic timers, so that fake time passes cheaply.
 	FS vfs.FS
+	// BeforeSync is called before each synced commit of a Batch, by who commits and
+	// with no lock held: there a simulated disk is slow. nil = nothing.
+	BeforeSync func()
 	// CacheBytes is the block cache; default 64 MiB.
 	CacheBytes int64
 	// MemTableBytes is one of up to four write buffers; default 16 MiB.
@@ -70,6 +73,7 @@ type Store struct {
 	sizes   sizes
 	metrics *metrics
 	fs      vfs.FS
+	waits   func() // before a synced commit; may be nil
 	dir     string
 	watch   watch
 	// propose takes entries instead of writer when the store is replicated.
@@ -110,7 +114,7 @@ func open(dir string, o Options, f formats) (_ *Store, err error) {
 	if s.identity, err = f.ready(s.db, o.Shards); err != nil {
 		return nil, err
 	}
-	s.fs, s.dir = fs, dir
+	s.fs, s.dir, s.waits = fs, dir, o.BeforeSync
 	if s.incoming, err = newIncoming(fs, dir, p); err != nil {
 		return nil, err
 	}

@@ -57,6 +57,8 @@ type Options struct {
 	Logger *slog.Logger
 	// FS holds the store in place of the operating system's files; nil = those.
 	FS vfs.FS
+	// BeforeSync is storage.Options.BeforeSync.
+	BeforeSync func()
 	// Network replaces sockets between nodes; nil = those, if the configuration
 	// has a cluster.
 	Network *Network
@@ -194,7 +196,7 @@ func (n *Node) Lanes() *lane.Directory { return n.lanes }
 func (n *Node) openStore() error {
 	c := n.o.Config
 	store, err := storage.Open(c.Data.Dir, storage.Options{
-		FS: n.o.FS, Shards: uint16(c.Data.Shards), CacheBytes: int64(c.Data.BlockCache), MemTableBytes: uint64(c.Data.Memtable),
+		FS: n.o.FS, BeforeSync: n.o.BeforeSync, Shards: uint16(c.Data.Shards), CacheBytes: int64(c.Data.BlockCache), MemTableBytes: uint64(c.Data.Memtable),
 		MinFreeBytes: uint64(c.Data.MinFreeDisk), Logger: n.log, Metrics: n.registry,
 	})
 	if err != nil {

@@ -124,12 +124,18 @@ func (f *logFile) settle() error {
 	return err
 }
 
-// watched is the disk of a run. On it syncs of logs take as long as the machine's
-// disk is slow, and one that fails is the death of the run: the store ends its
-// process then, on purpose. Other syncs take no time: Pebble waits for some with
-// the mutex of its whole state locked, such as that of the directory when it
-// opens. A bubble's clock stands still while somebody waits for a mutex, and so
-// would the run.
+// wait for a slow disk. The time of a sync passes before the store begins it, not
+// in the file: Pebble waits for some syncs with a mutex locked, of a directory when
+// it opens, of a log when it begins the next one. A bubble's clock stands still
+// while somebody waits for a mutex, and so would the run.
+func (m *machine) wait() {
+	if d := time.Duration(m.slow.Load()); d > 0 {
+		<-time.After(d)
+	}
+}
+
+// watched is the disk of a run. The sync of a log that fails is the death of the
+// run: the store ends its process then, on purpose.
 func (p *process) watched(disk vfs.FS) vfs.FS {
 	return errorfs.Wrap(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if !isLog(op.Path) {
@@ -137,9 +143,6 @@ func (p *process) watched(disk vfs.FS) vfs.FS {
 		}
 		switch op.Kind { //nolint:exhaustive // the others do not wait for the disk
 		case errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo:
-			if d := time.Duration(p.m.slow.Load()); d > 0 {
-				<-time.After(d)
-			}
 			if p.m.failing.Load() {
 				p.m.crash(p, int(p.m.e.fate.draw()%101))
 			}

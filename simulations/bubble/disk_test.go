@@ -3,8 +3,10 @@ package bubble
 import (
 	"context"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/rouse-im/rouse/cluster/memnet"
+	"github.com/rouse-im/rouse/storage"
 )
 
 // Of a log, what was synced survives a crash; of the rest, as much as is asked for.
@@ -51,32 +54,41 @@ func TestDiskCrashes(t *testing.T) {
 	}
 }
 
-// A slow disk makes those wait who write a log, and not those who hold Pebble's
-// mutex, for whom the clock of a bubble would stand still.
+// A slow disk makes those wait who sync, and nobody who holds a mutex of Pebble's,
+// for whom the clock of a bubble would stand still: memtables are full here, and logs
+// end, while somebody else writes.
 func TestSlowDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &process{m: &machine{}}
 		p.m.slow.Store(int64(3 * time.Second))
-		d := p.watched(newDisk())
-		f, err := d.Create("000001.log", vfs.WriteCategoryUnspecified)
+		s, err := storage.Open("db", storage.Options{
+			FS: p.watched(newDisk()), BeforeSync: p.m.wait, Shards: 1, MemTableBytes: 256 << 10, Logger: slog.New(slog.DiscardHandler),
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		dir, err := d.OpenDir("")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, tt := range []struct {
-			what string
-			sync func() error
-			want time.Duration
-		}{{"directory", dir.Sync, 0}, {"log", f.Sync, 3 * time.Second}, {"log's data", f.SyncData, 3 * time.Second}} {
-			began := time.Now()
-			do(t, tt.sync)
-			if got := time.Since(began); got != tt.want {
-				t.Errorf("syncing the %s took %v, want %v", tt.what, got, tt.want)
+		const commits = 20
+		began, value := time.Now(), make([]byte, 50<<10)
+		commit := func(sync bool) {
+			b := s.NewBatch()
+			for range commits {
+				b.SetState(1, storage.AppliedState, value)
+				if err := b.Commit(sync); err != nil {
+					t.Error(err)
+				}
+				if !sync {
+					<-time.After(time.Second)
+				}
 			}
 		}
+		var others sync.WaitGroup
+		others.Go(func() { commit(false) })
+		commit(true)
+		if took := time.Since(began); took != commits*3*time.Second {
+			t.Errorf("%d synced commits took %v", commits, took)
+		}
+		others.Wait()
+		do(t, s.Close)
 	})
 }
 

@@ -113,7 +113,7 @@ func (m *machine) start() *process {
 	m.e.work.Go(func() {
 		defer close(started)
 		node, err := app.StartContext(ctx, app.Options{
-			Config: m.config(), Logger: m.e.o.Logger.With("node", m.name), FS: p.watched(disk), Headless: true, Version: "simulated",
+			Config: m.config(), Logger: m.e.o.Logger.With("node", m.name), FS: p.watched(disk), BeforeSync: m.wait, Headless: true, Version: "simulated",
 			Network: m.e.network(host), Tick: tick * time.Duration(m.e.o.Pace), Vendors: &app.Vendors{
 				Dial: func(ctx context.Context, _, address string) (net.Conn, error) { return host.Dial(ctx, address) },
 				Sender: func(_, credential string, s vendors.Validator) vendors.Validator {
