@@ -105,6 +105,24 @@ func TestFormerOwnerTakesNothing(t *testing.T) {
 	}
 }
 
+// Two users register the same token while neither has an answer: either may have
+// been the last.
+func TestOverlappingOwners(t *testing.T) {
+	for _, tt := range []struct {
+		guestAnswered, annAnswered simulations.Offset
+		hers                       bool
+	}{{100, 110, false}, {120, 110, false}, {45, 110, true}} {
+		h := &History{}
+		h.happens(1, 10, simulations.Event{Kind: simulations.Bind, User: "guest", Device: "phone", Notifier: "ios", Token: "t1"})
+		h.happens(2, 50, simulations.Event{Kind: simulations.Bind, User: "ann", Device: "phone", Notifier: "ios", Token: "t1"})
+		h.Acks[0].Answered, h.Acks[1].Answered = tt.guestAnswered, tt.annAnswered
+		h.index()
+		if _, hers := h.bound()[bindKey{"ann", "phone", "ios"}]; hers != tt.hers {
+			t.Errorf("%+v: it must be in the store: %v", tt, hers)
+		}
+	}
+}
+
 // breaches are runs in which one promise is broken; want is part of the finding
 // and events those that it must name.
 var breaches = []struct {

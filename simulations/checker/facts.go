@@ -63,24 +63,32 @@ type boundToken struct {
 	sent, at simulations.Offset
 }
 
+// tokenOwner is the last who bound a token, and when all its binds were answered.
+type tokenOwner struct {
+	key bindKey
+	at  simulations.Offset
+}
+
 // bound are the tokens that must be in the store: those that nothing took away,
 // neither surely nor maybe. What overlaps in time is left out.
 func (h *History) bound() map[bindKey]boundToken {
 	last := map[bindKey]boundToken{}
-	owner := map[[2]string]bindKey{}
+	owner := map[[2]string]tokenOwner{}
 	for e, a := range h.taken(simulations.Bind, simulations.Unbind, simulations.Presence) {
 		key := bindKey{e.User, e.Device, e.Notifier}
 		switch {
 		case e.Kind == simulations.Bind:
 			token := [2]string{e.Notifier, e.Token}
-			if former, ok := owner[token]; ok && former != key {
-				delete(last, former)
+			former, other := owner[token]
+			if other = other && former.key != key; other {
+				delete(last, former.key)
 			}
-			if before, ok := last[key]; ok && a.Sent < before.at {
+			owner[token] = tokenOwner{key, max(a.Answered, former.at)}
+			if before, ok := last[key]; ok && a.Sent < before.at || other && a.Sent < former.at {
 				delete(last, key) // one of two at the same time
 				continue
 			}
-			owner[token], last[key] = key, boundToken{e.Token, e.N, a.Sent, a.Answered}
+			last[key] = boundToken{e.Token, e.N, a.Sent, a.Answered}
 		case e.Kind == simulations.Unbind || e.State == simulations.LoggedOut && e.Unbind:
 			maps.DeleteFunc(last, func(k bindKey, _ boundToken) bool {
 				return k.user == e.User && k.device == e.Device && (e.Notifier == "" || k.notifier == e.Notifier)
