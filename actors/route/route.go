@@ -205,11 +205,13 @@ func (r *Router) tell(q *request, m proto.Message) {
 	if !ok || to == r.o.System.Address() {
 		return
 	}
+	// Who holds no replica of the shard only guesses who leads it, and is not told
+	// better: whoever gets the message may pass it on, once.
 	switch m := m.(type) {
 	case *actorv1.Claim:
-		m.Relay = next != to
+		m.Relay = !q.relayed
 	case *actorv1.ClaimAck:
-		m.Relay = next != to
+		m.Relay = !q.relayed
 	}
 	r.o.System.Root.Send(actor.NewPID(next, r.names[q.shard]), m)
 }
