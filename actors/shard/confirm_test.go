@@ -226,14 +226,13 @@ func TestReadBehindACommit(t *testing.T) {
 		for v.answer(nil) > 0 { // of the token's claim
 			<-time.After(time.Second)
 		}
-		var held []func()
+		held := make(chan func(), 64)
 		e.hold(func(id uint16, ms []storage.Mutation, done func(error)) {
-			held = append(held, func() { e.store.Propose(id, ms, done) })
+			held <- func() { e.store.Propose(id, ms, done) }
 		})
 		release := func() {
 			synctest.Wait()
-			held[0]()
-			held = held[1:]
+			(<-held)()
 			synctest.Wait()
 		}
 		written := e.send("ann", event("m1"))

@@ -236,9 +236,9 @@ func TestReceiptsYield(t *testing.T) {
 		e.must("ann", event("m1"))
 		synctest.Wait()
 		n := e.vendor.pushes()[0]
-		var held []func()
+		held := make(chan func(), 64)
 		e.hold(func(id uint16, ms []storage.Mutation, done func(error)) {
-			held = append(held, func() { e.store.Propose(id, ms, done) })
+			held <- func() { e.store.Propose(id, ms, done) }
 		})
 		refused := 0
 		many := 6 * reportedBound // over the bound in each of the 4 shards
@@ -251,8 +251,8 @@ func TestReceiptsYield(t *testing.T) {
 			t.Errorf("%v", r)
 		}
 		e.held.Store(nil)
-		for _, f := range held {
-			f()
+		for len(held) > 0 {
+			(<-held)()
 		}
 		synctest.Wait()
 		for len(replies) > 0 {
