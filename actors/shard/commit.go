@@ -149,8 +149,8 @@ func (a *Actor) finish(c actor.Context, steps []*user.Step, committed bool) {
 				c.Send(c.Self(), t.Ended)
 			}
 		}
-		if s.Erased {
-			a.set.wipe(s.Mutations)
+		if s.Erased && a.alone() {
+			a.set.wipe(s.Mutations) // at once, as no log tells of it after a restart; else replicas do it
 		}
 		a.startIntents(s)
 		if s.Tells && a.o.User.Told != nil && !plant.On(plant.WebhookBeforeCommit) {

@@ -14,8 +14,3 @@ func StatusOf(s replica.Status) Status {
 		Conf: Configuration{Voters: s.Voters, Learners: s.Learners, Outgoing: s.Outgoing},
 	}
 }
-
-// Observed is what Plan is told of a group by the node that leads it.
-func (s *Status) Observed(leader uint64) Observed {
-	return Observed{Conf: s.Conf, Leader: leader, Term: s.Term, Behind: s.Behind()}
-}

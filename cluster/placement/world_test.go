@@ -225,7 +225,7 @@ func (w *world) observe(groups []uint16) map[uint16]Observed {
 		for _, g := range groups {
 			if s, err := n.engine.Status(g); err == nil && s.Leads {
 				x := StatusOf(s)
-				told[g] = x.Observed(n.id)
+				told[g] = Observed{Conf: x.Conf, Leader: n.id, Term: x.Term, Behind: x.Behind()}
 			}
 		}
 	}

@@ -11,7 +11,7 @@ import (
 // sharedLanes are this node's lanes with a rate, which all nodes share.
 func (n *Node) sharedLanes(now time.Time) (all []meta.SharedLane) {
 	for _, l := range n.lanes.All() {
-		key, ok := n.shareKey(l.App, l.Notifier)
+		key, _, ok := n.shareOf(l.App, l.Notifier)
 		if !ok {
 			continue
 		}
@@ -21,31 +21,29 @@ func (n *Node) sharedLanes(now time.Time) (all []meta.SharedLane) {
 	return all
 }
 
-// shareKey names the account of a credential with a rate.
-func (n *Node) shareKey(app, notifier string) (key quota.Key, ok bool) {
+// shareOf names the account of a credential with a rate, and the rate.
+func (n *Node) shareOf(app, notifier string) (key quota.Key, perSecond float64, ok bool) {
 	known, ok := n.catalog.App(app)
 	if !ok {
-		return key, false
+		return key, 0, false
 	}
 	c, ok := known.Credential(notifier)
-	if !ok || laneOptions(app, c, n.quotas).PerSecond == 0 {
-		return key, false
+	if !ok {
+		return key, 0, false
 	}
-	return quota.Key{App: app, Notifier: notifier, Account: limitsOf(c).account}, true
+	key = quota.Key{App: app, Notifier: notifier, Account: limitsOf(c).account}
+	perSecond = laneOptions(app, c, n.quotas).PerSecond
+	return key, perSecond, perSecond > 0
 }
 
 // rateOf is the rate of an account in thousandths of a push per second; 0 = it
 // has none, or is not the one in use.
 func (n *Node) rateOf(key quota.Key) uint64 {
-	if now, ok := n.shareKey(key.App, key.Notifier); !ok || now != key {
+	now, perSecond, ok := n.shareOf(key.App, key.Notifier)
+	if !ok || now != key {
 		return 0
 	}
-	app, _ := n.catalog.App(key.App)
-	c, ok := app.Credential(key.Notifier)
-	if !ok {
-		return 0
-	}
-	return uint64(laneOptions(key.App, c, n.quotas).PerSecond * 1000)
+	return uint64(perSecond * 1000)
 }
 
 // shared tells a lane that its rate is for all nodes together.

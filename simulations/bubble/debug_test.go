@@ -14,7 +14,7 @@ var about = flag.String("sim.user", "", "shows all of a user")
 
 func TestShow(t *testing.T) {
 	if *about == "" {
-		t.Skip()
+		t.Skip("for people: name a user with -sim.user")
 	}
 	o, _ := script(t, *which, *first)
 	r := play(t, o)
