@@ -49,6 +49,7 @@ var runs = []struct {
 }{
 	{"reconnect-storm, 20,000 devices, 1 node", 1, 241, 97_656, 22_008, 2_374, 8, 41.2},
 	{"reconnect-storm, 100,000 devices, 1 node", 1, 240, 485_718, 110_234, 11_437, 79, 77.5},
+	{"reconnect-storm, 1,000,000 devices, 1 node", 1, 718, 4_859_107, 1_101_407, 113_273, 518, 688.5},
 	{"mention-all, 100,000 people, 3 nodes", 3, 310, 456_731, 154_978, 107_352, 42_289, 258.9},
 	{"city-day, 1,000 people, 3 nodes, 100 times as fast", 3, 865, 103_708, 1_969, 31_865, 21_813, 198},
 }
