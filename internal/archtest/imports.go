@@ -46,6 +46,7 @@ var layers = []layer{
 	{"internal/extension", []string{"api/rouse/v1"}, "reading an extension makes a message of the contract of it"},
 	{"internal/reload", nil, "a value that follows its files knows nothing of what it is"},
 	{"internal/failpoint", nil, "a place to crash at knows nothing of who passes it"},
+	{"internal/stepped", nil, "a clock that was set knows nothing of what it is read for"},
 	{"internal/plant", nil, "a fault made on purpose is a name; the sites know what it breaks"},
 	{"actors", []string{"api/rouse/v1"}, "messages between actors are plain data"},
 	{"internal/lease", []string{"api/rouse/v1", "actors", "storage/...", "internal/plant"}, "liveness of IM nodes is a fact that actors read, and knows no actor"},
@@ -94,6 +95,7 @@ var importers = []struct {
 	{"simulations", []string{"cmd/rouse", "simulations/..."}, true, "simulations are one verb of the command line"},
 	{"internal/oracle", []string{"simulations/..."}, true, "only tests ask for a second opinion"},
 	{"internal/plant", []string{"actors/...", "cluster/...", "internal/lease", "internal/quota"}, false, "faults are planted where the engine decides"},
+	{"internal/stepped", nil, true, "servers tell the time as it is"},
 	{"internal/archtest", nil, false, "the rules are a leaf"},
 }
 

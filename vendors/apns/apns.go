@@ -128,14 +128,21 @@ func (s *Sender) Send(ctx context.Context, n *vendors.Notification) (vendors.Res
 	}
 	defer func() { <-s.slots }()
 	x, err := s.push(ctx, push)
-	if err != nil || x.reason != reasonExpired || s.signer == nil {
+	now := time.Now()
+	if err != nil || !s.misdated(x, now) {
 		return s.weigh(x), err
 	}
-	if wait := s.signer.renew(x.bearer, time.Now()); wait > 0 {
-		return vendors.Result{Outcome: vendors.Throttled, Code: reasonExpired, RetryAfter: wait}, nil
+	if wait := s.signer.renew(x.bearer, now); wait > 0 {
+		return vendors.Result{Outcome: vendors.Throttled, Code: x.reason, RetryAfter: wait}, nil
 	}
 	x, err = s.push(ctx, push)
 	return s.weigh(x), err
+}
+
+// misdated tells that APNs refused the provider token for its date. A date to come
+// it calls invalid, as it does a wrong key.
+func (s *Sender) misdated(x *exchange, now time.Time) bool {
+	return s.signer != nil && (x.reason == reasonExpired || x.reason == reasonInvalid && s.signer.misdated(x.bearer, now))
 }
 
 // weigh drops no token for what a wrong environment or bundle id brings about.

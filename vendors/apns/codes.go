@@ -7,7 +7,11 @@ import (
 	"github.com/rouse-im/rouse/vendors"
 )
 
-const reasonExpired = "ExpiredProviderToken"
+// What APNs calls a provider token that is too old, and one that it cannot take.
+const (
+	reasonExpired = "ExpiredProviderToken"
+	reasonInvalid = "InvalidProviderToken"
+)
 
 // meaning is what one reason says about a push.
 type meaning struct {
@@ -43,7 +47,7 @@ var meanings = map[string]meaning{
 	"BadEnvironmentKeyIdInToken":  {403, vendors.CredentialBad, 0, true, "+ key of the other environment"},
 	reasonExpired:                 {403, vendors.CredentialBad, 0, false, "provider token above 1 h, even a new one: clock"},
 	"Forbidden":                   {403, vendors.CredentialBad, 0, false, "not allowed"},
-	"InvalidProviderToken":        {403, vendors.CredentialBad, 0, false, "key, key id, team or clock wrong"},
+	reasonInvalid:                 {403, vendors.CredentialBad, 0, false, "key, key id, team or clock wrong"},
 	"MissingProviderToken":        {403, vendors.CredentialBad, 0, false, "certificate not accepted, token needed"},
 	"UnrelatedKeyIdInToken":       {403, vendors.Transient, 0, true, "+ connection is bound to another key"},
 	"BadPath":                     {404, vendors.Rejected, 0, false, "path"},

@@ -248,3 +248,12 @@ func TestIdleHours(t *testing.T) {
 		}
 	})
 }
+
+func TestPenaltyWhenTheClockIsSet(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	for after, want := range map[time.Duration]bool{0: true, dialPenalty - 1: true, dialPenalty: false, time.Hour: false, -time.Hour: false} {
+		if got := penalised(now.UnixNano(), now.Add(after)); got != want {
+			t.Errorf("%s after a failed dial: penalised %v", after, got)
+		}
+	}
+}

@@ -64,7 +64,7 @@ func (p *pool) acquire(ctx context.Context) (*lease, error) {
 	now := time.Now()
 	for i, l := range p.links {
 		load := l.load.Load()
-		if now.UnixNano()-l.failedAt.Load() < int64(dialPenalty) {
+		if penalised(l.failedAt.Load(), now) {
 			load += maxStreams
 		}
 		if i == 0 || load < bestLoad {
@@ -72,6 +72,13 @@ func (p *pool) acquire(ctx context.Context) (*lease, error) {
 		}
 	}
 	return best.acquire(ctx)
+}
+
+// penalised tells whether a dial failed (unix ns) a moment ago; one of later than
+// now, by a clock that was set back since, did not.
+func penalised(failedAt int64, now time.Time) bool {
+	age := now.UnixNano() - failedAt
+	return age >= 0 && age < int64(dialPenalty)
 }
 
 // close interrupts all requests and waits for the goroutines of the links.

@@ -6,6 +6,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/rouse-im/rouse/internal/stepped"
 	"github.com/rouse-im/rouse/vendors"
 	"github.com/rouse-im/rouse/vendors/fake"
 )
@@ -54,7 +57,7 @@ func TestSignerAges(t *testing.T) {
 			t.Errorf("a stale token was expired: wait %v", wait)
 		}
 		<-time.After(5 * time.Minute)
-		if wait := s.renew(second, time.Now()); wait != 15*time.Minute || get() != second {
+		if wait := s.renew(second, time.Now()); wait != tokenLook || get() != second {
 			t.Errorf("renewed below the floor: wait %v", wait)
 		}
 		<-time.After(15 * time.Minute)
@@ -67,12 +70,63 @@ func TestSignerAges(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		// A clock set back by a day must not leave a token from the future in use.
-		third := get()
-		if b, err := s.bearer(time.Now().Add(-24 * time.Hour)); err != nil || b == third {
-			t.Errorf("the token of tomorrow is still in use: %v", err)
-		}
 	})
+}
+
+// issuedAt is when a provider token says that it was minted.
+func issuedAt(t *testing.T, bearer string) time.Time {
+	t.Helper()
+	claims := jwt.MapClaims{}
+	if _, _, err := jwt.NewParser().ParseUnverified(bearer, claims); err != nil {
+		t.Fatal(err)
+	}
+	at, err := claims.GetIssuedAt()
+	if err != nil || at == nil {
+		t.Fatalf("no time in %v: %v", claims, err)
+	}
+	return at.Time
+}
+
+// TestSignerWhenTheClockIsSet: tokens go on to be dated by the clock that APNs
+// knew, as long as it takes them; then by the one that there is, at once.
+func TestSignerWhenTheClockIsSet(t *testing.T) {
+	for _, by := range []time.Duration{time.Hour, -time.Hour, -24 * time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			s := testSigner(t)
+			right := func() time.Time { return stepped.Wall(time.Now(), 0) }
+			wrong := func() time.Time { return stepped.Wall(time.Now(), by) }
+			get := func(now, want time.Time) string {
+				t.Helper()
+				b, err := s.bearer(now)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := issuedAt(t, b); !got.Equal(want.Round(0)) {
+					t.Fatalf("set by %s: the token is of %s, want %s", by, got, want)
+				}
+				return b
+			}
+			get(right(), right())
+			get(wrong(), right())
+			<-time.After(tokenRefresh)
+			second := get(wrong(), right())
+			<-time.After(2 * time.Second)
+			if !s.misdated(second, wrong()) {
+				t.Error("the date of a token is not doubted")
+			}
+			if wait := s.renew(second, wrong()); wait != 0 {
+				t.Errorf("set by %s: a refused token stays for %s", by, wait)
+			}
+			third := get(wrong(), wrong())
+			if wait := s.renew(third, wrong()); wait != tokenLook || s.misdated(third, wrong()) {
+				t.Errorf("set by %s: minted again without need, wait %s", by, wait)
+			}
+			if wait := s.renew(third, right()); wait != 0 {
+				t.Errorf("set right again: a wrong token stays for %s", wait)
+			}
+			get(right(), right())
+		})
+	}
 }
 
 // TestSignerIsShared: a sender made anew does not mint within the floor.
@@ -106,7 +160,7 @@ func TestClockBehind(t *testing.T) {
 		n := &vendors.Notification{PushID: testPushID, Token: "ab", Channel: vendors.ChannelAlert, Title: "t", Badge: -1, Expires: time.Now().Add(time.Hour)}
 		a.Faults.Script(fake.Reason(403, reasonExpired))
 		res, err := s.Send(t.Context(), n)
-		if err != nil || res.Outcome != vendors.Throttled || res.RetryAfter != tokenFloor {
+		if err != nil || res.Outcome != vendors.Throttled || res.RetryAfter != tokenLook {
 			t.Errorf("young token: %+v, %v", res, err)
 		}
 		<-time.After(tokenFloor)
