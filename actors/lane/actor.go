@@ -18,7 +18,7 @@ type shell struct {
 	retired  []*flight  // replaced senders with pushes in flight
 	partings []*parting // shards that wait for their sends in flight
 	timer    *time.Timer
-	armed    time.Time // when the timer goes off at the latest; zero = it does not
+	armed    time.Time // when the timer goes off at the latest, counted from now on; zero = it does not
 	breaker  Breaker   // as logged last
 }
 
@@ -97,9 +97,14 @@ func (a *shell) carryOut() {
 }
 
 // arm sees to it that a turn comes at due. The one timer is never set later: one
-// that goes off too early costs a turn, setting it for each push costs more.
+// that goes off too early costs a turn, setting it for each push costs more. Nor
+// does it trust the wall clock, which may be set before the timer goes off.
 func (a *shell) arm(due, now time.Time) {
-	if due.IsZero() || !a.armed.IsZero() && !due.Before(a.armed) {
+	if due.IsZero() {
+		return
+	}
+	due = from(now, due)
+	if !a.armed.IsZero() && !due.Before(a.armed) {
 		return
 	}
 	a.armed = due
@@ -109,6 +114,10 @@ func (a *shell) arm(due, now time.Time) {
 	}
 	a.timer.Reset(due.Sub(now))
 }
+
+// from is when what is left until then by the wall clock of now will have passed,
+// whatever becomes of that clock.
+func from(now, then time.Time) time.Time { return now.Add(then.Sub(now)) }
 
 func (a *shell) replace(m *replaceSender, now time.Time) {
 	if a.state.mode != running {

@@ -21,7 +21,7 @@ type binding struct {
 	// held heap, by wake; in neither while it has a push in flight.
 	level level
 	since uint64
-	wake  time.Time
+	wake  time.Time // counted from the time of rank on
 	place int
 	held  bool
 }
@@ -212,7 +212,7 @@ func (q *queue) rank(b *binding, now time.Time) {
 	case b.empty() && !now.Before(b.hold):
 		q.drop(b)
 	default:
-		b.wake, b.held = wake, true
+		b.wake, b.held = from(now, wake), true
 		q.held.push(b)
 	}
 }

@@ -121,6 +121,15 @@ func (q *daily) roll(now time.Time) {
 	}
 }
 
+// setBack tells that the clock was set back, into a day before this one.
+func (q *daily) setBack(now time.Time) bool {
+	if q.start.IsZero() || !now.Round(0).Before(q.start.Round(0)) {
+		return false
+	}
+	q.start = now // not to be asked again
+	return midnight(now, q.zone).Before(q.end)
+}
+
 // closed tells until when no push of the class may go, and why; zero = one may,
 // or may ask for a block.
 func (q *daily) closed(c class, now time.Time) (time.Time, obstacle) {

@@ -204,7 +204,7 @@ func (s *state) settle(now time.Time) (due time.Time) {
 	if s.mode != running {
 		return time.Time{}
 	}
-	s.quota.roll(now)
+	s.day(now)
 	s.admit(now)
 	s.queue.wake(now)
 	s.expire(now)
@@ -213,12 +213,26 @@ func (s *state) settle(now time.Time) (due time.Time) {
 	return earlier(s.due(now), s.quota.end)
 }
 
-// admit tells the queue which levels the quota holds back.
+// day begins a new day of the quota, or goes back into one of before when the clock
+// was: of that the account knows.
+func (s *state) day(now time.Time) {
+	if !s.quota.setBack(now) {
+		s.quota.roll(now)
+		return
+	}
+	s.quota.giveUpAll()
+	fresh := newDaily(s.o.Quota, now)
+	fresh.blockEffects = s.quota.blockEffects
+	s.quota = fresh
+}
+
+// admit tells the queue which levels the quota holds back. Those that it lets go
+// need not have waited until the time that was foreseen: the clock may have been set.
 func (s *state) admit(now time.Time) {
 	opened := false
 	for l := range levels {
 		until, why := s.quota.closed(classOf[l], now)
-		opened = opened || now.Before(s.queue.paused[l]) && until.Before(s.queue.paused[l])
+		opened = opened || until.Before(s.queue.paused[l])
 		s.queue.paused[l], s.queue.quota[l] = until, why
 	}
 	if !opened {

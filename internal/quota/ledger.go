@@ -15,11 +15,17 @@ const (
 	dayLeast = 23 * time.Hour
 	// clockSkew is how much earlier than here the day may begin on another node.
 	clockSkew = 5 * time.Second
+	// longest is more than is left of any day, and than any word of a vendor's holds:
+	// what ends later was written by a clock that has been set back since.
+	longest = 27 * time.Hour
 )
 
 // take counts n pushes of a class as used, or as many as the limit of the day
 // that ends at end still has. began tells that this is the first of the day.
 func (r *record) take(class int, n, limit uint64, end, now time.Time) (taken uint64, began bool, err error) {
+	if r.end.Sub(now) > longest {
+		r.end = end // what is used counts for this day
+	}
 	over := !now.Before(r.end)
 	switch {
 	case !now.Before(end) || !r.end.IsZero() && r.end.Sub(end) >= dayLeast:
@@ -65,7 +71,7 @@ func (r record) today(now time.Time) [Classes]Use {
 		if !now.Before(r.end) {
 			r.uses[c].Used = 0
 		}
-		if !now.Before(r.uses[c].Until) {
+		if until := r.uses[c].Until; !now.Before(until) || until.Sub(now) > longest {
 			r.uses[c].Until, r.uses[c].Code = time.Time{}, ""
 		}
 	}

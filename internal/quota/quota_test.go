@@ -173,3 +173,23 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestClockWasAYearAhead: what a clock wrote that has been set back since keeps
+// nobody from sending for a year.
+func TestClockWasAYearAhead(t *testing.T) {
+	s, b := open(t, vfs.NewMem(), noon)
+	a, year := b.Account("app", "n", "1"), 365*24*time.Hour
+	if got := take(t, a, 1, 60, 100, midnight.Add(year), noon.Add(year)); got != 60 {
+		t.Errorf("%d taken", got)
+	}
+	a.Exhaust(2, midnight.Add(year), "33")
+	if got := take(t, a, 1, 60, 100, midnight, noon); got != 40 {
+		t.Errorf("%d taken, want what is left", got)
+	}
+	if use := a.Today(noon)[2]; !use.Until.IsZero() || use.Code != "" {
+		t.Errorf("a word of next year counts: %+v", use)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
