@@ -96,6 +96,7 @@ type Actor struct {
 	// Nothing is decided until it can.
 	unread   error
 	swept    time.Time
+	made     time.Time
 	draining bool            // for good: the node ends
 	drained  []chan struct{} // closed when nothing is left to do
 	failed   int             // commits in a row that were certainly not written
@@ -108,7 +109,7 @@ type child struct {
 	user.Cell
 	pid  *actor.PID
 	sent uint32 // messages sent to it, modulo 2^32
-	used uint32 // unix s of the last one
+	used uint32 // s since the actor was made, at the last one
 }
 
 // done says that the user has handled all it was sent, that all it decided is
@@ -137,7 +138,7 @@ func (*drain) Owed() {}
 
 func newActor(o *Options, id uint16, props *actor.Props, set *Set) *Actor {
 	return &Actor{
-		o: o, id: id, props: props, set: set,
+		o: o, id: id, props: props, set: set, made: time.Now(),
 		users: map[userKey]*child{}, due: map[userKey]time.Time{},
 		intents: map[storage.Sum]*intent{}, owners: map[storage.Sum]ownerChange{},
 	}
@@ -241,7 +242,7 @@ func (a *Actor) toUser(c actor.Context, k userKey, msg any) {
 		u = a.activate(c, k, nil)
 	}
 	u.sent++
-	u.used = uint32(time.Now().Unix())
+	u.used = a.seconds(time.Now())
 	c.Send(u.pid, msg)
 }
 
@@ -252,7 +253,7 @@ func (a *Actor) activate(c actor.Context, k userKey, outbox []user.Entry) *child
 			a.home.Alone = func() bool { return a.o.Alone(a.id, term) }
 		}
 	}
-	u := &child{pid: c.ActorSystem().Root.Spawn(a.props), used: uint32(time.Now().Unix())}
+	u := &child{pid: c.ActorSystem().Root.Spawn(a.props), used: a.seconds(time.Now())}
 	a.users[k] = u
 	a.o.Metrics.active.Inc()
 	c.Send(u.pid, &user.Activate{App: k.app, User: k.user, Home: a.home, Cell: &u.Cell, Outbox: outbox})
@@ -286,18 +287,21 @@ func (a *Actor) onTick(c actor.Context) {
 	a.repeatIntents(now)
 	if idle := a.o.IdleAfter; now.Sub(a.swept) >= min(idle/4+time.Second, time.Minute) {
 		a.swept = now
-		a.sweep(c, now.Add(-idle).Unix())
+		a.sweep(c, a.seconds(now), idle)
 		a.dropOutcomes(c, now)
 	}
 	a.checkDrained()
 }
 
-// sweep stops the users without a message since the given time: the next
-// message starts them again. Only an idle user is stopped, so no message and
-// no decision is lost.
-func (a *Actor) sweep(c actor.Context, before int64) {
+// seconds is the time that has passed since the actor was made.
+func (a *Actor) seconds(now time.Time) uint32 { return uint32(now.Sub(a.made) / time.Second) } //nolint:gosec // 136 years
+
+// sweep stops the users without a message for longer than idle: the next message
+// starts them again. Only an idle user is stopped, so no message and no decision is
+// lost.
+func (a *Actor) sweep(c actor.Context, now uint32, idle time.Duration) {
 	for k, u := range a.users {
-		if int64(u.used) < before && u.idle() {
+		if time.Duration(now-u.used)*time.Second > idle && u.idle() {
 			failpoint.Hit("shard/before-passivation")
 			c.ActorSystem().Root.Stop(u.pid)
 			delete(a.users, k)

@@ -285,7 +285,8 @@ func (s *State) decideDue(e *Env) Decision {
 // decision tells nothing about it: better early than hours late.
 func (p *Pending) waits(now int64) bool { return p.DecidedAt <= now && now < p.Due }
 
-// NextDue is when Decide(Due) is worth calling again; zero = no push waits.
+// NextDue is when Decide(Due) is worth calling again; zero = no push waits. It is
+// counted from now on: that the wall clock is set meanwhile puts it off by nothing.
 func (s *State) NextDue(now time.Time) time.Time {
 	var next int64
 	for _, p := range s.Pending {
@@ -309,7 +310,7 @@ func (s *State) NextDue(now time.Time) time.Time {
 	if next == 0 {
 		return time.Time{}
 	}
-	return time.UnixMilli(next)
+	return now.Add(time.Duration(next-now.UnixMilli()) * time.Millisecond)
 }
 
 func millis(ms int64) *timestamppb.Timestamp { return timestamppb.New(time.UnixMilli(ms)) }

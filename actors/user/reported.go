@@ -144,7 +144,7 @@ func (a *Actor) pushOf(r *Receipt, device string, now time.Time) (*Pending, erro
 		return nil, err
 	}
 	today, left := unixDay(now), maxLook
-	for day := min(today, days[0]); day+OutcomeDays >= today && left > 0; day-- {
+	for day := min(a.lastDay(today), max(days[0], days[1])); day+OutcomeDays >= today && left > 0; day-- {
 		if day < days[0] && day > days[1] {
 			continue // nothing was decided between the last two days with decisions
 		}

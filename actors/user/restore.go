@@ -170,11 +170,12 @@ func (a *Actor) newest(message string, limit int, now time.Time) ([]*Pending, er
 			remember(d.p)
 		}
 	}
-	for n := uint16(0); n <= OutcomeDays; n++ {
-		if len(found) >= limit && n > 0 {
+	today := unixDay(now)
+	last := a.lastDay(today)
+	for day := last; day+OutcomeDays >= today; day-- {
+		if len(found) >= limit && day < last {
 			break
 		}
-		day := unixDay(now) - n
 		list, err := a.outcomesOf(day, message)
 		if err != nil {
 			return nil, err
@@ -264,7 +265,7 @@ func (a *Actor) findOne(id string, today uint16) (*Pending, error) {
 	}
 	v := vials.Get().(*vial)
 	defer vials.Put(v)
-	for day := today; day+OutcomeDays >= today; day-- {
+	for day := a.lastDay(today); day+OutcomeDays >= today; day-- {
 		v.key = a.outcomeKey(v.key[:0], day, id)
 		value, err := a.home.Deps.Store.Get(v.key)
 		if errors.Is(err, storage.ErrNotFound) {

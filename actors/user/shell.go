@@ -325,7 +325,7 @@ func (a *Actor) persist(t *turn, d *Decision, s *Step) {
 // the order of its steps. It reads the shard's outbox.
 func (a *Actor) erase(t *turn, s *Step) error {
 	today := unixDay(t.env.Now)
-	ms, err := a.home.Deps.Store.EraseUser(a.app, a.user, today-min(today, OutcomeDays), today)
+	ms, err := a.home.Deps.Store.EraseUser(a.app, a.user, today-min(today, OutcomeDays), a.lastDay(today))
 	if err != nil {
 		return err
 	}
@@ -473,24 +473,31 @@ func (a *Actor) seen(message string, now time.Time) (bool, error) {
 	return false, nil
 }
 
-// daysToAsk are today and yesterday if a message was decided then, else 0.
+// daysToAsk are those of the last two days with decisions that are not before
+// yesterday, else 0. There are days to come among them when a clock was set back.
 func (a *Actor) daysToAsk(now time.Time) [2]uint16 {
 	today := unixDay(now)
 	a.begin(today)
-	ask := [2]uint16{today, today - 1}
-	if a.record == "" {
-		return ask // no record, no days: the store must be asked
-	}
 	days, err := decodeDays(a.record)
-	if err != nil {
-		return ask
+	if a.record == "" || err != nil {
+		return [2]uint16{today, today - 1} // no record, no days: the store must be asked
 	}
-	for i, day := range ask {
-		if !slices.Contains(days[:], day) {
-			ask[i] = 0
+	for i, day := range days {
+		if day+1 < today {
+			days[i] = 0
 		}
 	}
-	return ask
+	return days
+}
+
+// lastDay is the last with decisions that outcomes may be of: today, or a day to
+// come when a clock was set back since, by no more than outcomes are kept.
+func (a *Actor) lastDay(today uint16) uint16 {
+	days, err := decodeDays(a.record)
+	if last := max(days[0], days[1]); a.record != "" && err == nil && last > today && last-today <= OutcomeDays {
+		return last
+	}
+	return today
 }
 
 // begin forgets the messages of another day. The new day's are known from its

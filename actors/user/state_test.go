@@ -13,6 +13,7 @@ import (
 	"github.com/rouse-im/rouse/actors"
 	"github.com/rouse-im/rouse/actors/user/quiet"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/internal/stepped"
 )
 
 // reporter is what testing and rapid have in common.
@@ -474,6 +475,22 @@ func TestAwayDelay(t *testing.T) {
 			t.Errorf("%+v", d)
 		}
 	})
+}
+
+// TestDueWhenTheClockIsSet: what waits for a second or a delay is looked at when so
+// much time has passed, whatever the clock says by then.
+func TestDueWhenTheClockIsSet(t *testing.T) {
+	w := offlinePhone(t)
+	w.bind("tablet", "fcm", "bb")
+	w.full["apns"] = true
+	w.env.Now = stepped.Wall(w.env.Now, 0)
+	w.message(nil)
+	due := w.s.NextDue(w.env.Now)
+	for _, by := range []time.Duration{time.Hour, -time.Hour} {
+		if wait := due.Sub(stepped.Wall(w.env.Now, by)); wait > time.Second || wait < time.Second-time.Millisecond {
+			t.Errorf("clock set by %s: it is looked at after %s, want a second", by, wait)
+		}
+	}
 }
 
 func TestFullLanes(t *testing.T) {
