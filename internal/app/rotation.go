@@ -65,11 +65,12 @@ func (r *rotation) Send(ctx context.Context, n *vendors.Notification) (vendors.R
 }
 
 // turn tells whether the new credential is to be asked now: always, but for a
-// while after it was refused; then by one push.
+// while after it was refused; then by one push. A clock that was set back since
+// makes that while no longer.
 func (r *rotation) turn(now time.Time) bool {
-	trust := r.trust.Load()
-	return !now.Before(r.until) || now.UnixNano() >= trust &&
-		(trust == 0 || r.trust.CompareAndSwap(trust, now.Add(askAgain).UnixNano()))
+	trust, again := r.trust.Load(), now.Add(askAgain).UnixNano()
+	return !now.Before(r.until) || (now.UnixNano() >= trust || trust > again) &&
+		(trust == 0 || r.trust.CompareAndSwap(trust, again))
 }
 
 // learn notes what the vendor says of the new credential. Answers that say

@@ -155,3 +155,15 @@ func TestRotationIsNoBatchOfItself(t *testing.T) {
 		}
 	}
 }
+
+func TestRotationWhenTheClockIsSetBack(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	r := &rotation{until: now.Add(time.Hour)}
+	r.learn(vendors.Result{Outcome: vendors.CredentialBad}, now)
+	if r.turn(now.Add(askAgain - 1)) {
+		t.Error("a refused credential is asked again too soon")
+	}
+	if back := now.Add(-time.Minute); !r.turn(back) || r.turn(back) {
+		t.Error("a clock that was set back puts the question off")
+	}
+}
