@@ -18,7 +18,13 @@ const (
 // busy begins traffic for users in all shards.
 func (w *town) busy(t testing.TB, prefix string) *traffic {
 	t.Helper()
-	users := w.everywhere(prefix, usersPerShard)
+	return w.busyWith(t, prefix, usersPerShard)
+}
+
+// busyWith has so many users in each shard.
+func (w *town) busyWith(t testing.TB, prefix string, each int) *traffic {
+	t.Helper()
+	users := w.everywhere(prefix, each)
 	until(t, 10*time.Second, "phones", func() error { return w.doors[0].offline(t.Context(), users) })
 	until(t, 20*time.Second, "tokens", func() error { return w.doors[0].bind(t.Context(), users) })
 	l := w.startTraffic(t, prefix, users, trafficRate)
