@@ -23,6 +23,7 @@ func TestClockWasAhead(t *testing.T) {
 		e.bind("ann", "phone", "aabbccddeeff00112233")
 		e.session("ann", "phone", disconnected, 2)
 		e.must("ann", event("m1"))
+		synctest.Wait()
 		e.stop()
 	})
 	synctest.Test(t, func(t *testing.T) { // each bubble begins at the same time
