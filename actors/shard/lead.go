@@ -77,6 +77,7 @@ func (a *Actor) onLead(c actor.Context, m *lead) {
 		a.rest(c, errOver)
 	}
 	a.term, a.swept = m.term, time.Now()
+	a.set.works[a.id-1].Store(true)
 	a.begin(c, m.ready)
 }
 
@@ -106,6 +107,7 @@ func (a *Actor) onLose(c actor.Context, m *lose) {
 // where the shard is led, and so may the pushes that wait in the lanes.
 func (a *Actor) rest(c actor.Context, err error) {
 	a.term = 0
+	a.set.works[a.id-1].Store(false)
 	a.epoch++
 	a.set.leads[a.id-1].Store(false)
 	steps := append(a.inFlight, a.queue...)

@@ -25,6 +25,7 @@ type Set struct {
 	o     Options
 	pids  []*actor.PID  // pids[k-1] is shard k
 	leads []atomic.Bool // leads[k-1]: shard k takes new work here
+	works []atomic.Bool // works[k-1]: shard k works under a term here; the others need no clock
 	// erased are deletions to be made good on disk; over the bound they wait
 	// for the store's own compactions.
 	erased chan []storage.Mutation
@@ -66,7 +67,7 @@ func Start(sys *actor.ActorSystem, o Options) (*Set, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	n := o.User.Store.Shards()
-	s := &Set{sys: sys, o: o, stop: cancel, leads: make([]atomic.Bool, n), erased: make(chan []storage.Mutation, maxErased)}
+	s := &Set{sys: sys, o: o, stop: cancel, leads: make([]atomic.Bool, n), works: make([]atomic.Bool, n), erased: make(chan []storage.Mutation, maxErased)}
 	props := user.Props(o.User)
 	for id := uint16(1); id <= n; id++ {
 		pid, err := sys.Root.SpawnNamed(actor.PropsFromProducer(func() actor.Actor {
@@ -147,7 +148,7 @@ func (s *Set) Report(r *user.Reported) {
 	s.send(s.o.User.Store.ShardOfToken(storage.Sum(r.Sum)), r)
 }
 
-// tick tells all shards once a second that time has passed.
+// tick tells the shards that work here once a second that time has passed.
 func (s *Set) tick(ctx context.Context) {
 	t := time.NewTicker(tickEvery)
 	defer t.Stop()
@@ -156,8 +157,10 @@ func (s *Set) tick(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			for _, pid := range s.pids {
-				s.sys.Root.Send(pid, tick{})
+			for i, pid := range s.pids {
+				if s.works[i].Load() {
+					s.sys.Root.Send(pid, tick{})
+				}
 			}
 		}
 	}

@@ -264,8 +264,7 @@ func (a *Actor) onTick(c actor.Context) {
 	now := time.Now()
 	switch {
 	case a.term == 0:
-		a.checkDrained()
-		return
+		return // it was on its way when leadership was lost
 	case a.leave != nil:
 		a.checkLeft(c)
 		if now.Sub(a.leave.since) >= leaveFor {

@@ -12,6 +12,10 @@ import (
 
 const (
 	conductEvery = 500 * time.Millisecond
+	// A conductor that had nothing to do for settleFor since it was woken last looks
+	// each restEvery.
+	settleFor    = 3 * time.Second
+	restEvery    = 5 * time.Second
 	maxChanges   = 8  // of configurations, under way at once
 	maxHandOvers = 32 // of leaderships, under way at once
 	yieldTime    = 500 * time.Millisecond
@@ -109,17 +113,27 @@ func (c *Conductor) Wake() {
 
 // Run conducts until ctx ends, and returns when its calls have.
 func (c *Conductor) Run(ctx context.Context) {
-	tick := time.NewTicker(conductEvery)
-	defer tick.Stop()
+	timer := time.NewTimer(conductEvery)
+	defer timer.Stop()
 	defer c.calls.Wait()
-	for {
-		c.turn(ctx, time.Now())
+	for woken := time.Now(); ; {
+		now := time.Now()
+		if c.turn(ctx, now) {
+			woken = now
+		}
+		rest := conductEvery
+		if now.Sub(woken) >= settleFor {
+			rest = restEvery
+		}
+		timer.Reset(rest)
 		select {
 		case <-ctx.Done():
 			return
 		case <-c.roster:
+			woken = time.Now()
 		case <-c.wake:
-		case <-tick.C:
+			woken = time.Now()
+		case <-timer.C:
 		}
 	}
 }
@@ -132,7 +146,8 @@ func (c *Conductor) Why(group uint16) string {
 	return c.why[group]
 }
 
-func (c *Conductor) turn(ctx context.Context, now time.Time) {
+// turn takes a step for each group that is not as it shall be; open = there are.
+func (c *Conductor) turn(ctx context.Context, now time.Time) (open bool) {
 	view := c.Roster.View()
 	c.eyes.Look(view, c.Alive, now)
 	c.mu.Lock()
@@ -144,15 +159,26 @@ func (c *Conductor) turn(ctx context.Context, now time.Time) {
 		record, placed := view.Placement(group)
 		term, leads := c.Leads(group)
 		if !c.ready(group, term, leads, now) || !placed {
+			open = true
 			continue
 		}
 		switch {
-		case leads:
+		case leads && !c.inPlace(record):
+			open = true
 			c.conduct(ctx, group, term, view, record, now)
+		case leads:
+			c.say(group, "")
 		case group != MetaGroup && record.Settled && !record.Has(c.Self):
+			open = true
 			c.drop(group)
 		}
 	}
+	return open
+}
+
+// inPlace: the group is as its record wants it, and this node may lead it.
+func (c *Conductor) inPlace(record roster.Placement) bool {
+	return record.Settled && (record.Leader == c.Self || record.Leader == 0)
 }
 
 // ready notes who leads, and tells whether something may be done for a group.
@@ -171,10 +197,6 @@ func (c *Conductor) ready(group uint16, term uint64, leads bool, now time.Time) 
 
 // conduct takes the next step for a group that this node leads.
 func (c *Conductor) conduct(ctx context.Context, group uint16, term uint64, view *roster.View, record roster.Placement, now time.Time) {
-	if record.Settled && (record.Leader == c.Self || record.Leader == 0) {
-		c.say(group, "")
-		return
-	}
 	status, err := c.Status(group)
 	if err != nil {
 		return // it is led no more, or the node stops

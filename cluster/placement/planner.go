@@ -14,6 +14,7 @@ import (
 
 const (
 	planEvery   = time.Second
+	watchEvery  = 5 * time.Second        // where another node plans
 	busyEvery   = 200 * time.Millisecond // while replicas move
 	observeTime = 2 * time.Second        // for all answers
 	writeTime   = 5 * time.Second
@@ -44,6 +45,7 @@ type Planner struct {
 	PlannerOptions
 	Sightings
 	changed <-chan struct{}
+	wake    chan struct{} // holds one
 	term    uint64 // of the last turn as a leader, 0 = it was none
 	heard   map[uint16]heard
 	moving  bool // as was told last
@@ -56,11 +58,20 @@ type heard struct {
 
 // NewPlanner makes a Planner that does nothing before Run.
 func NewPlanner(o PlannerOptions) *Planner {
-	return &Planner{PlannerOptions: o, changed: o.Roster.Changed(), heard: make(map[uint16]heard)}
+	return &Planner{PlannerOptions: o, changed: o.Roster.Changed(), wake: make(chan struct{}, 1), heard: make(map[uint16]heard)}
+}
+
+// Wake says that the living, or who leads the meta group, may have changed. It does
+// not block.
+func (p *Planner) Wake() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
 }
 
 // Run plans on each change of the members, and every second, or more often while
-// replicas move, until ctx ends.
+// replicas move, until ctx ends. Where another node plans it only looks who lives.
 func (p *Planner) Run(ctx context.Context) {
 	timer := time.NewTimer(planEvery)
 	defer timer.Stop()
@@ -71,13 +82,17 @@ func (p *Planner) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-p.changed:
+		case <-p.wake:
 		case <-timer.C:
 		}
 	}
 }
 
 func (p *Planner) rest() time.Duration {
-	if len(p.heard) > 0 {
+	switch {
+	case p.term == 0:
+		return watchEvery
+	case len(p.heard) > 0:
 		return busyEvery
 	}
 	return planEvery
@@ -88,6 +103,7 @@ func (p *Planner) turn(ctx context.Context, now time.Time) {
 	term, leads := p.Leads()
 	if !leads {
 		p.term = 0
+		clear(p.heard)
 		return
 	}
 	if term != p.term {

@@ -28,6 +28,9 @@ func (s *Sightings) Look(v *roster.View, alive func(uint64) bool, now time.Time)
 	next := make(map[uint64]sighting, len(v.Members()))
 	for _, m := range v.Members() {
 		was, known := s.seen[m.GetNode()]
+		if was.alive {
+			was.last = now // until now
+		}
 		if is := alive(m.GetNode()); !known || was.alive != is {
 			was.alive, was.since, s.moved = is, now, now
 		}

@@ -101,6 +101,16 @@ func (w *world) start(id uint64) *wnode {
 			default:
 			}
 		},
+		Lead: func(group uint16, _ uint64) {
+			if group != MetaGroup {
+				return
+			}
+			select {
+			case <-ready:
+				n.planner.Wake()
+			default:
+			}
+		},
 		Fatal: func(err error) { w.t.Errorf("node %d: %v", id, err) },
 	})
 	w.ok(err)

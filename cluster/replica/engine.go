@@ -29,7 +29,7 @@ type Engine struct {
 	loop    *loop
 	traffic *traffic
 	eraser  *eraser
-	running sync.WaitGroup // the watchdog and what is sent whole
+	running sync.WaitGroup // the eraser and what is sent whole
 	stopped chan struct{}  // closed by Close
 	closing atomic.Bool
 	beat    atomic.Int64 // last tick of the loop, on the engine's clock
@@ -71,7 +71,6 @@ func open(o Options, bounds limits) (*Engine, error) {
 	}
 	go e.writer.run()
 	go e.loop.run()
-	e.running.Go(e.watch)
 	e.running.Go(e.erase)
 	return e, nil
 }

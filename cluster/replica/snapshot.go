@@ -181,7 +181,7 @@ func (l *loop) installed(g *group, w *work) {
 // install runs on the writer.
 func (w *writer) install(x *work) error {
 	at := x.restore.at.append(nil)
-	return w.timed(func() error {
+	return w.disk.timed(func() error {
 		return x.restore.install([]storage.State{
 			{Kind: storage.HardState, Value: x.hard.append(nil)},
 			{Kind: storage.ConfState, Value: appendConf(nil, x.restore.conf)},

@@ -2,36 +2,55 @@ package replica
 
 import (
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/tracker"
 )
 
-// watch looks after the disk: heartbeats pass a synced write that hangs, so that
-// without it a node would lead groups whose entries it cannot write.
-func (e *Engine) watch() {
-	ticker := time.NewTicker(e.o.SlowDisk / 4)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-e.stopped:
-			return
-		case <-ticker.C:
-		}
-		began := e.writer.began.Load()
-		if began == 0 {
-			continue
-		}
-		switch took := time.Since(e.started) - time.Duration(began); {
-		case took >= e.o.DeadDisk:
-			e.fail(fmt.Errorf("a synced write has taken %v; the disk is given up", took.Round(time.Millisecond)))
-			return
-		case took >= e.o.SlowDisk:
-			e.log.Warn("replica: the disk is slow, leaderships are given away", "took", took)
-			_ = e.in.order(e.loop.giveAway) // full: the next look tries again
-		}
+// watchdog looks after the disk: heartbeats pass a synced write that hangs, so that
+// without it a node would lead groups whose entries it cannot write. It looks
+// only while a write is under way.
+type watchdog struct {
+	e     *Engine
+	began atomic.Int64 // of the synced write in progress, on the engine's clock; 0 = none
+	look  *time.Timer
+}
+
+func newWatchdog(e *Engine) *watchdog {
+	w := &watchdog{e: e}
+	w.look = time.AfterFunc(time.Hour, w.watch)
+	w.look.Stop()
+	return w
+}
+
+// timed does what waits for the disk, one at a time.
+func (w *watchdog) timed(fn func() error) error {
+	w.began.Store(int64(time.Since(w.e.started)) + 1)
+	w.look.Reset(w.e.o.SlowDisk / 4)
+	defer func() {
+		w.began.Store(0)
+		w.look.Stop()
+	}()
+	return fn()
+}
+
+// watch may come a little after the write, or look at the next one.
+func (w *watchdog) watch() {
+	began, e := w.began.Load(), w.e
+	if began == 0 || e.closing.Load() {
+		return
 	}
+	switch took := time.Since(e.started) - time.Duration(began); {
+	case took >= e.o.DeadDisk:
+		e.fail(fmt.Errorf("a synced write has taken %v; the disk is given up", took.Round(time.Millisecond)))
+		return
+	case took >= e.o.SlowDisk:
+		e.log.Warn("replica: the disk is slow, leaderships are given away", "took", took)
+		_ = e.in.order(e.loop.giveAway) // full: the next look tries again
+	}
+	w.look.Reset(e.o.SlowDisk / 4)
 }
 
 // giveAway hands each group to the voter that has most of its log.

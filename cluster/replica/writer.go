@@ -3,8 +3,6 @@ package replica
 import (
 	"slices"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -41,7 +39,7 @@ type writer struct {
 	e     *Engine
 	wake  chan struct{}
 	ended chan struct{}
-	began atomic.Int64 // of the synced commit in progress, on the engine's clock; 0 = none
+	disk  *watchdog
 
 	mu    sync.Mutex
 	queue []*work
@@ -54,7 +52,7 @@ type writer struct {
 
 func newWriter(e *Engine) *writer {
 	return &writer{
-		e: e, wake: make(chan struct{}, 1), ended: make(chan struct{}),
+		e: e, wake: make(chan struct{}, 1), ended: make(chan struct{}), disk: newWatchdog(e),
 		batch: e.o.Store.NewBatch(), post: post{e: e},
 	}
 }
@@ -155,14 +153,7 @@ func (w *writer) commit(queue []*work) (n int, err error) {
 }
 
 func (w *writer) sync() error {
-	return w.timed(func() error { return w.batch.Commit(true) })
-}
-
-// timed lets the watchdog see how long fn takes.
-func (w *writer) timed(fn func() error) error {
-	w.began.Store(int64(time.Since(w.e.started)) + 1)
-	defer w.began.Store(0)
-	return fn()
+	return w.disk.timed(func() error { return w.batch.Commit(true) })
 }
 
 func (w *writer) put(x *work) error {

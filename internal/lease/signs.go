@@ -8,7 +8,8 @@ import (
 )
 
 const (
-	// looks is how often in a ttl the leader looks for leases that ran out.
+	// looks bounds how often in a ttl the leader looks for leases that ran out: it
+	// does when the first of those that it knows can have.
 	looks = 30
 	// tellings is how often in a ttl signs of life are told to the leader.
 	tellings = 5
@@ -19,22 +20,33 @@ const (
 // Run ends leases if this node leads, else it tells the leader of signs of life,
 // until ctx ends.
 func (t *Table) Run(ctx context.Context) {
-	tick := time.NewTicker(max(time.Millisecond, t.o.TTL/looks))
-	defer tick.Stop()
-	for n := 1; ; n++ {
+	timer := time.NewTimer(t.o.TTL / tellings)
+	defer timer.Stop()
+	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-timer.C:
 		}
 		now := time.Now()
+		rest := t.o.TTL / tellings // who begins to lead gives all leases a ttl
 		switch {
 		case t.Leads():
 			t.Sweep(now)
-		case n%(looks/tellings) == 0 && t.o.Renew != nil:
+			rest = min(rest, t.soonest(now))
+		case t.o.Renew != nil:
 			t.tell(now)
 		}
+		timer.Reset(max(rest, t.o.TTL/looks, time.Millisecond))
 	}
+}
+
+// soonest is how long no lease can run out that is known now: signs of life only
+// make it later.
+func (t *Table) soonest(now time.Time) time.Duration {
+	first := t.since(now)
+	t.index.each(func(_ id, l *lease) { first = min(first, l.sign.Load()) })
+	return time.Duration(first - t.since(now) + t.o.TTL.Nanoseconds())
 }
 
 // tell tells the leader of the signs of life that it does not know.
