@@ -110,15 +110,19 @@ func zoneOf(c *rousev1.Credential) *time.Location {
 // laneOptions are what an operator set, with the vendor's limits where he did not.
 func laneOptions(app string, c *rousev1.Credential, book *quota.Book) lane.Options {
 	l, q := limitsOf(c), c.GetDailyQuota()
-	o := lane.Options{
-		PerSecond: float64(c.GetRatePerSecond()), PerPush: l.perPush, QueueLimit: int(c.GetQueueLimit()),
+	return lane.Options{
+		PerSecond: perSecondOf(c), PerPush: l.perPush, QueueLimit: int(c.GetQueueLimit()),
 		Quota: lane.Quota{
 			Limits: [quota.Classes]uint64{q.GetCall(), q.GetIm(), q.GetSystem(), q.GetMarketing()},
 			Zone:   zoneOf(c), Probe: l.probe, Account: book.Account(app, c.GetName(), l.account),
 		},
 	}
-	if o.PerSecond == 0 {
-		o.PerSecond = l.perSecond
+}
+
+// perSecondOf is the rate that an operator set, else the documented one; 0 = none.
+func perSecondOf(c *rousev1.Credential) float64 {
+	if set := c.GetRatePerSecond(); set > 0 {
+		return float64(set)
 	}
-	return o
+	return limitsOf(c).perSecond
 }

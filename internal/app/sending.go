@@ -77,7 +77,7 @@ func (n *Node) credentialEverywhere(ctx context.Context, app *catalog.App, c *ro
 		addStatus(all, one)
 		return nil
 	})
-	if full := laneOptions(app.ID(), c, n.quotas).PerSecond; full > 0 {
+	if full := perSecondOf(c); full > 0 {
 		all.PerSecond = min(all.GetPerSecond(), full) // a node without a share names the whole
 	}
 	return all, missing

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/rouse-im/rouse/actors/lane"
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/internal/meta"
 	"github.com/rouse-im/rouse/internal/quota"
 )
@@ -21,6 +22,14 @@ func (n *Node) sharedLanes(now time.Time) (all []meta.SharedLane) {
 	return all
 }
 
+// sharing is what divides the rate of a credential: asked for each second, while
+// the account of some vendors is the digest of a key file.
+type sharing struct {
+	of        *rousev1.Credential // immutable: a change makes another
+	account   string
+	perSecond float64
+}
+
 // shareOf names the account of a credential with a rate, and the rate.
 func (n *Node) shareOf(app, notifier string) (key quota.Key, perSecond float64, ok bool) {
 	known, ok := n.catalog.App(app)
@@ -31,9 +40,18 @@ func (n *Node) shareOf(app, notifier string) (key quota.Key, perSecond float64, 
 	if !ok {
 		return key, 0, false
 	}
-	key = quota.Key{App: app, Notifier: notifier, Account: limitsOf(c).account}
-	perSecond = laneOptions(app, c, n.quotas).PerSecond
-	return key, perSecond, perSecond > 0
+	s := n.sharingOf(app, c)
+	return quota.Key{App: app, Notifier: notifier, Account: s.account}, s.perSecond, s.perSecond > 0
+}
+
+func (n *Node) sharingOf(app string, c *rousev1.Credential) *sharing {
+	name := credentialName{app, c.GetName()}
+	if s, ok := n.sharings.Load(name); ok && s.(*sharing).of == c {
+		return s.(*sharing)
+	}
+	s := &sharing{of: c, account: limitsOf(c).account, perSecond: perSecondOf(c)}
+	n.sharings.Store(name, s)
+	return s
 }
 
 // rateOf is the rate of an account in thousandths of a push per second; 0 = it
