@@ -143,7 +143,7 @@ func (p *peer) serve(conn net.Conn) {
 	defer context.AfterFunc(p.ctx, func() { sever(conn) })()
 	p.hasteUp() // who reaches us can be reached
 	p.connected(incoming, true)
-	p.l.running.Go(func() { beat(conn, ended) })
+	p.l.running.Go(func() { p.beat(conn, ended) })
 	err := p.read(conn)
 	p.connected(incoming, false)
 	sever(conn)
@@ -156,7 +156,7 @@ func (p *peer) serve(conn net.Conn) {
 }
 
 func (p *peer) read(conn net.Conn) error {
-	r := bufio.NewReaderSize(timed{conn}, 64<<10)
+	r := bufio.NewReaderSize(p.l.timed(conn), 64<<10)
 	var head [4]byte
 	for {
 		if _, err := io.ReadFull(r, head[:]); err != nil {
@@ -182,15 +182,16 @@ func (p *peer) read(conn net.Conn) error {
 }
 
 // beat tells who made the connection that this side lives.
-func beat(conn net.Conn, ended <-chan struct{}) {
-	t := time.NewTicker(keepalive)
+func (p *peer) beat(conn net.Conn, ended <-chan struct{}) {
+	t := time.NewTicker(time.Duration(p.l.o.Pace) * keepalive)
+	timed := p.l.timed(conn)
 	defer t.Stop()
 	for {
 		select {
 		case <-ended:
 			return
 		case <-t.C:
-			if _, err := (timed{conn}).Write(sign[:]); err != nil {
+			if _, err := timed.Write(sign[:]); err != nil {
 				sever(conn)
 				return
 			}

@@ -11,10 +11,15 @@ import (
 // timed gives a connection up that is silent for too long, or takes nothing.
 // Each piece that gets through starts the time anew, so that a long frame may
 // take as long as it needs.
-type timed struct{ net.Conn }
+type timed struct {
+	net.Conn
+	silence time.Duration
+}
+
+func (l *Link) timed(c net.Conn) timed { return timed{c, time.Duration(l.o.Pace) * silence} }
 
 func (c timed) Read(b []byte) (int, error) {
-	if err := c.SetReadDeadline(time.Now().Add(silence)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(c.silence)); err != nil {
 		return 0, err
 	}
 	return c.Conn.Read(b)
@@ -23,7 +28,7 @@ func (c timed) Read(b []byte) (int, error) {
 func (c timed) Write(b []byte) (n int, err error) {
 	const piece = 64 << 10
 	for {
-		if err := c.SetWriteDeadline(time.Now().Add(silence)); err != nil {
+		if err := c.SetWriteDeadline(time.Now().Add(c.silence)); err != nil {
 			return n, err
 		}
 		k, err := c.Conn.Write(b[:min(len(b), piece)])

@@ -68,8 +68,11 @@ type Options struct {
 	// What may wait for one peer; 0 = 64 MiB and 8192 frames. One frame that is
 	// longer than all of QueueBytes is accepted by an empty queue.
 	QueueBytes, QueueFrames int
-	Logger                  *slog.Logger          // nil = none
-	Metrics                 prometheus.Registerer // nil = not registered
+	// Pace is how many times slower signs of life come and are missed; 0 = 1. It is
+	// for simulations of days.
+	Pace    int
+	Logger  *slog.Logger          // nil = none
+	Metrics prometheus.Registerer // nil = not registered
 }
 
 // Link is this node's connections to all peers.
@@ -104,6 +107,7 @@ func Start(o Options) (*Link, error) {
 	if o.QueueFrames == 0 {
 		o.QueueFrames = 8192
 	}
+	o.Pace = max(1, o.Pace)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -171,7 +171,7 @@ func (p *peer) stay(conn net.Conn, addr string) error {
 	p.connected(outgoing, true)
 	ended := make(chan error, 1)
 	p.l.running.Go(func() {
-		_, err := io.Copy(io.Discard, timed{conn}) // the peer's signs of life
+		_, err := io.Copy(io.Discard, p.l.timed(conn)) // the peer's signs of life
 		if err == nil {
 			err = io.EOF
 		}

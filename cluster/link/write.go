@@ -16,8 +16,8 @@ var sign [2048]byte
 // write empties the queue into the connection until that ends, and gives a sign of
 // life each keepalive. All frames that wait go out together.
 func (p *peer) write(conn net.Conn, ended <-chan error) error {
-	w := bufio.NewWriterSize(timed{conn}, 64<<10)
-	beat := time.NewTicker(keepalive)
+	w := bufio.NewWriterSize(p.l.timed(conn), 64<<10)
+	beat := time.NewTicker(time.Duration(p.l.o.Pace) * keepalive)
 	defer beat.Stop()
 	var spare [][]byte
 	for due := false; ; due = false {

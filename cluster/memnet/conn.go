@@ -19,7 +19,7 @@ type end struct {
 	peer          *end // nil until accepted
 	out           *flow
 
-	changed chan struct{} // closed at each change that somebody may wait for
+	changed chan struct{} // closed at each change while somebody waits; nil = nobody does
 	in      []byte
 	eof     bool
 	reset   bool
@@ -30,20 +30,24 @@ type end struct {
 }
 
 func (h *Host) end(out *flow, local, remote *net.TCPAddr) *end {
-	e := &end{host: h, local: local, remote: remote, out: out, changed: make(chan struct{})}
+	e := &end{host: h, local: local, remote: remote, out: out}
 	h.ends[e] = struct{}{}
 	return e
 }
 
 func (e *end) tell() {
-	close(e.changed)
-	e.changed = make(chan struct{})
+	if e.changed != nil {
+		close(e.changed)
+		e.changed = nil
+	}
 }
 
 // wait lets go of the lock until something changes or the deadline is there.
 func (e *end) wait(deadline time.Time) {
-	changed := e.changed
-	n := e.host.n
+	if e.changed == nil {
+		e.changed = make(chan struct{})
+	}
+	changed, n := e.changed, e.host.n
 	n.mu.Unlock()
 	defer n.mu.Lock()
 	if deadline.IsZero() {

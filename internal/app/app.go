@@ -65,8 +65,14 @@ type Options struct {
 	// Vendors replaces the ways to vendors; nil = TCP, to the servers that
 	// credentials name.
 	Vendors *Vendors
+	// Led tells that this node leads a group in a term, or no longer; it is called
+	// from the loop of the replicas and must not block. May be nil.
+	Led func(group uint16, term uint64, leads bool)
 	// Tick of replicas; 0 = replica's default.
 	Tick time.Duration
+	// Pace is how many times slower than in general nodes tell each other that they
+	// live, and renew shares of rates; 0 = 1. It is for simulations of days.
+	Pace int
 	// FoundAnew lets a node with an empty store found a cluster though its directory
 	// of secrets knows of another.
 	FoundAnew bool
@@ -104,6 +110,7 @@ type Node struct {
 	catalog   *catalog.Catalog
 	quotas    *quota.Book
 	apps      *apps
+	sharings  sync.Map // credentialName -> *sharing
 	lanes     *lane.Directory
 	shards    *shard.Set
 	working   atomic.Pointer[shard.Set]       // shards, for those who may ask before they are there
@@ -234,7 +241,7 @@ func (n *Node) openViews() (err error) {
 	}); err != nil {
 		return err
 	}
-	n.shareLead = meta.NewShareLeader(n.store, n.proposeMeta, n.rateOf)
+	n.shareLead = meta.NewShareLeader(n.store, n.proposeMeta, n.rateOf, max(1, n.o.Pace))
 	n.roster, err = roster.Open(roster.Options{Store: n.store, Logger: n.log})
 	return err
 }
@@ -250,6 +257,7 @@ func (n *Node) proposeMeta(term uint64, ms []storage.Mutation, done func(error))
 // leadMeta takes up what the leader of the meta group does for all nodes. Leases
 // come last: with them the node answers for the group, see leadsMeta.
 func (n *Node) leadMeta(term uint64) {
+	n.planner.Wake()
 	n.quotas.Lead(term, time.Now())
 	if err := n.shareLead.Lead(term, time.Now()); err != nil {
 		n.log.Error("rates cannot be shared; lanes with a rate pause", "error", err)
@@ -353,6 +361,7 @@ func (n *Node) startLanes(sys *actor.ActorSystem) {
 	n.catalog.Watch(func(c catalog.Change) {
 		name := credentialName{c.App, c.Name}
 		n.apps.rotations.Delete(name)
+		n.sharings.Delete(name)
 		if c.Credential == nil {
 			n.lanes.Remove(c.App, c.Name)
 			n.apps.broken.Delete(name)

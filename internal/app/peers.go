@@ -145,7 +145,7 @@ func (n *Node) meet(sys *actor.ActorSystem) (err error) {
 		return errors.Join(err, p.listener.Close())
 	}
 	o := cluster.Options{
-		Name: p.name, Label: c.Label, Seeds: c.Seeds(), Known: n.memberGossip, Changed: n.met, Expect: n.memberNames, Logger: n.log,
+		Name: p.name, Pace: n.o.Pace, Label: c.Label, Seeds: c.Seeds(), Known: n.memberGossip, Changed: n.met, Expect: n.memberNames, Logger: n.log,
 		Self: cluster.Member{Node: n.self, System: sys.ID, Version: n.o.Version, Zone: c.Zone, Addresses: &actorv1.NodeAddresses{
 			Peers: advertised(c.Advertise, p.listener.Addr().String()), Actors: sys.Address(),
 		}},
@@ -216,7 +216,7 @@ func (n *Node) startLink() error {
 	p := n.peers
 	o := link.Options{
 		Self: n.self, Cluster: n.o.Config.Cluster.Label, Listener: p.listener, Dial: p.network.Dial,
-		Receive: n.engine.Receive, Bulk: n.engine.Bulk, Up: func(peer uint64) { n.peers.cut.Delete(peer) }, Down: n.peerDown, Logger: n.log, Metrics: n.registry,
+		Receive: n.engine.Receive, Bulk: n.engine.Bulk, Up: func(peer uint64) { n.peers.cut.Delete(peer) }, Down: n.peerDown, Pace: n.o.Pace, Logger: n.log, Metrics: n.registry,
 	}
 	if p.identity != nil {
 		o.TLS, o.Verify = p.identity.TLS(nil), n.isPeer
@@ -287,6 +287,7 @@ func (n *Node) met(members []cluster.Member) {
 		}
 	}
 	n.lookBeside(alive)
+	n.planner.Wake()
 	if c := n.conductor.Load(); c != nil {
 		c.Wake()
 	}

@@ -31,7 +31,7 @@ func (n *Node) openReplicas() error {
 			}
 			return nil, link.ErrDown
 		},
-		Lead: n.duties.lead, Lose: n.duties.lose, Changed: n.groupChanged,
+		Lead: n.telling(n.duties.lead, true), Lose: n.telling(n.duties.lose, false), Changed: n.groupChanged,
 		Tick: n.o.Tick, SnapshotRate: n.transferSpeed(), Logger: n.log, Metrics: n.registry,
 	})
 	if err != nil {
@@ -41,6 +41,17 @@ func (n *Node) openReplicas() error {
 	n.store.Replicate(func(shard uint16, ms []storage.Mutation, done func(error)) { engine.Propose(shard, 0, ms, done) })
 	n.later("replicas", func(context.Context) error { return engine.Close() })
 	return nil
+}
+
+// telling adds Options.Led to what follows upon leadership.
+func (n *Node) telling(do func(group uint16, term uint64), leads bool) func(uint16, uint64) {
+	if n.o.Led == nil {
+		return do
+	}
+	return func(group uint16, term uint64) {
+		n.o.Led(group, term, leads)
+		do(group, term)
+	}
 }
 
 // transferSpeed is the configured one; of a node that is alone nothing is checked.

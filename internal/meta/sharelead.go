@@ -29,6 +29,7 @@ type ShareLeader struct {
 	store   *storage.Store
 	propose func(term uint64, ms []storage.Mutation, done func(error))
 	limit   func(quota.Key) uint64
+	lease   time.Duration
 
 	mu     sync.Mutex
 	term   uint64        // of shares
@@ -46,9 +47,9 @@ type asked struct {
 // NewShareLeader makes one that does not lead. propose writes an entry of the meta
 // group under a term of leadership, and refuses it under any other. limit is the
 // rate of an account in thousandths of a push per second, 0 = it has none. Neither
-// blocks.
-func NewShareLeader(store *storage.Store, propose func(term uint64, ms []storage.Mutation, done func(error)), limit func(quota.Key) uint64) *ShareLeader {
-	return &ShareLeader{store: store, propose: propose, limit: limit}
+// blocks. pace is how many times longer than in general its leases are, see Shares.
+func NewShareLeader(store *storage.Store, propose func(term uint64, ms []storage.Mutation, done func(error)), limit func(quota.Key) uint64, pace int) *ShareLeader {
+	return &ShareLeader{store: store, propose: propose, limit: limit, lease: time.Duration(pace) * quota.ShareLease}
 }
 
 // Lead begins a term with what is stored; all entries from before must be applied.
@@ -70,7 +71,7 @@ func (l *ShareLeader) Lead(term uint64, now time.Time) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.term, l.shares = term, quota.NewShares(1|rand.Uint64(), stored, l.limit, now) //nolint:gosec // not a secret
+	l.term, l.shares = term, quota.NewShares(1|rand.Uint64(), l.lease, stored, l.limit, now) //nolint:gosec // not a secret
 	return nil
 }
 
@@ -151,7 +152,7 @@ func (l *ShareLeader) written(shares *quota.Shares, taken []asked, err error) {
 	case err == nil:
 		shares.Written()
 		for i, a := range taken {
-			grants[i] = grantOf(a.q, shares.Epoch(), shares.Grant(a.q))
+			grants[i] = grantOf(a.q, shares)
 		}
 	case errors.Is(err, storage.ErrUnknown) && l.shares == shares:
 		l.shares = nil // what is durable is not known until the next Lead
@@ -212,9 +213,9 @@ func questionOf(m *actorv1.ShareRequest) quota.Question {
 	return q
 }
 
-func grantOf(q quota.Question, epoch uint64, grants []quota.Grant) *actorv1.ShareGrant {
-	m := &actorv1.ShareGrant{LeaseMs: quota.ShareLease.Milliseconds(), Run: q.Run, Seq: q.Seq, Epoch: epoch}
-	for _, g := range grants {
+func grantOf(q quota.Question, shares *quota.Shares) *actorv1.ShareGrant {
+	m := &actorv1.ShareGrant{LeaseMs: shares.Lease().Milliseconds(), Run: q.Run, Seq: q.Seq, Epoch: shares.Epoch()}
+	for _, g := range shares.Grant(q) {
 		m.Shares = append(m.Shares, &actorv1.Share{Account: accountOf(g.Key), Rate: g.Rate})
 	}
 	return m

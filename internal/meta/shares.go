@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// shareEvery is how often shares are renewed; shareSoon is how soon after a
-	// failure, or when lanes are new.
+	// shareEvery is how often shares are renewed, and how soon there may be lanes
+	// where there were none; shareSoon is how soon after a failure.
 	shareEvery = time.Second
 	shareSoon  = 200 * time.Millisecond
 	// shareTime bounds one question; after that the next one is of more use.
@@ -34,7 +34,10 @@ type Shares struct {
 	// Node is the node's Raft id.
 	Node uint64
 	// Lanes are those with a rate, each account once.
-	Lanes  func(now time.Time) []SharedLane
+	Lanes func(now time.Time) []SharedLane
+	// Pace is how many times less often they are renewed; 0 = 1. It is for simulations
+	// of days, in which the leader's leases are as many times longer.
+	Pace   int
 	Logger *slog.Logger
 }
 
@@ -44,7 +47,11 @@ func (s *Shares) Run(ctx context.Context) {
 	failed := false
 	for {
 		next := time.Now().Add(shareEvery)
-		err := s.renew(ctx, holder)
+		lanes := s.Lanes(time.Now())
+		if len(lanes) > 0 {
+			next = time.Now().Add(time.Duration(max(1, s.Pace)) * shareEvery)
+		}
+		err := s.renew(ctx, holder, lanes)
 		if err != nil {
 			next = time.Now().Add(shareSoon)
 		}
@@ -63,9 +70,8 @@ func (s *Shares) Run(ctx context.Context) {
 }
 
 // renew asks once and gives the lanes what was granted.
-func (s *Shares) renew(ctx context.Context, holder *quota.Holder) error {
+func (s *Shares) renew(ctx context.Context, holder *quota.Holder, lanes []SharedLane) error {
 	now := time.Now()
-	lanes := s.Lanes(now)
 	if len(lanes) == 0 {
 		return nil
 	}

@@ -80,7 +80,7 @@ func newSharing(t *testing.T, n int) *sharing {
 	t.Cleanup(running.Wait)
 	for i := range n {
 		s := &sharer{
-			demand: 5000, leader: NewShareLeader(store, direct(store), func(quota.Key) uint64 { return 3_000_000 }),
+			demand: 5000, leader: NewShareLeader(store, direct(store), func(quota.Key) uint64 { return 3_000_000 }, 1),
 			sys: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet })),
 		}
 		w.nodes = append(w.nodes, s)
@@ -199,7 +199,7 @@ func TestFormerLeaderGrantsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := NewShareLeader(store, direct(store), func(quota.Key) uint64 { return 1000 })
+	l := NewShareLeader(store, direct(store), func(quota.Key) uint64 { return 1000 }, 1)
 	ask := func(seq uint64) (g *actorv1.ShareGrant, err error) {
 		done := make(chan struct{})
 		l.Ask(requestOf(quota.Question{Node: 1, Run: 1, Seq: seq, Wishes: []quota.Wish{{Key: account, Demand: 1}}}), func(m *actorv1.ShareGrant, fault error) {
@@ -221,7 +221,7 @@ func TestFormerLeaderGrantsNothing(t *testing.T) {
 	if _, err := ask(2); !errors.Is(err, errSuperseded) {
 		t.Errorf("a question that was answered before: %v", err)
 	}
-	again := NewShareLeader(store, direct(store), l.limit) // reads what is durable
+	again := NewShareLeader(store, direct(store), l.limit, 1) // reads what is durable
 	if err := again.Lead(0, time.Now()); err != nil {
 		t.Fatal(err)
 	}

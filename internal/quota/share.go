@@ -64,8 +64,9 @@ type Change struct {
 const (
 	// ShareLease is how long a grant may be used.
 	ShareLease = 3 * time.Second
-	// shareSlack is added by the leader, for clocks that run at other speeds.
-	shareSlack = ShareLease / 30
+	// shareSlack is the part of it that the leader adds, for clocks that run at other
+	// speeds.
+	shareSlack = 30
 	// shareSweep is how often accounts are looked for that have no limit any more.
 	shareSweep = time.Minute
 	// settle is the least time between two divisions of an account among the same
@@ -80,6 +81,7 @@ const (
 // Shares decides about all accounts, at the leader. It is not for concurrent use.
 type Shares struct {
 	epoch    uint64
+	lease    time.Duration
 	limit    func(Key) uint64
 	accounts map[Key]*divided
 	runs     map[uint64]run // by node
@@ -90,6 +92,7 @@ type run struct{ run, seq uint64 }
 
 // divided is one account.
 type divided struct {
+	lease   time.Duration
 	durable Split
 	planned Split // what is being written; nil = nothing
 	target  Split // what each node should have
@@ -118,19 +121,19 @@ func (h *holder) uses(now time.Time) uint64 {
 }
 
 // present tells whether the node is to have a share.
-func (h *holder) present(now time.Time) bool {
-	return now.Before(h.until) || !h.asked.IsZero() && now.Before(h.asked.Add(ShareLease))
+func (h *holder) present(now time.Time, lease time.Duration) bool {
+	return now.Before(h.until) || !h.asked.IsZero() && now.Before(h.asked.Add(lease))
 }
 
 // NewShares begins a leadership with what is durable. Any of it may be in use for
-// one lease. epoch is a number that no other leadership has, and not 0.
-func NewShares(epoch uint64, stored map[Key]Split, limit func(Key) uint64, now time.Time) *Shares {
-	s := &Shares{epoch: epoch, limit: limit, accounts: make(map[Key]*divided), runs: make(map[uint64]run), swept: now}
+// one lease, of ShareLease in general. epoch is a number that no other leadership has, and not 0.
+func NewShares(epoch uint64, lease time.Duration, stored map[Key]Split, limit func(Key) uint64, now time.Time) *Shares {
+	s := &Shares{epoch: epoch, lease: lease, limit: limit, accounts: make(map[Key]*divided), runs: make(map[uint64]run), swept: now}
 	for key, split := range stored {
-		d := &divided{durable: split, target: maps.Clone(split), holders: make(map[uint64]*holder), since: now}
+		d := &divided{lease: lease, durable: split, target: maps.Clone(split), holders: make(map[uint64]*holder), since: now}
 		for node, rate := range split {
 			d.limit += rate
-			d.holders[node] = &holder{may: rate, demand: rate, until: now.Add(ShareLease + shareSlack)}
+			d.holders[node] = &holder{may: rate, demand: rate, until: now.Add(lease + lease/shareSlack)}
 		}
 		s.accounts[key] = d
 	}
@@ -153,7 +156,7 @@ func (s *Shares) Ask(q Question, now time.Time) bool {
 	for _, w := range q.Wishes {
 		d := s.accounts[w.Key]
 		if d == nil {
-			d = &divided{holders: make(map[uint64]*holder)}
+			d = &divided{lease: s.lease, holders: make(map[uint64]*holder)}
 			s.accounts[w.Key] = d
 		}
 		h := d.holders[q.Node]
@@ -212,6 +215,9 @@ func (s *Shares) Dropped() {
 	}
 }
 
+// Lease is that of NewShares, for the answers.
+func (s *Shares) Lease() time.Duration { return s.lease }
+
 // Epoch is that of NewShares, for the answers.
 func (s *Shares) Epoch() uint64 { return s.epoch }
 
@@ -229,7 +235,7 @@ func (s *Shares) Grant(q Question) (grants []Grant) {
 		if d.over {
 			rate = min(rate, h.holds)
 		}
-		h.may, h.until = max(h.may, rate), later(h.until, h.asked.Add(ShareLease+shareSlack))
+		h.may, h.until = max(h.may, rate), later(h.until, h.asked.Add(s.lease+s.lease/shareSlack))
 		grants = append(grants, Grant{w.Key, rate})
 	}
 	return grants
@@ -280,7 +286,7 @@ func part(have, of uint64) float64 { return float64(have) / float64(max(1, of)) 
 
 // forget drops nodes that are gone.
 func (d *divided) forget(now time.Time) {
-	maps.DeleteFunc(d.holders, func(_ uint64, h *holder) bool { return !h.present(now) })
+	maps.DeleteFunc(d.holders, func(_ uint64, h *holder) bool { return !h.present(now, d.lease) })
 }
 
 // aim sets what each node should have, if it is worth a change.

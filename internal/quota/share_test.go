@@ -81,7 +81,7 @@ func (c *cluster) elect(m *machine) {
 	for k, s := range c.stored {
 		stored[k] = maps.Clone(s)
 	}
-	m.shares, m.term, m.queue, m.wrote, m.change = NewShares(uint64(c.term), stored, func(Key) uint64 { return c.limit }, c.at(m)), c.term, nil, nil, nil
+	m.shares, m.term, m.queue, m.wrote, m.change = NewShares(uint64(c.term), ShareLease, stored, func(Key) uint64 { return c.limit }, c.at(m)), c.term, nil, nil, nil
 }
 
 func (c *cluster) ask(m *machine) {
@@ -380,7 +380,7 @@ func TestDivide(t *testing.T) {
 // be in use.
 func TestAccountsWithoutALimitAreForgotten(t *testing.T) {
 	limit := uint64(1000)
-	s := NewShares(1, map[Key]Split{key: {1: 600, 2: 400}}, func(Key) uint64 { return limit }, begin)
+	s := NewShares(1, ShareLease, map[Key]Split{key: {1: 600, 2: 400}}, func(Key) uint64 { return limit }, begin)
 	if changes := s.Plan(begin.Add(2 * shareSweep)); len(changes) != 0 {
 		t.Errorf("%v", changes)
 	}
