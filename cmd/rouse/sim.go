@@ -31,6 +31,8 @@ type simVerb struct {
 	Nodes      int       `help:"Servers of the cluster, 1-9." default:"3"`
 	FakeTime   bool      `help:"Play against nodes within this program, in fake time: waiting takes none, and faults of networks, disks and clocks take part."`
 	Seeds      int       `help:"With --fake-time: play so many seeds from --seed on, each in a process of its own, and sum up." default:"1" placeholder:"N"`
+	Patience   time.Duration `help:"With --fake-time: give a run up in which nothing has moved for so long, and write stacks.txt." default:"5m"`
+	Profile    bool      `help:"With --fake-time: write cpu.pprof, and heap.pprof as of the end of the script."`
 	Pace       int       `help:"With --fake-time: how many times slower than real ones nodes gossip and count ticks; 0 = 1, or 5 if it lasts longer than an hour." placeholder:"N"`
 	Speed      float64   `help:"How many times quicker than life events come. Servers' clocks, leases and retries stay as they are." default:"60"`
 	Spaces     bool      `help:"Give each server a network of its own, so that faults can cut it (Linux, root, ip and nft)."`
@@ -95,10 +97,14 @@ func (v *simVerb) sane() error {
 		return fmt.Errorf("--seeds: %d; 1 to 1,000,000", v.Seeds)
 	case v.Pace < 0 || v.Pace > 100:
 		return fmt.Errorf("--pace: %d; 0 to 100", v.Pace)
+	case v.Patience < time.Second:
+		return fmt.Errorf("--patience: %v; 1s or more", v.Patience)
 	case v.Nodes < 1 || v.Nodes > 9:
 		return fmt.Errorf("--nodes: %d; 1 to 9", v.Nodes)
 	case v.Seeds > 1 && (!v.FakeTime || v.Trace != "" || v.Flash != ""):
 		return errors.New("--seeds plays a scenario with --fake-time; a trace has no seed")
+	case v.Profile && (!v.FakeTime || v.Seeds > 1):
+		return errors.New("--profile is of one run with --fake-time")
 	case v.Measure && v.FakeTime:
 		return errors.New("--measure is about real servers; leave --fake-time out")
 	}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -54,16 +55,16 @@ func (v *simVerb) simulate(c *call, p *plot) error {
 	defer debug.SetGCPercent(debug.SetGCPercent(300)) // many short lives: memory is there, time is not
 	began := time.Now()
 	r, err := v.fake(c, p)
+	var still *standstill
+	if errors.As(err, &still) {
+		return errors.Join(err, v.keepVerdict(verdict{Seed: p.header.Seed, Caught: []string{"standstill"}, Findings: []string{err.Error()}, Took: time.Since(began)}), v.keepScript(c))
+	}
 	if err = errors.Join(err, p.ended()); err != nil {
 		return err
 	}
 	d := judged(p.header.Seed, r)
 	d.Took = time.Since(began)
-	text, err := json.MarshalIndent(d, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(v.Out, verdictFile), append(text, '\n'), 0o644); err != nil {
+	if err := v.keepVerdict(d); err != nil {
 		return err
 	}
 	for _, kind := range slices.Sorted(maps.Keys(r.Skipped)) {
@@ -87,34 +88,84 @@ func (v *simVerb) simulate(c *call, p *plot) error {
 	return errors.Join(fmt.Errorf("found by %s; see %s", strings.Join(d.Caught, ", "), filepath.Join(v.Out, "index.html")), v.keepScript(c))
 }
 
-// fake plays, and shows how far it is.
+func (v *simVerb) keepVerdict(d verdict) error {
+	text, err := json.MarshalIndent(d, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(v.Out, verdictFile), append(text, '\n'), 0o644)
+}
+
+// fake plays, and shows how far it is. A run that has come to a standstill is left
+// behind: nothing ends a bubble.
 func (v *simVerb) fake(c *call, p *plot) (*bubble.Result, error) {
-	progress, shown, done := &bubble.Progress{}, make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(shown)
-		show := newSimProgress(c, p)
-		defer show.end()
-		tick := time.NewTicker(200 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				stage, at, events := progress.Now()
-				show.step(live.Progress{Stage: stage, At: at, Events: events})
-			case <-done:
-				return
-			}
-		}
-	}()
-	defer func() { close(done); <-shown }()
+	profile, err := v.measured()
+	if err != nil {
+		return nil, err
+	}
 	pace := v.Pace
 	if pace == 0 && p.length > quickPlay {
 		pace = slowPace
 	}
-	return bubble.Play(c.ctx, bubble.Options{
-		Seed: p.header.Seed, Nodes: v.Nodes, Start: p.header.Start, Steps: p.steps, Settings: p.app, Pace: pace, Progress: progress,
-	})
+	o := bubble.Options{Seed: p.header.Seed, Nodes: v.Nodes, Start: p.header.Start, Steps: p.steps, Settings: p.app, Pace: pace, Progress: &bubble.Progress{}}
+	ended := make(chan played, 1)
+	go func() {
+		r, err := bubble.Play(c.ctx, o)
+		ended <- played{r, err}
+	}()
+	x := v.await(c, p, o.Progress, profile, ended)
+	return x.r, errors.Join(x.err, profile.end())
 }
+
+// played is what Play answered.
+type played struct {
+	r   *bubble.Result
+	err error
+}
+
+// await shows the progress until the run has ended or stands still.
+func (v *simVerb) await(c *call, p *plot, progress *bubble.Progress, profile *profiles, ended <-chan played) played {
+	show := newSimProgress(c, p)
+	defer show.end()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	moves, moved := int64(-1), time.Now()
+	for {
+		select {
+		case x := <-ended:
+			return x
+		case <-tick.C:
+		}
+		stage, at, events := progress.Now()
+		show.step(live.Progress{Stage: stage, At: at, Events: events})
+		if stage == "settling" {
+			profile.heap()
+		}
+		if n := progress.Moves(); n != moves {
+			moves, moved = n, time.Now()
+		} else if time.Since(moved) > v.Patience {
+			return played{err: v.stands(p.run.Start.Add(at.Duration()), stage)}
+		}
+	}
+}
+
+// standstill is a run that did not get on.
+type standstill struct{ text string }
+
+// Error says where it stands.
+func (s *standstill) Error() string { return s.text }
+
+// stands writes down what each goroutine waits for.
+func (v *simVerb) stands(at time.Time, stage string) error {
+	path := filepath.Join(v.Out, "stacks.txt")
+	stacks := make([]byte, maxStacks)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	s := &standstill{fmt.Sprintf("nothing has moved for %v at %s, %s; what each goroutine does is in %s", v.Patience, at.Format("Mon 15:04:05"), stage, path)}
+	return errors.Join(s, os.WriteFile(path, stacks, 0o644))
+}
+
+// maxStacks bounds stacks.txt, bytes.
+const maxStacks = 64 << 20
 
 func judged(seed uint64, r *bubble.Result) verdict {
 	d := verdict{Seed: seed, Caught: r.Caught(), Decisions: r.Examined, Lost: len(r.Lost), Skipped: r.Skipped}

@@ -149,7 +149,7 @@ func newSimProgress(c *call, p *plot) *simProgress {
 func (s *simProgress) step(x live.Progress) {
 	text := x.Stage
 	if x.Stage == "playing" {
-		text = fmt.Sprintf("%s  %d events", s.p.run.Start.Add(x.At.Duration()).Format("Mon 15:04:05"), x.Events)
+		text = fmt.Sprintf("%d %%  %s  %d events", 100*x.At/max(1, simulations.At(s.p.length)), s.p.run.Start.Add(x.At.Duration()).Format("Mon 15:04:05"), x.Events)
 		if x.Behind > time.Second {
 			text += fmt.Sprintf("  %v behind", x.Behind.Round(time.Second))
 		}

@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -50,19 +53,30 @@ func (v *simVerb) seeds(c *call) error {
 // seed plays one and reads what it found. Only the directories of failed seeds stay.
 func (v *simVerb) seed(c *call, self string, seed uint64, t *tally) verdict {
 	dir := filepath.Join(v.Out, fmt.Sprintf("seed-%d", seed))
-	args := []string{"sim", "--fake-time", "--scenario", v.Scenario, "--seed", fmt.Sprint(seed), "--nodes", fmt.Sprint(v.Nodes), "--pace", fmt.Sprint(v.Pace), "--out", dir}
+	args := []string{"sim", "--fake-time", "--scenario", v.Scenario, "--seed", fmt.Sprint(seed), "--nodes", fmt.Sprint(v.Nodes), "--pace", fmt.Sprint(v.Pace), "--patience", v.Patience.String(), "--out", dir}
 	if v.Users > 0 {
 		args = append(args, "--users", fmt.Sprint(v.Users))
 	}
 	if v.Days > 0 {
 		args = append(args, "--days", fmt.Sprint(v.Days))
 	}
-	cmd := exec.CommandContext(c.ctx, self, args...)
+	ctx, cancel := context.WithCancel(c.ctx)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, self, args...)
+	cmd.Cancel = func() error {
+		if c.ctx.Err() != nil {
+			return cmd.Process.Kill()
+		}
+		return cmd.Process.Signal(syscall.SIGQUIT) // it shows its stacks
+	}
+	cmd.WaitDelay = lastWords
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1") // seeds share the CPUs
-	said := &lastLine{}
+	said := &lastLine{at: time.Now()}
 	cmd.Stderr = said
 	t.begun(seed, said)
+	go said.silence(ctx, 2*v.Patience, cancel)
 	failed := cmd.Run()
+	t.spent(cmd.ProcessState)
 	d := verdict{Seed: seed}
 	text, err := os.ReadFile(filepath.Join(dir, verdictFile))
 	if err == nil {
@@ -86,6 +100,30 @@ func (v *simVerb) seed(c *call, self string, seed uint64, t *tally) verdict {
 	return d
 }
 
+// lastWords is how long a process may take to show its stacks.
+const lastWords = 20 * time.Second
+
+// silence calls a process that says nothing any more: it has to say each few
+// seconds how far it is, and that it stands still when it does.
+func (l *lastLine) silence(ctx context.Context, patience time.Duration, call func()) {
+	tick := time.NewTicker(patience / 20)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		l.mu.Lock()
+		silent := time.Since(l.at)
+		l.mu.Unlock()
+		if silent > patience {
+			call()
+			return
+		}
+	}
+}
+
 // sum says what all seeds have shown.
 func (v *simVerb) sum(c *call, t *tally) error {
 	rows := [][]string{}
@@ -97,7 +135,7 @@ func (v *simVerb) sum(c *call, t *tally) error {
 	if err := c.table([]string{"", "INVARIANT", "EXAMINED", "BROKEN"}, rows); err != nil {
 		return err
 	}
-	if err := c.say("%d of %d seeds passed in %v; %d decisions compared with the rules, of %d users nothing can be said", t.done-len(t.failed), t.done, time.Since(t.began).Round(time.Second), t.decisions, t.lost); err != nil {
+	if err := c.say("%d of %d seeds passed in %v and %v of CPU; %d decisions compared with the rules, of %d users nothing can be said", t.done-len(t.failed), t.done, time.Since(t.began).Round(time.Second), t.cpu.Round(time.Second), t.decisions, t.lost); err != nil {
 		return err
 	}
 	if len(t.failed) == 0 {
@@ -124,6 +162,7 @@ type tally struct {
 	mu              sync.Mutex
 	done            int
 	decisions, lost int
+	cpu             time.Duration
 	failed          []verdict
 	looked          map[int]*checked
 	running         map[uint64]*lastLine
@@ -133,6 +172,16 @@ func (t *tally) begun(seed uint64, said *lastLine) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.running[seed] = said
+}
+
+// spent adds what a process took; nil = it did not start.
+func (t *tally) spent(s *os.ProcessState) {
+	if s == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.cpu += s.UserTime() + s.SystemTime()
 }
 
 func (t *tally) ended(d verdict) {
@@ -175,21 +224,41 @@ func (t *tally) show(c *call) (stop func()) {
 	return func() { close(over); <-ended }
 }
 
+// line says how far the seeds are, and when they will have ended if they go on so.
 func (t *tally) line() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var text strings.Builder
-	fmt.Fprintf(&text, "%d of %d seeds, %d failed", t.done, t.of, len(t.failed))
-	for seed, said := range t.running {
-		fmt.Fprintf(&text, "; seed %d: %s", seed, said.last())
+	far := float64(t.done)
+	for _, seed := range slices.Sorted(maps.Keys(t.running)) {
+		said := t.running[seed].last()
+		fmt.Fprintf(&text, "; seed %d: %s", seed, said)
+		far += part(said)
 	}
-	return text.String()
+	end := ""
+	if far > 0 {
+		end = ", done at about " + t.began.Add(time.Duration(float64(time.Since(t.began))*float64(t.of)/far)).Format("15:04")
+	}
+	return fmt.Sprintf("%d of %d seeds, %d failed%s%s", t.done, t.of, len(t.failed), end, text.String())
+}
+
+// part of a run that is over, by what it said of itself.
+func part(said string) float64 {
+	if said == "settling" || said == "judging" {
+		return 1
+	}
+	percent := 0
+	if _, err := fmt.Sscanf(said, "%d %%", &percent); err != nil {
+		return 0
+	}
+	return float64(min(percent, 100)) / 100
 }
 
 // lastLine keeps the end of what a process says, at most maxSaid bytes.
 type lastLine struct {
 	mu  sync.Mutex
 	end []byte
+	at  time.Time // of the last word
 }
 
 const maxSaid = 1 << 20
@@ -198,6 +267,7 @@ const maxSaid = 1 << 20
 func (l *lastLine) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.at = time.Now()
 	if l.end = append(l.end, p...); len(l.end) > maxSaid {
 		l.end = bytes.Clone(l.end[len(l.end)-maxSaid:])
 	}

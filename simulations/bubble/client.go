@@ -204,6 +204,9 @@ func (c *clients) live(s *stream) {
 	r := rand.New(rand.NewPCG(c.e.o.Seed, s.node.Incarnation))
 	for {
 		pause := c.e.o.Lease / 6
+		if c.e.o.Pace > 1 {
+			pause = c.e.o.Lease / 3
+		}
 		if p := c.e.some(r); p != nil {
 			if c.grant(p, s) {
 				if first {

@@ -104,6 +104,7 @@ func Run(o Options) (*Result, error) {
 	e := &Engine{
 		o: o, net: memnet.New(memnet.Options{Seed: o.Seed, Latency: o.Latency, Jitter: o.Latency / 4}), random: rand.New(rand.NewPCG(o.Seed, 0xb0bb1e)),
 		fate: &fate{r: rand.New(rand.NewPCG(o.Seed, 0xd15c))},
+		leaders: leaders{open: map[tenure]checker.Lead{}, dead: map[string]bool{}},
 		over: make(chan struct{}), cuts: map[*simulations.Fault]bool{}, skipped: map[simulations.FaultKind]int{},
 	}
 	defer e.end()
@@ -266,6 +267,7 @@ func (e *Engine) offset(t time.Time) simulations.Offset { return simulations.At(
 
 // pause waits; false when the run is over.
 func (e *Engine) pause(d time.Duration) bool {
+	e.o.Progress.moves.Add(1)
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

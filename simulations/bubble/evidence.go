@@ -11,48 +11,51 @@ import (
 
 // leaders write down which run of a node led which shard, and when.
 type leaders struct {
-	mu  sync.Mutex
-	all []checker.Lead
+	mu   sync.Mutex
+	open map[tenure]checker.Lead
+	dead map[string]bool // runs that ended: what still runs of them leads nothing
+	all  []checker.Lead
 }
 
-// observe a run until it ends.
-func (e *Engine) observe(p *process) {
-	tick := time.NewTicker(checker.LeadSlack.Duration())
-	defer tick.Stop()
-	open := make([]checker.Lead, e.o.Shards+1) // To = 0: it does not lead
-	end := func(shard int) {
-		if open[shard].To == 0 {
-			return
-		}
-		e.leaders.mu.Lock()
-		e.leaders.all = append(e.leaders.all, open[shard])
-		e.leaders.mu.Unlock()
-		open[shard] = checker.Lead{}
-	}
-	for {
-		now := e.now() + early
-		for shard := 1; shard <= e.o.Shards; shard++ {
-			term, leads := p.node.Term(uint16(shard)) //nolint:gosec // there are few
-			if !leads || open[shard].Term != term {
-				end(shard)
-			}
-			if leads {
-				if open[shard].To == 0 {
-					open[shard] = checker.Lead{By: p.name, Shard: uint16(shard), Term: term, From: now} //nolint:gosec // there are few
-				}
-				open[shard].To = now
-			}
-		}
-		select {
-		case <-tick.C:
-			continue
-		case <-p.dead:
-		case <-e.over:
-		}
-		for shard := range open {
-			end(shard)
-		}
+// tenure of a run that leads a shard.
+type tenure struct {
+	run   string
+	shard uint16
+}
+
+// led is told by a run that it leads a group in a term, or no longer. It does not
+// block.
+func (e *Engine) led(run string, group uint16, term uint64, leads bool) {
+	if group == storage.MetaShard {
 		return
+	}
+	now, l, at := e.now()+early, &e.leaders, tenure{run, group}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.end(at, now)
+	if leads && !l.dead[run] {
+		l.open[at] = checker.Lead{By: run, Shard: group, Term: term, From: now}
+	}
+}
+
+// died ends what a run led.
+func (e *Engine) died(run string) {
+	now, l := e.now()+early, &e.leaders
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dead[run] = true
+	for at := range l.open {
+		if at.run == run {
+			l.end(at, now)
+		}
+	}
+}
+
+func (l *leaders) end(at tenure, now simulations.Offset) {
+	if lead, ok := l.open[at]; ok {
+		lead.To = now
+		l.all = append(l.all, lead)
+		delete(l.open, at)
 	}
 }
 

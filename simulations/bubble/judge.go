@@ -253,6 +253,7 @@ func (e *Engine) read(h *checker.History) error {
 	}
 	r := rand.New(rand.NewPCG(e.o.Seed, 3))
 	for _, user := range slices.Sorted(maps.Keys(users)) {
+		e.o.Progress.moves.Add(1)
 		outcomes, err := ask[*rousev1.ListOutcomesResponse](e, user, &rousev1.ListOutcomesRequest{UserId: user, Limit: 1000}, r)
 		if err != nil {
 			return err
@@ -343,6 +344,7 @@ func (e *Engine) opinion(r *Result) {
 			t.Status = 0
 		}
 		m.Tell(t.Call)
+		e.o.Progress.moves.Add(1)
 		if t.unsure || t.copy > 0 {
 			again[[2]string{t.User, t.Event.Message}] = true
 		}

@@ -114,7 +114,8 @@ func (m *machine) start() *process {
 		defer close(started)
 		node, err := app.StartContext(ctx, app.Options{
 			Config: m.config(), Logger: m.e.o.Logger.With("node", m.name), FS: p.watched(disk), BeforeSync: m.wait, Headless: true, Version: "simulated",
-			Network: m.e.network(host), Tick: tick * time.Duration(m.e.o.Pace), Vendors: &app.Vendors{
+			Led:     func(group uint16, term uint64, leads bool) { m.e.led(p.name, group, term, leads) },
+			Network: m.e.network(host), Tick: tick * time.Duration(m.e.o.Pace), Pace: m.e.o.Pace, Vendors: &app.Vendors{
 				Dial: func(ctx context.Context, _, address string) (net.Conn, error) { return host.Dial(ctx, address) },
 				Sender: func(_, credential string, s vendors.Validator) vendors.Validator {
 					return m.e.vendors.watch(p, credential, s)
@@ -129,11 +130,11 @@ func (m *machine) start() *process {
 		}
 		p.node = node
 		close(p.ready)
-		m.e.work.Go(func() { m.e.observe(p) })
 	})
 	m.e.work.Go(func() {
 		defer close(p.over)
 		<-p.dead
+		m.e.died(p.name)
 		<-started
 		if p.node != nil {
 			_ = p.node.Stop(ctx) // the network and the disk are another run's
@@ -192,7 +193,6 @@ func (e *Engine) network(host *memnet.Host) *app.Network {
 	return &app.Network{
 		Listen: host.Listen, Dial: host.Dial,
 		Gossip: func(o *cluster.Options, listen string) (err error) {
-			o.Pace = e.o.Pace
 			o.Transport, err = host.Gossip(listen)
 			return err
 		},

@@ -15,6 +15,7 @@ import (
 // Progress of a run, for somebody outside of the bubble.
 type Progress struct {
 	at, events atomic.Int64
+	moves      atomic.Int64
 	stage      atomic.Pointer[string]
 }
 
@@ -28,7 +29,14 @@ func (p *Progress) Now() (stage string, at simulations.Offset, events int64) {
 	return stage, simulations.Offset(p.at.Load()), p.events.Load()
 }
 
-func (p *Progress) enter(stage string) { p.stage.Store(&stage) }
+// Moves rises as long as the run gets on. One in which it does not has come to
+// a standstill, as when somebody waits for a mutex and the clock with him.
+func (p *Progress) Moves() int64 { return p.moves.Load() }
+
+func (p *Progress) enter(stage string) {
+	p.stage.Store(&stage)
+	p.moves.Add(1)
+}
 
 // Play runs the steps in fake time, for programs: they have no test to make a
 // bubble of. ctx ends a run between two steps.
