@@ -23,9 +23,10 @@ import (
 type Set struct {
 	sys   *actor.ActorSystem
 	o     Options
-	pids  []*actor.PID  // pids[k-1] is shard k
-	leads []atomic.Bool // leads[k-1]: shard k takes new work here
-	works []atomic.Bool // works[k-1]: shard k works under a term here; the others need no clock
+	pids  []*actor.PID   // pids[k-1] is shard k
+	leads []atomic.Bool  // leads[k-1]: shard k takes new work here
+	works []atomic.Bool  // works[k-1]: shard k works under a term here; the others need no clock
+	rests []atomic.Int32 // rests[k-1]: so many ticks mean nothing to shard k unless it hears of something
 	// erased are deletions to be made good on disk; over the bound they wait
 	// for the store's own compactions.
 	erased chan []storage.Mutation
@@ -67,7 +68,7 @@ func Start(sys *actor.ActorSystem, o Options) (*Set, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	n := o.User.Store.Shards()
-	s := &Set{sys: sys, o: o, stop: cancel, leads: make([]atomic.Bool, n), works: make([]atomic.Bool, n), erased: make(chan []storage.Mutation, maxErased)}
+	s := &Set{sys: sys, o: o, stop: cancel, leads: make([]atomic.Bool, n), works: make([]atomic.Bool, n), rests: make([]atomic.Int32, n), erased: make(chan []storage.Mutation, maxErased)}
 	props := user.Props(o.User)
 	for id := uint16(1); id <= n; id++ {
 		pid, err := sys.Root.SpawnNamed(actor.PropsFromProducer(func() actor.Actor {
@@ -148,7 +149,8 @@ func (s *Set) Report(r *user.Reported) {
 	s.send(s.o.User.Store.ShardOfToken(storage.Sum(r.Sum)), r)
 }
 
-// tick tells the shards that work here once a second that time has passed.
+// tick tells the shards that work here, and may have something to do, once a second
+// that time has passed.
 func (s *Set) tick(ctx context.Context) {
 	t := time.NewTicker(tickEvery)
 	defer t.Stop()
@@ -158,7 +160,10 @@ func (s *Set) tick(ctx context.Context) {
 			return
 		case <-t.C:
 			for i, pid := range s.pids {
-				if s.works[i].Load() {
+				rest := &s.rests[i]
+				if left := rest.Load(); left > 0 {
+					rest.CompareAndSwap(left, left-1)
+				} else if s.works[i].Load() {
 					s.sys.Root.Send(pid, tick{})
 				}
 			}

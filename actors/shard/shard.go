@@ -146,6 +146,9 @@ func newActor(o *Options, id uint16, props *actor.Props, set *Set) *Actor {
 
 // Receive translates messages.
 func (a *Actor) Receive(c actor.Context) {
+	if _, ticks := c.Message().(tick); !ticks && a.set.rests[a.id-1].Load() > 0 {
+		a.set.rests[a.id-1].Store(0)
+	}
 	switch m := c.Message().(type) {
 	case *lead:
 		a.onLead(c, m)
@@ -284,7 +287,8 @@ func (a *Actor) onTick(c actor.Context) {
 		}
 	}
 	a.repeatIntents(now)
-	if idle := a.o.IdleAfter; now.Sub(a.swept) >= min(idle/4+time.Second, time.Minute) {
+	defer a.doze(now)
+	if idle := a.o.IdleAfter; now.Sub(a.swept) >= a.sweepEvery() {
 		a.swept = now
 		a.sweep(c, a.seconds(now), idle)
 		a.dropOutcomes(c, now)
@@ -294,6 +298,24 @@ func (a *Actor) onTick(c actor.Context) {
 
 // seconds is the time that has passed since the actor was made.
 func (a *Actor) seconds(now time.Time) uint32 { return uint32(now.Sub(a.made) / time.Second) } //nolint:gosec // 136 years
+
+func (a *Actor) sweepEvery() time.Duration { return min(a.o.IdleAfter/4+time.Second, time.Minute) }
+
+// longestDoze bounds the ticks that are left out in a row: after a step of the wall
+// clock, by which users are woken, nothing is later by more.
+const longestDoze = 10
+
+// doze leaves out the ticks at which nothing is to be done, as far as is known now.
+func (a *Actor) doze(now time.Time) {
+	if a.unread != nil || len(a.intents) > 0 || len(a.drained) > 0 {
+		return
+	}
+	free := min(longestDoze*tickEvery, a.sweepEvery()-now.Sub(a.swept))
+	for _, at := range a.due {
+		free = min(free, at.Sub(now))
+	}
+	a.set.rests[a.id-1].Store(int32(max(0, free/tickEvery-1)))
+}
 
 // sweep stops the users without a message for longer than idle: the next message
 // starts them again. Only an idle user is stopped, so no message and no decision is
