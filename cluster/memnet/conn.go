@@ -27,6 +27,7 @@ type end struct {
 	owed    int // bytes written that the peer has not told to have read
 	read    int // bytes read that the peer was not told of
 	rd, wr  time.Time
+	spare   *time.Timer // of a wait that is over
 }
 
 func (h *Host) end(out *flow, local, remote *net.TCPAddr) *end {
@@ -48,18 +49,26 @@ func (e *end) wait(deadline time.Time) {
 		e.changed = make(chan struct{})
 	}
 	changed, n := e.changed, e.host.n
-	n.mu.Unlock()
-	defer n.mu.Lock()
 	if deadline.IsZero() {
+		n.mu.Unlock()
 		<-changed
+		n.mu.Lock()
 		return
 	}
-	t := time.NewTimer(time.Until(deadline))
-	defer t.Stop()
+	t := e.spare
+	if e.spare = nil; t == nil {
+		t = time.NewTimer(time.Until(deadline))
+	} else {
+		t.Reset(time.Until(deadline))
+	}
+	n.mu.Unlock()
 	select {
 	case <-changed:
 	case <-t.C:
 	}
+	t.Stop()
+	n.mu.Lock()
+	e.spare = t
 }
 
 func (e *end) fault(op string, err error) error {
@@ -144,7 +153,11 @@ func (e *end) receive(b []byte) {
 		e.refuse()
 		return
 	}
-	e.in = append(e.in, b...)
+	if len(e.in) == 0 {
+		e.in = b
+	} else {
+		e.in = append(e.in, b...)
+	}
 	e.tell()
 }
 

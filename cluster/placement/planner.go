@@ -46,7 +46,7 @@ type Planner struct {
 	Sightings
 	changed <-chan struct{}
 	wake    chan struct{} // holds one
-	term    uint64 // of the last turn as a leader, 0 = it was none
+	term    uint64        // of the last turn as a leader, 0 = it was none
 	heard   map[uint16]heard
 	moving  bool // as was told last
 }

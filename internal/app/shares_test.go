@@ -73,6 +73,13 @@ func TestSharedRates(t *testing.T) {
 	if len(got) != 2 || got["set/1"] != 700_000 || got["documented/2"] != 200_000 {
 		t.Errorf("%v", got)
 	}
+	changed := &rousev1.Credential{Name: "set", RatePerSecond: 70, Vendor: &rousev1.Credential_Meizu{Meizu: &rousev1.MeizuCredential{AppId: "3"}}}
+	if err := cat.PutCredential("app", changed, catalog.Put{}); err != nil {
+		t.Fatal(err)
+	}
+	if rate, old := n.rateOf(quota.Key{App: "app", Notifier: "set", Account: "3"}), n.rateOf(quota.Key{App: "app", Notifier: "set", Account: "1"}); rate != 70_000 || old != 0 {
+		t.Errorf("after a change the rate is %d, and of the former account %d", rate, old)
+	}
 	for _, k := range []quota.Key{{App: "app", Notifier: "set", Account: "2"}, {App: "app", Notifier: "gone", Account: "1"}, {App: "gone", Notifier: "set", Account: "1"}, {App: "app", Notifier: "none", Account: "b"}} {
 		if rate := n.rateOf(k); rate != 0 {
 			t.Errorf("%v has a rate of %d", k, rate)
