@@ -20,26 +20,26 @@ import (
 )
 
 type simVerb struct {
-	Scenario   string    `help:"Name of a shipped scenario, or a file." default:"small" placeholder:"NAME"`
-	Seed       uint64    `help:"The same scenario and seed make the same events." default:"1"`
-	Users      int       `help:"Another number of users than the scenario's." placeholder:"N"`
-	Days       float64   `help:"Another length than the scenario's." placeholder:"N"`
-	Trace      string    `help:"Play this trace (JSONL) instead of a scenario." type:"existingfile" placeholder:"FILE"`
-	Flash      string    `help:"Play the device states of this state_traces.json (FLASH) instead of a scenario." type:"existingfile" placeholder:"FILE"`
-	Out        string    `help:"Directory for index.html, summary.json, the plots, the transcript and the log of the run." type:"path" placeholder:"DIR"`
-	EventsOnly bool      `help:"Make the events and show them; no server takes part. Writes trace.jsonl."`
-	Nodes      int       `help:"Servers of the cluster, 1-9." default:"3"`
-	FakeTime   bool      `help:"Play against nodes within this program, in fake time: waiting takes none, and faults of networks, disks and clocks take part."`
-	Seeds      int       `help:"With --fake-time: play so many seeds from --seed on, each in a process of its own, and sum up." default:"1" placeholder:"N"`
+	Scenario   string        `help:"Name of a shipped scenario, or a file." default:"small" placeholder:"NAME"`
+	Seed       uint64        `help:"The same scenario and seed make the same events." default:"1"`
+	Users      int           `help:"Another number of users than the scenario's." placeholder:"N"`
+	Days       float64       `help:"Another length than the scenario's." placeholder:"N"`
+	Trace      string        `help:"Play this trace (JSONL) instead of a scenario." type:"existingfile" placeholder:"FILE"`
+	Flash      string        `help:"Play the device states of this state_traces.json (FLASH) instead of a scenario." type:"existingfile" placeholder:"FILE"`
+	Out        string        `help:"Directory for index.html, summary.json, the plots, the transcript and the log of the run." type:"path" placeholder:"DIR"`
+	EventsOnly bool          `help:"Make the events and show them; no server takes part. Writes trace.jsonl."`
+	Nodes      int           `help:"Servers of the cluster, 1-9." default:"3"`
+	FakeTime   bool          `help:"Play against nodes within this program, in fake time: waiting takes none, and faults of networks, disks and clocks take part."`
+	Seeds      int           `help:"With --fake-time: play so many seeds from --seed on, each in a process of its own, and sum up." default:"1" placeholder:"N"`
 	Patience   time.Duration `help:"With --fake-time: give a run up in which nothing has moved for so long, and write stacks.txt." default:"5m"`
-	Profile    bool      `help:"With --fake-time: write cpu.pprof, and heap.pprof as of the end of the script."`
-	Pace       int       `help:"With --fake-time: how many times slower than real ones nodes gossip and count ticks; 0 = 1, or 5 if it lasts longer than an hour." placeholder:"N"`
-	Speed      float64   `help:"How many times quicker than life events come. Servers' clocks, leases and retries stay as they are." default:"60"`
-	Spaces     bool      `help:"Give each server a network of its own, so that faults can cut it (Linux, root, ip and nft)."`
-	Measure    bool      `help:"Keep figures only and judge nothing, for millions of events."`
-	Plan       bool      `help:"Play nothing: tell how many servers, and how much memory and disk, devices need."`
-	Devices    []float64 `help:"Numbers of devices for --plan." default:"1e6,1e7,1e8,1e9" placeholder:"N,…"`
-	Server     string    `help:"The roused to start; without it the one beside this program, or in PATH." type:"existingfile" placeholder:"FILE"`
+	Profile    bool          `help:"With --fake-time: write cpu.pprof, and heap.pprof as of the end of the script."`
+	Pace       int           `help:"With --fake-time: how many times slower than real ones nodes gossip and count ticks; 0 = 1, or 5 if it lasts longer than an hour." placeholder:"N"`
+	Speed      float64       `help:"How many times quicker than life events come. Servers' clocks, leases and retries stay as they are." default:"60"`
+	Spaces     bool          `help:"Give each server a network of its own, so that faults can cut it (Linux, root, ip and nft)."`
+	Measure    bool          `help:"Keep figures only and judge nothing, for millions of events."`
+	Plan       bool          `help:"Play nothing: tell how many servers, and how much memory and disk, devices need."`
+	Devices    []float64     `help:"Numbers of devices for --plan." default:"1e6,1e7,1e8,1e9" placeholder:"N,…"`
+	Server     string        `help:"The roused to start; without it the one beside this program, or in PATH." type:"existingfile" placeholder:"FILE"`
 }
 
 // Help says what is made, and of what.

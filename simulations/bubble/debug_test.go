@@ -27,8 +27,9 @@ func TestShow(t *testing.T) {
 			if e.Kind == simulations.Bind {
 				toks[e.Token] = true
 			}
-			e.To = nil
-			b, _ := json.Marshal(e)
+			short := *e
+			short.To = nil
+			b, _ := json.Marshal(short)
 			fmt.Println(e.At, string(b))
 		} else if e.Kind == simulations.Dead && toks[e.Token] || e.Kind == simulations.IMDown || e.Kind == simulations.IMUp {
 			b, _ := json.Marshal(e)

@@ -83,7 +83,7 @@ type Engine struct {
 	cuts    map[*simulations.Fault]bool
 	skipped map[simulations.FaultKind]int
 	stops   []checker.Stop
-	events  []simulations.Event
+	events  []*simulations.Event
 	broken  []simulations.Fault
 	until   simulations.Offset // when the last fault has ended
 }
@@ -103,9 +103,9 @@ func Run(o Options) (*Result, error) {
 	}
 	e := &Engine{
 		o: o, net: memnet.New(memnet.Options{Seed: o.Seed, Latency: o.Latency, Jitter: o.Latency / 4}), random: rand.New(rand.NewPCG(o.Seed, 0xb0bb1e)),
-		fate: &fate{r: rand.New(rand.NewPCG(o.Seed, 0xd15c))},
+		fate:    &fate{r: rand.New(rand.NewPCG(o.Seed, 0xd15c))},
 		leaders: leaders{open: map[tenure]checker.Lead{}, dead: map[string]bool{}},
-		over: make(chan struct{}), cuts: map[*simulations.Fault]bool{}, skipped: map[simulations.FaultKind]int{},
+		over:    make(chan struct{}), cuts: map[*simulations.Fault]bool{}, skipped: map[simulations.FaultKind]int{},
 	}
 	defer e.end()
 	if err := e.found(); err != nil {
@@ -223,7 +223,7 @@ func (e *Engine) play() {
 			continue
 		}
 		if step.Delivery.Copy == 0 {
-			e.events = append(e.events, *step.Delivery.Event)
+			e.events = append(e.events, step.Delivery.Event)
 		}
 		e.o.Progress.events.Add(1)
 		e.clients.deliver(step.Delivery, e.random)

@@ -239,8 +239,7 @@ func status(t told) string {
 // read outcomes and devices of all users from their actors.
 func (e *Engine) read(h *checker.History) error {
 	users, number, tokens := map[string]bool{}, map[string]uint64{}, map[[3]string]string{}
-	for i := range h.Events {
-		ev := &h.Events[i]
+	for _, ev := range h.Events {
 		for _, u := range ev.Users() {
 			users[u] = true
 		}
@@ -328,8 +327,8 @@ func (e *Engine) compare(h *checker.History) {
 func (e *Engine) opinion(r *Result) {
 	m := model.New(model.Options{Start: e.o.Start, Settings: e.o.Settings, Lease: 3 * e.o.Lease, Release: handover, Credentials: e.credentials()})
 	calls := slices.Clone(e.clients.told)
-	for i := range r.History.Events {
-		if ev := &r.History.Events[i]; ev.Kind == simulations.IMUp || ev.Kind == simulations.IMDown {
+	for _, ev := range r.History.Events {
+		if ev.Kind == simulations.IMUp || ev.Kind == simulations.IMDown {
 			calls = append(calls, told{Call: model.Call{Event: ev, Sent: ev.At, Answered: ev.At}})
 		}
 	}
@@ -365,8 +364,8 @@ func (e *Engine) opinion(r *Result) {
 	// repeated, also by an attempt that arrives late: each of its decisions is right.
 	wrong := map[[2]string][]report.Wrong{}
 	at := map[uint64]simulations.Offset{}
-	for i := range r.History.Events {
-		at[r.History.Events[i].N] = r.History.Events[i].At
+	for _, ev := range r.History.Events {
+		at[ev.N] = ev.At
 	}
 	right := map[[2]string]bool{}
 	for _, x := range m.Expect() {

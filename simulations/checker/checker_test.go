@@ -59,7 +59,7 @@ func good() *History {
 
 func (h *History) happens(n uint64, at simulations.Offset, e simulations.Event) {
 	e.N, e.At = n, at
-	h.Events = append(h.Events, e)
+	h.Events = append(h.Events, &e)
 	h.Acks = append(h.Acks, Ack{Event: n, Sent: at, Answered: at + 5, Status: "accepted"})
 }
 
@@ -322,7 +322,7 @@ func TestRead(t *testing.T) {
 	h := good()
 	write(&client, Entry{Limits: &h.Limits})
 	for i := range h.Events {
-		write(&client, Entry{Event: &h.Events[i]})
+		write(&client, Entry{Event: h.Events[i]})
 	}
 	for i := range h.Acks {
 		write(&client, Entry{Ack: &h.Acks[i]})

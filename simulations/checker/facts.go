@@ -102,9 +102,9 @@ func (h *History) bound() map[bindKey]boundToken {
 		}
 	}
 	dead := map[string]bool{}
-	for i := range h.Events {
-		if h.Events[i].Kind == simulations.Dead {
-			dead[h.Events[i].Token] = true
+	for _, e := range h.Events {
+		if e.Kind == simulations.Dead {
+			dead[e.Token] = true
 		}
 	}
 	maps.DeleteFunc(last, func(k bindKey, b boundToken) bool {
@@ -236,8 +236,8 @@ func (h *History) onlines() map[deviceKey][]span {
 	all := map[deviceKey][]span{}
 	sent := map[deviceKey][]Ack{}
 	var downs []*simulations.Event
-	for i := range h.Events {
-		if e := &h.Events[i]; e.Kind == simulations.IMDown {
+	for _, e := range h.Events {
+		if e.Kind == simulations.IMDown {
 			downs = append(downs, e)
 		}
 	}

@@ -8,12 +8,12 @@ import (
 
 // A device that comes and goes within a millisecond is not online after it.
 func TestOnlineEndsWithinAMillisecond(t *testing.T) {
-	presence := func(n uint64, step uint64, state simulations.State) simulations.Event {
-		return simulations.Event{N: n, At: 10, Kind: simulations.Presence, User: "u", Device: "d", State: state, Session: 1, Step: step}
+	presence := func(n uint64, step uint64, state simulations.State) *simulations.Event {
+		return &simulations.Event{N: n, At: 10, Kind: simulations.Presence, User: "u", Device: "d", State: state, Session: 1, Step: step}
 	}
 	history := func(left bool) *History {
 		h := &History{
-			Events: []simulations.Event{presence(1, 0, simulations.Connected), {N: 3, At: 50, Kind: simulations.Message, Message: "m", To: []string{"u"}}},
+			Events: []*simulations.Event{presence(1, 0, simulations.Connected), {N: 3, At: 50, Kind: simulations.Message, Message: "m", To: []string{"u"}}},
 			Acks:   []Ack{{Event: 1, Sent: 20, Answered: 20, Status: "accepted"}, {Event: 3, Sent: 50, Answered: 50, Status: "accepted"}},
 			Outcomes: []Outcome{
 				{Event: 3, User: "u", Device: "d", Message: "m", Status: "accepted", Reason: "queued", PushID: "p", Decided: 50},

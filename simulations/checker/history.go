@@ -16,7 +16,7 @@ import (
 // History of a run, put in order.
 type History struct {
 	Limits    Limits
-	Events    []simulations.Event
+	Events    []*simulations.Event
 	Faults    []simulations.Fault
 	Acks      []Ack
 	Outcomes  []Outcome
@@ -81,7 +81,9 @@ func (h *History) Add(e Entry) error {
 	if e.Limits != nil {
 		h.Limits = *e.Limits
 	}
-	keep(&h.Events, e.Event)
+	if e.Event != nil {
+		h.Events = append(h.Events, e.Event)
+	}
 	keep(&h.Faults, e.Fault)
 	keep(&h.Acks, e.Ack)
 	keep(&h.Outcomes, e.Outcome)
@@ -177,8 +179,8 @@ func Broken(results []Result) error {
 
 func (h *History) index() {
 	h.event, h.outcome = map[uint64]*simulations.Event{}, map[string]*Outcome{}
-	for i := range h.Events {
-		h.event[h.Events[i].N] = &h.Events[i]
+	for _, e := range h.Events {
+		h.event[e.N] = e
 	}
 	for i := range h.Outcomes {
 		if o := &h.Outcomes[i]; o.PushID != "" {

@@ -87,7 +87,7 @@ var bugs = []bug{
 	{name: "sends again after an answer", does: func(h *checker.History) { h.Pushes = append(h.Pushes, h.Pushes[0]) }, caught: "one-push-id"},
 	{name: "keeps a removed token in the lane", does: func(h *checker.History) {
 		for i := range h.Events {
-			if e := &h.Events[i]; e.Unbind {
+			if e := h.Events[i]; e.Unbind {
 				late := e.At + 60_000
 				for _, b := range h.Events[:i] {
 					if b.Kind == simulations.Bind && b.User == e.User && b.Device == e.Device && !rebound(h.Events[i:], b.Token) {
@@ -108,8 +108,8 @@ var bugs = []bug{
 	}, caught: "one-writer"},
 }
 
-func rebound(after []simulations.Event, token string) bool {
-	return slices.ContainsFunc(after, func(e simulations.Event) bool { return e.Kind == simulations.Bind && e.Token == token })
+func rebound(after []*simulations.Event, token string) bool {
+	return slices.ContainsFunc(after, func(e *simulations.Event) bool { return e.Kind == simulations.Bind && e.Token == token })
 }
 
 const lease = 10 * time.Second
@@ -140,7 +140,7 @@ func play(t *testing.T, seed uint64, b bug) (*checker.History, *model.Model) {
 		busy = max(busy+1, d.At) // one call a millisecond: who comes first is certain
 		answered := busy + simulations.Offset(r.IntN(20))
 		if d.Copy == 0 {
-			h.Events = append(h.Events, *e)
+			h.Events = append(h.Events, e)
 			h.Acks = append(h.Acks, checker.Ack{Event: e.N, Sent: busy, Answered: answered, Status: status(kept, e)})
 			at[e.N] = busy
 		}

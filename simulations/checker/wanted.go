@@ -96,8 +96,8 @@ func (h *History) placeOf(o *Outcome) (place, bool) {
 // for their time are left out: nobody knows when they came into it.
 func (h *History) replaced() map[place][]*Outcome {
 	waits := map[string]bool{}
-	for i := range h.Events {
-		if e := &h.Events[i]; e.Kind == simulations.Policy && e.Policy == "away-delay" {
+	for _, e := range h.Events {
+		if e.Kind == simulations.Policy && e.Policy == "away-delay" {
 			waits[e.User] = true
 		}
 	}

@@ -56,7 +56,7 @@ const slack = 2 * time.Second
 
 // delayed tells whether somebody asked for pushes that wait.
 func delayed(h *checker.History) bool {
-	return slices.ContainsFunc(h.Events, func(e simulations.Event) bool {
+	return slices.ContainsFunc(h.Events, func(e *simulations.Event) bool {
 		return e.Kind == simulations.Policy && e.Policy == "away-delay"
 	})
 }
@@ -101,8 +101,7 @@ func recipients(h *checker.History) map[string]*theirs {
 		}
 		return all[u]
 	}
-	for i := range h.Events {
-		e := &h.Events[i]
+	for _, e := range h.Events {
 		for _, u := range e.Users() {
 			t := of(u)
 			switch e.Kind {

@@ -41,8 +41,8 @@ func (r *Result) judge(rec *recorder, s *stage) {
 		decided[[2]string{o.User, o.Message}] = append(decided[[2]string{o.User, o.Message}], o)
 	}
 	at := map[uint64]simulations.Offset{}
-	for i := range h.Events {
-		at[h.Events[i].N] = h.Events[i].At
+	for _, e := range h.Events {
+		at[e.N] = e.At
 	}
 	for _, x := range m.Expect() {
 		got := decided[[2]string{x.User, x.Message}]

@@ -21,8 +21,7 @@ const canaries = 200
 // search the servers' logs for what must not be in them.
 func (s *stage) search(rec *recorder) error {
 	tokens, texts := map[string]bool{}, map[string]bool{}
-	for i := range rec.h.Events {
-		e := &rec.h.Events[i]
+	for _, e := range rec.h.Events {
 		if e.Token != "" && len(tokens) < canaries {
 			tokens[e.Token] = true
 		}
@@ -52,8 +51,8 @@ func (s *stage) search(rec *recorder) error {
 // probe asks for what must be refused: another app's users, and nonsense.
 func (s *stage) probe(ctx context.Context, rec *recorder) {
 	user := ""
-	for i := range rec.h.Events {
-		if e := &rec.h.Events[i]; e.Kind == simulations.Bind {
+	for _, e := range rec.h.Events {
+		if e.Kind == simulations.Bind {
 			user = e.User
 			break
 		}

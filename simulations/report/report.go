@@ -10,7 +10,6 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/rouse-im/rouse/simulations"
@@ -53,7 +52,13 @@ func (r Run) events() iter.Seq[simulations.Event] {
 	if r.Events != nil {
 		return r.Events()
 	}
-	return slices.Values(r.History.Events)
+	return func(yield func(simulations.Event) bool) {
+		for _, e := range r.History.Events {
+			if !yield(*e) {
+				return
+			}
+		}
+	}
 }
 
 // life is the scenario's time of an engine's time.

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,7 +56,7 @@ func ideal(t *testing.T, scenario string, seed uint64) Run {
 			continue
 		}
 		e := step.Delivery.Event
-		h.Events = append(h.Events, *e)
+		h.Events = append(h.Events, e)
 		h.Acks = append(h.Acks, checker.Ack{Event: e.N, Sent: step.At, Answered: step.At, Status: "accepted"})
 		m.Tell(model.Call{Event: e, Sent: step.At, Answered: step.At})
 		if _, ok := told[e.N]; !ok {
@@ -283,15 +282,15 @@ func TestBrokenRunSaysSo(t *testing.T) {
 // A preview claims nothing that was not looked at.
 func TestPreview(t *testing.T) {
 	r := ideal(t, "small", 1)
-	events := r.History.Events
-	r.Events = func() iter.Seq[simulations.Event] { return slices.Values(events) }
+	events, n := r.events(), len(r.History.Events)
+	r.Events = func() iter.Seq[simulations.Event] { return events }
 	r.History, r.Results = &checker.History{}, nil
 	dir := t.TempDir()
 	s, err := Write(dir, r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(s.Figures) != 4 || int(s.Figures[0].Value) != len(events) || len(s.Charts) != 2 {
+	if len(s.Figures) != 4 || int(s.Figures[0].Value) != n || len(s.Charts) != 2 {
 		t.Errorf("figures %v, %d charts", s.Figures, len(s.Charts))
 	}
 	text, _ := os.ReadFile(filepath.Join(dir, "index.html"))
@@ -336,7 +335,7 @@ func TestNoTokensInTheTranscript(t *testing.T) {
 	r := ideal(t, "small", 3)
 	text := Transcript(r)
 	for i := range r.History.Events {
-		if e := &r.History.Events[i]; e.Token != "" && bytes.Contains(text, []byte(e.Token)) {
+		if e := r.History.Events[i]; e.Token != "" && bytes.Contains(text, []byte(e.Token)) {
 			t.Fatalf("a token of event %d is in the transcript", e.N)
 		}
 	}

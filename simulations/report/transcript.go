@@ -30,8 +30,8 @@ func Transcript(r Run) []byte {
 	for _, f := range h.Faults {
 		add(f.At, 0, "fault    #%d %s%s for %v", f.N, f.Kind, target(f), f.For.Duration())
 	}
-	for i := range h.Events {
-		add(h.Events[i].At, 1, "event    #%d %s", h.Events[i].N, happened(&h.Events[i]))
+	for _, e := range h.Events {
+		add(e.At, 1, "event    #%d %s", e.N, happened(e))
 	}
 	for _, a := range h.Acks {
 		if a.Status != "accepted" || a.Answered-a.Sent > 1000 {
