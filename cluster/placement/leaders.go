@@ -13,7 +13,8 @@ import (
 // that were to lead, changed as little as it takes to give all nodes the same
 // number, give or take one. A node that drains or leaves leads nothing that
 // another voter could lead. A node that has just died, or just come, keeps what
-// it was to lead and is given no more. 0 = no voter could.
+// it was to lead and is given no more, unless only one that drains or leaves could
+// lead else. 0 = no voter could.
 func Leaders(groups map[uint16]roster.Placement, nodes []Node, r Rules, now time.Time) map[uint16]uint64 {
 	b := balance{leader: make(map[uint16]uint64, len(groups)), may: make(map[uint16][]uint64, len(groups)), load: make(map[uint64]int)}
 	for _, group := range slices.Sorted(maps.Keys(groups)) {
@@ -33,7 +34,7 @@ func Leaders(groups map[uint16]roster.Placement, nodes []Node, r Rules, now time
 
 // candidates are the voters that may be told to lead a group.
 func candidates(p roster.Placement, nodes []Node, r Rules, now time.Time) (ids []uint64) {
-	var last []uint64 // better than nobody
+	var fresh, last []uint64 // better than who is to lead nothing, and than nobody
 	for _, n := range nodes {
 		if !slices.Contains(p.Voters, n.ID) {
 			continue
@@ -43,14 +44,18 @@ func candidates(p roster.Placement, nodes []Node, r Rules, now time.Time) (ids [
 		switch {
 		case !n.Draining && !n.Leaving && (steady || lasting && p.Leader == n.ID):
 			ids = append(ids, n.ID)
+		case n.Alive && !n.Draining && !n.Leaving:
+			fresh = append(fresh, n.ID)
 		case n.Alive:
 			last = append(last, n.ID)
 		}
 	}
-	if len(ids) > 0 {
+	switch {
+	case len(ids) > 0:
 		return ids
-	}
-	if slices.Contains(last, p.Leader) {
+	case len(fresh) > 0:
+		return fresh
+	case slices.Contains(last, p.Leader):
 		return []uint64{p.Leader}
 	}
 	return last

@@ -266,6 +266,8 @@ func TestLeadersOfLast(t *testing.T) {
 		"just come gets no more":    {[]uint64{4, 5}, 0, 5},
 		"just come, and no other":   {[]uint64{2, 4}, 0, 4},
 		"one that drains stays put": {[]uint64{1, 3}, 3, 3},
+		"drains, and one just come": {[]uint64{1, 4}, 1, 4},
+		"leaves, and a better one":  {[]uint64{3, 4, 5}, 3, 5},
 	} {
 		got := Leaders(map[uint16]roster.Placement{7: {Voters: c.voters, Leader: c.was}}, nodes, DefaultRules(), at)
 		if got[7] != c.want {
