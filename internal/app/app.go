@@ -241,7 +241,7 @@ func (n *Node) openViews() (err error) {
 	}); err != nil {
 		return err
 	}
-	n.shareLead = meta.NewShareLeader(n.store, n.proposeMeta, n.rateOf, max(1, n.o.Pace))
+	n.shareLead = meta.NewShareLeader(n.store, n.proposeMeta, n.confirmMeta, n.rateOf, max(1, n.o.Pace))
 	n.roster, err = roster.Open(roster.Options{Store: n.store, Logger: n.log})
 	return err
 }
@@ -252,6 +252,11 @@ func (n *Node) metaTerm() (term uint64, ok bool) { return n.engine.Leads(storage
 // proposeMeta writes an entry of the meta group under a term of leadership.
 func (n *Node) proposeMeta(term uint64, ms []storage.Mutation, done func(error)) {
 	n.engine.Propose(storage.MetaShard, term, ms, done)
+}
+
+// confirmMeta asks the voters whether this node still leads the meta group in a term.
+func (n *Node) confirmMeta(term uint64, done func(error)) {
+	n.engine.Confirm(storage.MetaShard, term, done)
 }
 
 // leadMeta takes up what the leader of the meta group does for all nodes. Leases

@@ -28,6 +28,7 @@ var errSuperseded = errors.New("meta: the node has asked for its shares again")
 type ShareLeader struct {
 	store   *storage.Store
 	propose func(term uint64, ms []storage.Mutation, done func(error))
+	confirm func(term uint64, done func(error))
 	limit   func(quota.Key) uint64
 	lease   time.Duration
 
@@ -35,7 +36,7 @@ type ShareLeader struct {
 	term   uint64        // of shares
 	shares *quota.Shares // nil = another node leads
 	queue  []asked
-	busy   bool // an entry is being written
+	busy   bool // an entry is being written, or the leadership confirmed
 }
 
 type asked struct {
@@ -45,11 +46,15 @@ type asked struct {
 }
 
 // NewShareLeader makes one that does not lead. propose writes an entry of the meta
-// group under a term of leadership, and refuses it under any other. limit is the
-// rate of an account in thousandths of a push per second, 0 = it has none. Neither
-// blocks. pace is how many times longer than in general its leases are, see Shares.
-func NewShareLeader(store *storage.Store, propose func(term uint64, ms []storage.Mutation, done func(error)), limit func(quota.Key) uint64, pace int) *ShareLeader {
-	return &ShareLeader{store: store, propose: propose, limit: limit, lease: time.Duration(pace) * quota.ShareLease}
+// group under a term of leadership, and refuses it under any other. confirm asks
+// most voters of the group whether this node still leads it in a term, as
+// replica.Engine.Confirm does. limit is the rate of an account in thousandths of a
+// push per second, 0 = it has none. None of them blocks. pace is how many times
+// longer than in general its leases are, see Shares.
+func NewShareLeader(
+	store *storage.Store, propose func(term uint64, ms []storage.Mutation, done func(error)), confirm func(term uint64, done func(error)), limit func(quota.Key) uint64, pace int,
+) *ShareLeader {
+	return &ShareLeader{store: store, propose: propose, confirm: confirm, limit: limit, lease: time.Duration(pace) * quota.ShareLease}
 }
 
 // Lead begins a term with what is stored; all entries from before must be applied.
@@ -82,9 +87,20 @@ func (l *ShareLeader) Lose() {
 	l.shares = nil
 }
 
-// Ask answers a node after an entry that is proposed from now on is committed:
-// that proves that this node still led when it was asked. It does not block; done
-// is called once.
+// Ask answers a node when it is known that this node still led after it was asked:
+// an entry that was proposed from then on is committed, or, where no share has to
+// be written, most voters have confirmed the leadership from then on.
+//
+// That a confirmation is enough: those voters answered it before they voted for a
+// later leader, whose term so began, and who so read what is durable and counts all
+// of it as in use for a lease, after the question was asked. The node counts its
+// lease from before that. What it is granted is durable, by an entry of this or an
+// earlier term, so the later leader has read it. Thus what is granted under the
+// earlier leadership is within what the later one takes for used, as long as it is
+// used, however late the answer is. Who is the only voter is confirmed without
+// asking: another node becomes one by an entry of his.
+//
+// Ask does not block; done is called once.
 func (l *ShareLeader) Ask(m *actorv1.ShareRequest, done func(*actorv1.ShareGrant, error)) {
 	l.mu.Lock()
 	err := l.admit(asked{questionOf(m), time.Now(), done})
@@ -107,8 +123,8 @@ func (l *ShareLeader) admit(a asked) error {
 	return nil
 }
 
-// write proposes what the waiting questions lead to, one entry at a time. An
-// entry without mutations is a barrier.
+// write proposes what the waiting questions lead to, one entry at a time, or has
+// the leadership confirmed if they lead to nothing new.
 func (l *ShareLeader) write() {
 	l.mu.Lock()
 	if l.busy || len(l.queue) == 0 {
@@ -137,10 +153,15 @@ func (l *ShareLeader) write() {
 		end(queue, storage.ErrNotLeader)
 		return
 	}
+	if len(ms) == 0 {
+		l.confirm(term, func(err error) { l.written(shares, taken, err) })
+		return
+	}
 	l.propose(term, ms, func(err error) { l.written(shares, taken, err) })
 }
 
-// written answers the questions of an entry, if this node still leads.
+// written answers the questions of an entry, or of a confirmation, if this node
+// still leads.
 func (l *ShareLeader) written(shares *quota.Shares, taken []asked, err error) {
 	l.mu.Lock()
 	l.busy = false

@@ -47,6 +47,9 @@ func direct(s *storage.Store) func(uint64, []storage.Mutation, func(error)) {
 	return func(_ uint64, ms []storage.Mutation, done func(error)) { s.Propose(storage.MetaShard, ms, done) }
 }
 
+// sure confirms every leadership.
+func sure(_ uint64, done func(error)) { done(nil) }
+
 // sharing is nodes over the same committed entries, of which one leads.
 type sharing struct {
 	nodes []*sharer
@@ -80,7 +83,7 @@ func newSharing(t *testing.T, n int) *sharing {
 	t.Cleanup(running.Wait)
 	for i := range n {
 		s := &sharer{
-			demand: 5000, leader: NewShareLeader(store, direct(store), func(quota.Key) uint64 { return 3_000_000 }, 1),
+			demand: 5000, leader: NewShareLeader(store, direct(store), sure, func(quota.Key) uint64 { return 3_000_000 }, 1),
 			sys: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet })),
 		}
 		w.nodes = append(w.nodes, s)
@@ -193,13 +196,63 @@ func TestSoleNodeNeedNotWait(t *testing.T) {
 	})
 }
 
+// What changes nothing is confirmed and not written, and refused if the leadership
+// is not confirmed.
+func TestRenewalIsConfirmed(t *testing.T) {
+	store, err := storage.Open("data", storage.Options{FS: vfs.NewMem(), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close() //nolint:errcheck // in memory
+	var written, confirmed int
+	var doubt error
+	l := NewShareLeader(store, func(term uint64, ms []storage.Mutation, done func(error)) {
+		written++
+		direct(store)(term, ms, done)
+	}, func(term uint64, done func(error)) {
+		confirmed++
+		if term != 7 {
+			t.Errorf("term %d is to be confirmed", term)
+		}
+		done(doubt)
+	}, func(quota.Key) uint64 { return 1000 }, 1)
+	if err := l.Lead(7, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for seq := range uint64(5) {
+		doubt = nil
+		if seq == 3 {
+			doubt = storage.ErrNotLeader
+		}
+		done := make(chan error, 1)
+		l.Ask(requestOf(quota.Question{Node: 1, Run: 1, Seq: seq + 1, Wishes: []quota.Wish{{Key: account, Demand: 1}}}), func(g *actorv1.ShareGrant, fault error) {
+			if fault == nil && g.GetShares()[0].GetRate() != 1000 {
+				t.Errorf("question %d: %v", seq, g)
+			}
+			done <- fault
+		})
+		if err := <-done; !errors.Is(err, doubt) {
+			t.Errorf("question %d: %v, want %v", seq, err, doubt)
+		}
+	}
+	if written != 1 || confirmed != 4 {
+		t.Errorf("%d entries and %d confirmations for five questions, of which the first gives a share", written, confirmed)
+	}
+}
+
 // A former leader grants nothing: its entry does not commit.
 func TestFormerLeaderGrantsNothing(t *testing.T) {
 	store, err := storage.Open("data", storage.Options{FS: vfs.NewMem(), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := NewShareLeader(store, direct(store), func(quota.Key) uint64 { return 1000 }, 1)
+	l := NewShareLeader(store, direct(store), func(_ uint64, done func(error)) {
+		v, err := store.View()
+		if err == nil {
+			err = v.Close()
+		}
+		done(err)
+	}, func(quota.Key) uint64 { return 1000 }, 1)
 	ask := func(seq uint64) (g *actorv1.ShareGrant, err error) {
 		done := make(chan struct{})
 		l.Ask(requestOf(quota.Question{Node: 1, Run: 1, Seq: seq, Wishes: []quota.Wish{{Key: account, Demand: 1}}}), func(m *actorv1.ShareGrant, fault error) {
@@ -221,7 +274,7 @@ func TestFormerLeaderGrantsNothing(t *testing.T) {
 	if _, err := ask(2); !errors.Is(err, errSuperseded) {
 		t.Errorf("a question that was answered before: %v", err)
 	}
-	again := NewShareLeader(store, direct(store), l.limit, 1) // reads what is durable
+	again := NewShareLeader(store, direct(store), l.confirm, l.limit, 1) // reads what is durable
 	if err := again.Lead(0, time.Now()); err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,8 @@ import (
 //
 //   - Durable shares are within the limit, and no node is granted more than its
 //     durable share. A leader answers only after an entry that it proposed after
-//     the question was committed. So all that a former leader granted is within
+//     the question was committed, or the voters confirmed after the question that
+//     it leads. So all that a former leader granted is within
 //     what the next one reads.
 //   - What a node may use is given to another only after the node said that it
 //     uses less, or after its lease ran out. A node counts its lease from before

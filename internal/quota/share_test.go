@@ -24,7 +24,8 @@ type machine struct {
 	term   int
 	queue  []letter // questions that wait for the writing under way
 	wrote  []letter // questions under way
-	change []Change // being written
+	change []Change // being written; empty = the leadership is being confirmed
+	sure   bool     // it was, and the answers have not left yet
 	found  *machine // whom it asks
 	demand uint64
 }
@@ -71,7 +72,7 @@ func (c *cluster) start(m *machine) {
 			m.holder = NewHolder(uint64(i+1), c.runs)
 		}
 	}
-	m.up, m.shares, m.queue, m.wrote, m.change = true, nil, nil, nil, nil
+	m.up, m.shares, m.queue, m.wrote, m.change, m.sure = true, nil, nil, nil, nil, false
 }
 
 func (c *cluster) elect(m *machine) {
@@ -81,7 +82,7 @@ func (c *cluster) elect(m *machine) {
 	for k, s := range c.stored {
 		stored[k] = maps.Clone(s)
 	}
-	m.shares, m.term, m.queue, m.wrote, m.change = NewShares(uint64(c.term), ShareLease, stored, func(Key) uint64 { return c.limit }, c.at(m)), c.term, nil, nil, nil
+	m.shares, m.term, m.queue, m.wrote, m.change, m.sure = NewShares(uint64(c.term), ShareLease, stored, func(Key) uint64 { return c.limit }, c.at(m)), c.term, nil, nil, nil, false
 }
 
 func (c *cluster) ask(m *machine) {
@@ -114,15 +115,21 @@ func (c *cluster) propose(m *machine) {
 		}
 	}
 	m.queue = nil
-	m.change = m.shares.Plan(c.at(m))
+	m.change, m.sure = m.shares.Plan(c.at(m)), false
 }
 
-// commit ends the writing of a leader, or a former one.
+// confirm has the voters say that a leader leads, if it does; its answers may leave
+// much later.
+func (c *cluster) confirm(m *machine) {
+	m.sure = m.sure || m.wrote != nil && len(m.change) == 0 && m.term == c.term
+}
+
+// commit ends the writing of a leader, or a former one, or its confirmation.
 func (c *cluster) commit(m *machine) {
 	if m.shares == nil || m.wrote == nil {
 		return
 	}
-	if m.term != c.term { // it hears that it leads no more
+	if c.confirm(m); m.term != c.term && !m.sure { // it hears that it leads no more
 		m.shares, m.wrote, m.queue = nil, nil, nil
 		return
 	}
@@ -162,8 +169,22 @@ func (c *cluster) allowed() uint64 {
 	return most
 }
 
+// round is a question of a machine and its answer.
+func (c *cluster) round(m *machine) {
+	if m.found == nil {
+		return
+	}
+	c.ask(m)
+	c.deliver(len(c.mail) - 1)
+	c.commit(m.found)
+	c.commit(m.found)
+	if n := len(c.mail); n > 0 && c.mail[n-1].answer {
+		c.deliver(n - 1)
+	}
+}
+
 var steps = []string{
-	"round", "round", "round", "round", "round", "unheard", "ask", "deliver", "deliver", "commit",
+	"round", "round", "round", "round", "round", "astray", "astray", "unheard", "ask", "deliver", "deliver", "confirm", "commit",
 	"pass", "pass", "pass", "lose", "elect", "find", "restart", "limit", "demand", "demand",
 }
 
@@ -172,13 +193,9 @@ func (c *cluster) step(t *rapid.T) {
 	switch rapid.SampledFrom(steps).Draw(t, "do") {
 	case "round": // all goes well
 		m.found = c.leads
-		c.ask(m)
-		c.deliver(len(c.mail) - 1)
-		c.commit(c.leads)
-		c.commit(c.leads)
-		if n := len(c.mail); n > 0 && c.mail[n-1].answer {
-			c.deliver(n - 1)
-		}
+		c.round(m)
+	case "astray": // with whom it has found, who may be replaced
+		c.round(m)
 	case "unheard": // all but the answer, which may come later
 		m.found = c.leads
 		c.ask(m)
@@ -196,6 +213,8 @@ func (c *cluster) step(t *rapid.T) {
 		if len(c.mail) > 0 {
 			c.mail = c.mail[1:]
 		}
+	case "confirm":
+		c.confirm(m)
 	case "commit":
 		c.commit(m)
 	case "pass":
