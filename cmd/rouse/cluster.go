@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -38,8 +39,8 @@ Examples:
 // Run drains a node.
 func (v *clusterDrain) Run(c *call) error {
 	v.App = "" // it is no matter of an app
-	return ask(c, &v.remote, func(s *rpc.Services) (*rousev1.DrainNodeResponse, error) {
-		return s.Cluster.DrainNode(c.ctx, &rousev1.DrainNodeRequest{Node: v.Node})
+	return order(c, &v.remote, func(ctx context.Context, s *rpc.Services) (*rousev1.DrainNodeResponse, error) {
+		return s.Cluster.DrainNode(ctx, &rousev1.DrainNodeRequest{Node: v.Node})
 	}, func(_ *rousev1.DrainNodeResponse) error {
 		return c.say("%s gives its leaderships away; rouse cluster status shows how far it is, rouse cluster undrain %s takes it back", v.Node, v.Node)
 	})
@@ -53,8 +54,8 @@ type clusterUndrain struct {
 // Run takes a drain back.
 func (v *clusterUndrain) Run(c *call) error {
 	v.App = ""
-	return ask(c, &v.remote, func(s *rpc.Services) (*rousev1.UndrainNodeResponse, error) {
-		return s.Cluster.UndrainNode(c.ctx, &rousev1.UndrainNodeRequest{Node: v.Node})
+	return order(c, &v.remote, func(ctx context.Context, s *rpc.Services) (*rousev1.UndrainNodeResponse, error) {
+		return s.Cluster.UndrainNode(ctx, &rousev1.UndrainNodeRequest{Node: v.Node})
 	}, func(_ *rousev1.UndrainNodeResponse) error {
 		return c.say("%s may lead again; it gets its share within a minute or so, with rouse cluster rebalance at once", v.Node)
 	})
@@ -88,8 +89,8 @@ func (v *clusterRemove) Run(c *call) error {
 			return errors.Join(errors.New("nothing was removed; type what was asked for, or use --yes in scripts"), ignoreEnd(err))
 		}
 	}
-	return ask(c, &v.remote, func(s *rpc.Services) (*rousev1.RemoveNodeResponse, error) {
-		return s.Cluster.RemoveNode(c.ctx, &rousev1.RemoveNodeRequest{Node: v.Node})
+	return order(c, &v.remote, func(ctx context.Context, s *rpc.Services) (*rousev1.RemoveNodeResponse, error) {
+		return s.Cluster.RemoveNode(ctx, &rousev1.RemoveNodeRequest{Node: v.Node})
 	}, func(r *rousev1.RemoveNodeResponse) error {
 		return c.say("%s (%s) is leaving; stop it when rouse cluster status does not show it any more", v.Node, r.GetNodeId())
 	})
@@ -108,8 +109,8 @@ func (v *clusterRebalance) Run(c *call) error {
 			return s.Cluster.PlanRebalance(c.ctx, &rousev1.PlanRebalanceRequest{})
 		}, func(r *rousev1.PlanRebalanceResponse) error { return c.planned(r.GetMoves(), "would move") })
 	}
-	return ask(c, &v.remote, func(s *rpc.Services) (*rousev1.RebalanceResponse, error) {
-		return s.Cluster.Rebalance(c.ctx, &rousev1.RebalanceRequest{})
+	return order(c, &v.remote, func(ctx context.Context, s *rpc.Services) (*rousev1.RebalanceResponse, error) {
+		return s.Cluster.Rebalance(ctx, &rousev1.RebalanceRequest{})
 	}, func(r *rousev1.RebalanceResponse) error { return c.planned(r.GetMoves(), "move") })
 }
 

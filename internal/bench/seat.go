@@ -190,7 +190,9 @@ func (n *node) hangUp() error {
 }
 
 const (
-	wholeEvery = 100 * time.Millisecond
+	// wholeEvery is how often nodes are asked how they are, of all groups: what is
+	// measured meanwhile pays for it.
+	wholeEvery = 500 * time.Millisecond
 	wholeMost  = 10 * time.Minute
 )
 
@@ -227,7 +229,7 @@ func (t *trio) spread(ctx context.Context) (*rousev1.GetClusterStatusResponse, e
 		if time.Since(start) > most {
 			return nil, fmt.Errorf("leaderships are not spread evenly within %v", most)
 		}
-		if _, err := rousev1.NewClusterServiceClient(t.nodes[0].conn).Rebalance(t.nodes[0].operator(ctx), &rousev1.RebalanceRequest{}); err != nil {
+		if err := t.rebalance(ctx); err != nil {
 			return nil, err
 		}
 		rest(ctx, time.Second)
@@ -244,16 +246,38 @@ func (t *trio) isEven(s *rousev1.GetClusterStatusResponse) bool {
 	return true
 }
 
-// status asks the first node that runs.
+// rebalance has leaderships move at once. An order may be repeated.
+func (t *trio) rebalance(ctx context.Context) error {
+	_, err := anyNode(ctx, t, func(ctx context.Context, c rousev1.ClusterServiceClient) (*rousev1.RebalanceResponse, error) {
+		return c.Rebalance(ctx, &rousev1.RebalanceRequest{})
+	})
+	return err
+}
+
+// status asks how the cluster is.
 func (t *trio) status(ctx context.Context) (*rousev1.GetClusterStatusResponse, error) {
-	for _, n := range t.nodes {
-		if n != nil {
-			ctx, cancel := context.WithTimeout(n.operator(ctx), stopGrace)
-			defer cancel()
-			return rousev1.NewClusterServiceClient(n.conn).GetClusterStatus(ctx, &rousev1.GetClusterStatusRequest{})
+	return anyNode(ctx, t, func(ctx context.Context, c rousev1.ClusterServiceClient) (*rousev1.GetClusterStatusResponse, error) {
+		return c.GetClusterStatus(ctx, &rousev1.GetClusterStatusRequest{})
+	})
+}
+
+// anyNode asks those that run, one after the other, until one answers.
+func anyNode[R any](ctx context.Context, t *trio, ask func(context.Context, rousev1.ClusterServiceClient) (R, error)) (none R, err error) {
+	err = errors.New("no node runs")
+	for i, n := range t.nodes {
+		if n == nil {
+			continue
 		}
+		asking, cancel := context.WithTimeout(n.operator(ctx), stopGrace/nodesOfTrio)
+		answer, fault := ask(asking, rousev1.NewClusterServiceClient(n.conn))
+		cancel()
+		if fault == nil {
+			return answer, nil
+		}
+		t.say("  %s gave no answer: %v", t.seats[i].Name, fault)
+		err = fault
 	}
-	return nil, errors.New("no node runs")
+	return none, err
 }
 
 // voters is how many replicas of a group have a vote in a cluster of so many.

@@ -21,6 +21,7 @@ import (
 
 	"github.com/rouse-im/rouse/actors/mailbox"
 	actorv1 "github.com/rouse-im/rouse/api/rouse/actor/v1"
+	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 )
 
 // Name of the actor on every node.
@@ -177,6 +178,9 @@ func (a *Asker) ask(ctx context.Context, seed string, m *actorv1.MetaAsk) (*acto
 		answer, err := a.once(ctx, q)
 		if err != nil {
 			return nil, a.ended(m, err)
+		}
+		if unknown := answer.GetError().GetCode() == rousev1.ErrorCode_ERROR_CODE_DEADLINE; unknown && repeatable(m) {
+			answer = nil // the leader lost its leadership in the midst of it
 		}
 		if answer != nil && answer.GetRedirect() == nil {
 			if answer.GetError() != nil {
@@ -363,11 +367,11 @@ func sleep(ctx context.Context, d time.Duration) bool {
 }
 
 // repeatable tells whether a question may be answered twice: then silence is no
-// reason to give up. The rest changes something each time, or is of use for a
+// reason to give up. An order about the cluster says how it shall be. The rest changes something each time, or is of use for a
 // moment only.
 func repeatable(m *actorv1.MetaAsk) bool {
 	switch m.GetBody().(type) {
-	case *actorv1.MetaAsk_Grant, *actorv1.MetaAsk_Admit, *actorv1.MetaAsk_Trace, *actorv1.MetaAsk_Report:
+	case *actorv1.MetaAsk_Grant, *actorv1.MetaAsk_Admit, *actorv1.MetaAsk_Trace, *actorv1.MetaAsk_Report, *actorv1.MetaAsk_Cluster:
 		return true
 	}
 	return false

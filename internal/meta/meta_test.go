@@ -66,6 +66,10 @@ func newNodes(t *testing.T, n int) ([]*node, *memnet.Net) {
 					v.ran.Add(1)
 					return v.admin(ctx, call)
 				},
+				Cluster: func(ctx context.Context, call *actorv1.AdminCall) ([]byte, error) {
+					v.ran.Add(1)
+					return v.admin(ctx, call)
+				},
 				Admit: func(_ context.Context, m *actorv1.Admit) (*actorv1.Admitted, error) {
 					v.ran.Add(1)
 					return &actorv1.Admitted{Cluster: m.GetName() + fmt.Sprint(i)}, nil
@@ -182,6 +186,41 @@ func TestLeaderChangesDuringACall(t *testing.T) {
 		wants(t, err, rousev1.ErrorCode_ERROR_CODE_DEADLINE)
 		if nodes[1].ran.Load() != ran+1 || nodes[2].ran.Load() != before {
 			t.Error("a call that may have been executed was repeated")
+		}
+	})
+}
+
+// An order about the cluster is given again to the next leader, whatever became of
+// it at the former one.
+func TestOrderOutlivesTheLeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nodes, network := newNodes(t, 3)
+		for _, c := range []struct {
+			name string
+			ends func()
+			err  error
+		}{
+			{"it loses its leadership in the midst of it", func() {}, storage.ErrUnknown},
+			{"its answer is lost", func() { network.Cut("n1", "n0") }, nil},
+			{"it is gone", func() { nodes[0].PeerDown(nodes[1].sys.Address()) }, nil},
+		} {
+			nodes[0].believes(nodes[1].sys.Address())
+			nodes[1].leads.Store(true)
+			nodes[1].admin = func(context.Context, *actorv1.AdminCall) ([]byte, error) {
+				nodes[1].leads.Store(false)
+				nodes[2].leads.Store(true)
+				nodes[0].believes(nodes[2].sys.Address())
+				c.ends()
+				return nil, c.err
+			}
+			before, start := nodes[1].ran.Load(), time.Now()
+			if b, err := nodes[0].Order(t.Context(), call("m")); err != nil || string(b) != "2" || nodes[1].ran.Load() != before+1 {
+				t.Errorf("%s: %q, %v, executed %d times at first", c.name, b, err, nodes[1].ran.Load()-before)
+			}
+			if took := time.Since(start); took > 2*time.Second {
+				t.Errorf("%s: it took %v", c.name, took)
+			}
+			network.Heal()
 		}
 	})
 }
@@ -325,7 +364,7 @@ func TestErrorsOnTheWire(t *testing.T) {
 			{Body: &actorv1.MetaAsk_Grant{}},
 			{Body: &actorv1.MetaAsk_Renewal{}},
 			{Body: &actorv1.MetaAsk_Shares{}},
-			{Body: &actorv1.MetaAsk_Cluster{}},
+			{Body: &actorv1.MetaAsk_Sending{}},
 			{Body: &actorv1.MetaAsk_Trace{}},
 		} {
 			_, err := nodes[0].Ask(t.Context(), m)
