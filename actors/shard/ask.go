@@ -21,6 +21,8 @@ func (a *Actor) onAsk(c actor.Context, m *actorv1.Ask) {
 	q := &question{set: a.set, shard: a.id, id: m.GetId(), from: c.Sender()}
 	switch {
 	case q.from == nil: // nobody waits for the answer
+	case m.GetShardCount() != nil:
+		q.send(&actorv1.Answer{Shards: uint32(a.o.User.Store.Shards())})
 	case (a.term == 0 || a.leave != nil) && m.GetRelayMs() > 0 && a.o.Router != nil:
 		q.relay(m)
 	case a.term == 0 || a.leave != nil:

@@ -365,6 +365,12 @@ func TestStrangeQuestions(t *testing.T) {
 				t.Errorf("%s: %v", name, a)
 			}
 		}
+		done := make(chan *actorv1.Answer, 1)
+		w.nodes[1].router.Ask(&actorv1.Ask{Shard: uint32(k), App: "app", Body: &actorv1.Ask_ShardCount{ShardCount: &actorv1.ShardCount{}}},
+			func() { t.Error("it is led here") }, func(a *actorv1.Answer) { done <- a })
+		if a := <-done; a.GetShards() != uint32(w.nodes[0].store.Shards()) || a.GetError() != nil {
+			t.Errorf("how many shards are there: %v", a)
+		}
 		for _, m := range []*actorv1.Claim{{}, {Kind: 1, Intent: make([]byte, 16), FromShard: 99}, {Claim: []byte{1}}} {
 			w.nodes[1].router.Tell(k, m)
 		}

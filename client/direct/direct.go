@@ -20,7 +20,6 @@ import (
 
 	"buf.build/go/protovalidate"
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/cespare/xxhash/v2"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rouse-im/rouse/actors"
@@ -36,8 +35,6 @@ type Options struct {
 	Dir string
 	// Seeds are host:port of the actors of one or more nodes.
 	Seeds []string
-	// Shards is the cluster's number of shards.
-	Shards uint16
 	// Listen is where answers are taken, host:port; Advertise is how the nodes reach
 	// it, empty = as it listens.
 	Listen, Advertise string
@@ -46,16 +43,19 @@ type Options struct {
 
 // Client of one IM node. Its methods may be called from anywhere.
 type Client struct {
+	o       Options
 	app, im string
 	sys     *actor.ActorSystem
 	remote  *transport.Remote
-	router  *route.Router
+	counts  chan uint16   // numbers of shards that nodes answered
+	turn    chan struct{} // has an entry while somebody learns it
+	router  atomic.Pointer[route.Router]
 }
 
 // Dial begins to take answers; a node is connected to when it is first asked.
 func Dial(o Options) (*Client, error) {
-	if len(o.Seeds) == 0 || o.Shards == 0 {
-		return nil, errors.New("direct: Seeds and Shards must be given")
+	if len(o.Seeds) == 0 {
+		return nil, errors.New("direct: Seeds must be given")
 	}
 	id, err := certs.LoadIMNode(o.Dir)
 	if err != nil {
@@ -66,28 +66,12 @@ func Dial(o Options) (*Client, error) {
 	}
 	// The actor library's own log holds messages.
 	sys := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
-	c := &Client{app: id.Self().App, im: id.Self().IM, sys: sys}
+	c := &Client{o: o, app: id.Self().App, im: id.Self().IM, sys: sys, counts: make(chan uint16, 1), turn: make(chan struct{}, 1)}
 	c.remote, err = transport.Start(sys, transport.Options{
 		Listen: o.Listen, Advertise: o.Advertise, Identity: id, Logger: o.Logger,
-		Target: func(id string) bool { return id == processName },
+		Target: func(id string) bool { return id == processName || id == countName },
 	})
 	if err != nil {
-		sys.Shutdown()
-		return nil, err
-	}
-	var next atomic.Uint32
-	c.router, err = route.New(route.Options{
-		System: sys, Name: processName, Shards: o.Shards, Logger: o.Logger,
-		ShardOf: func(app, user string) uint16 { return shardOf(app, user, o.Shards) },
-		Local:   func(uint16) bool { return false },
-		Deliver: (*actors.Envelope).Reject, // never: no shard is here
-		// Any node says who leads; what it says goes before this.
-		Leader: func(uint16) (string, uint64, bool) {
-			return o.Seeds[int(next.Add(1))%len(o.Seeds)], 0, true
-		},
-	})
-	if err != nil {
-		c.remote.Close()
 		sys.Shutdown()
 		return nil, err
 	}
@@ -99,9 +83,11 @@ const processName = "route"
 // App is the one of the certificate.
 func (c *Client) App() string { return c.app }
 
-// Close ends what is under way as UNAVAILABLE.
+// Close ends what is under way as UNAVAILABLE, and does not wait for calls of Do.
 func (c *Client) Close() {
-	c.router.Close()
+	if r := c.router.Load(); r != nil {
+		r.Close()
+	}
 	c.remote.Close()
 	c.sys.Shutdown()
 }
@@ -131,8 +117,12 @@ func (c *Client) Do(ctx context.Context, command Command) (rousev1.ItemStatus, p
 	if standard := time.Now().Add(5 * time.Second); deadline.IsZero() || deadline.After(standard) {
 		deadline = standard
 	}
+	router, err := c.find(ctx, deadline)
+	if err != nil {
+		return 0, nil, err
+	}
 	replies := make(chan actors.Reply, 1)
-	c.router.Route(&actors.Envelope{
+	router.Route(&actors.Envelope{
 		App: c.app, User: command.User, Node: actors.Node{Name: c.im, Incarnation: command.Incarnation},
 		Command: command.Message, Deadline: deadline, Done: func(r actors.Reply) { replies <- r },
 	})
@@ -156,13 +146,3 @@ type Error struct {
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("direct: %s: %s", e.Code, e.Message) }
-
-// shardOf is the mapping of users to shards, which never changes.
-func shardOf(app, user string, shards uint16) uint16 {
-	var d xxhash.Digest
-	d.Reset()
-	_, _ = d.WriteString(app) // a digest accepts everything
-	_, _ = d.Write([]byte{0})
-	_, _ = d.WriteString(user)
-	return 1 + uint16(d.Sum64()%uint64(shards))
-}

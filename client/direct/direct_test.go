@@ -49,7 +49,10 @@ func startNode(t *testing.T, dir, name string, answer func(*actorv1.Ask) *actorv
 		_, err := n.sys.Root.SpawnNamed(actor.PropsFromFunc(func(c actor.Context) {
 			if m, ok := c.Message().(*actorv1.Ask); ok {
 				n.asked.Add(1)
-				a := answer(m)
+				a := &actorv1.Answer{Shards: 4}
+				if m.GetShardCount() == nil {
+					a = answer(m)
+				}
 				a.Id = m.GetId()
 				c.Respond(a)
 			}
@@ -88,7 +91,7 @@ func TestDirect(t *testing.T) {
 	seed := startNode(t, dir, "a", func(q *actorv1.Ask) *actorv1.Answer {
 		return &actorv1.Answer{Redirect: &actorv1.Redirect{Shard: q.GetShard(), Term: 2, Leader: leader.sys.Address()}}
 	})
-	c, err := Dial(Options{Dir: im, Seeds: []string{seed.sys.Address()}, Shards: 4, Listen: "127.0.0.1:0"})
+	c, err := Dial(Options{Dir: im, Seeds: []string{"127.0.0.1:1", seed.sys.Address()}, Listen: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,8 +104,8 @@ func TestDirect(t *testing.T) {
 			t.Fatalf("%v, %v, %v", status, got, err)
 		}
 	}
-	if n := seed.asked.Load(); n > 4 {
-		t.Errorf("the seed was asked %d times for four shards", n)
+	if n := seed.asked.Load(); n > 5 {
+		t.Errorf("the seed was asked %d times, for the number of shards and for four of them", n)
 	}
 	var refusal *Error
 	if _, _, err := c.Do(ctx, Command{User: "bad", Message: &rousev1.GetOfflineCountRequest{UserId: "bad"}}); !errors.As(err, &refusal) || refusal.Code != rousev1.ErrorCode_ERROR_CODE_LIMIT_EXCEEDED {
@@ -113,6 +116,35 @@ func TestDirect(t *testing.T) {
 	}
 	if c.App() != "app" {
 		t.Errorf("app %q", c.App())
+	}
+}
+
+// A cluster that is not there ends a command at its deadline; who comes meanwhile
+// does not wait longer than that either.
+func TestNoSeedAnswers(t *testing.T) {
+	dir, im := filepath.Join(t.TempDir(), "cluster"), filepath.Join(t.TempDir(), "im")
+	hosts := []string{"127.0.0.1"}
+	if err := errors.Join(certs.Found(dir, "a", hosts), certs.IssueIMNode(dir, "app", "im-1", hosts, im)); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Dial(Options{Dir: im, Seeds: []string{"127.0.0.1:1", "127.0.0.1:2"}, Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	ended := make(chan error, 2)
+	for range cap(ended) {
+		go func() {
+			_, _, err := c.Do(ctx, Command{User: "ann", Message: &rousev1.GetOfflineCountRequest{UserId: "ann"}})
+			ended <- err
+		}()
+	}
+	for range cap(ended) {
+		if err := <-ended; !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v", err)
+		}
 	}
 }
 

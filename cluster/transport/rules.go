@@ -84,7 +84,7 @@ func (r rules) checkGuest(p certs.Peer, from string, b *protoremote.MessageBatch
 		return dropTarget
 	case e.GetSender() == 0 || from == "" || b.GetSenders()[e.GetSender()-1].GetAddress() != from:
 		return dropSender
-	case proto.Unmarshal(e.GetMessageData(), &ask) != nil || ask.GetCommand() == nil || ask.GetRelayMs() != 0:
+	case proto.Unmarshal(e.GetMessageData(), &ask) != nil || ask.GetCommand() == nil && ask.GetShardCount() == nil || ask.GetRelayMs() != 0:
 		return dropBody
 	case ask.GetApp() != p.App:
 		return dropApp

@@ -25,7 +25,7 @@ func (w *town) direct(t *testing.T, app string) *direct.Client {
 	if err := certs.IssueIMNode(w.fleet.Secrets(), app, "im-"+app, []string{"127.0.0.1"}, dir); err != nil {
 		t.Fatal(err)
 	}
-	o := direct.Options{Dir: dir, Shards: uint16(w.shards), Listen: "127.0.0.1:0"}
+	o := direct.Options{Dir: dir, Listen: "127.0.0.1:0"}
 	for _, d := range w.doors {
 		o.Seeds = append(o.Seeds, d.actors())
 	}

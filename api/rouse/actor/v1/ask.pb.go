@@ -41,6 +41,7 @@ type Ask struct {
 	//	*Ask_Released
 	//	*Ask_Reported
 	//	*Ask_Ended
+	//	*Ask_ShardCount
 	Body isAsk_Body `protobuf_oneof:"body"`
 	// Not 0: the sender cannot reach the leader. Who is asked and does not lead
 	// brings it there, and answers within so many milliseconds or not at all; what
@@ -151,6 +152,15 @@ func (x *Ask) GetEnded() *Ended {
 	return nil
 }
 
+func (x *Ask) GetShardCount() *ShardCount {
+	if x != nil {
+		if x, ok := x.Body.(*Ask_ShardCount); ok {
+			return x.ShardCount
+		}
+	}
+	return nil
+}
+
 func (x *Ask) GetRelayMs() uint32 {
 	if x != nil {
 		return x.RelayMs
@@ -178,6 +188,10 @@ type Ask_Ended struct {
 	Ended *Ended `protobuf:"bytes,8,opt,name=ended,proto3,oneof"`
 }
 
+type Ask_ShardCount struct {
+	ShardCount *ShardCount `protobuf:"bytes,10,opt,name=shard_count,json=shardCount,proto3,oneof"`
+}
+
 func (*Ask_Command) isAsk_Body() {}
 
 func (*Ask_Released) isAsk_Body() {}
@@ -185,6 +199,8 @@ func (*Ask_Released) isAsk_Body() {}
 func (*Ask_Reported) isAsk_Body() {}
 
 func (*Ask_Ended) isAsk_Body() {}
+
+func (*Ask_ShardCount) isAsk_Body() {}
 
 // Command is one of the rouse.v1 events and user-scoped requests, of an event
 // without its recipients.
@@ -276,6 +292,44 @@ func (x *Command) GetOp() uint64 {
 	return 0
 }
 
+// ShardCount asks how many shards there are, of "shard-1" of any node: who is not
+// told otherwise asks this first. user is empty.
+type ShardCount struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShardCount) Reset() {
+	*x = ShardCount{}
+	mi := &file_rouse_actor_v1_ask_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShardCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShardCount) ProtoMessage() {}
+
+func (x *ShardCount) ProtoReflect() protoreflect.Message {
+	mi := &file_rouse_actor_v1_ask_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShardCount.ProtoReflect.Descriptor instead.
+func (*ShardCount) Descriptor() ([]byte, []int) {
+	return file_rouse_actor_v1_ask_proto_rawDescGZIP(), []int{2}
+}
+
 // Released tells a user that another one has bound his token.
 type Released struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -287,7 +341,7 @@ type Released struct {
 
 func (x *Released) Reset() {
 	*x = Released{}
-	mi := &file_rouse_actor_v1_ask_proto_msgTypes[2]
+	mi := &file_rouse_actor_v1_ask_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -299,7 +353,7 @@ func (x *Released) String() string {
 func (*Released) ProtoMessage() {}
 
 func (x *Released) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_ask_proto_msgTypes[2]
+	mi := &file_rouse_actor_v1_ask_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -312,7 +366,7 @@ func (x *Released) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Released.ProtoReflect.Descriptor instead.
 func (*Released) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_ask_proto_rawDescGZIP(), []int{2}
+	return file_rouse_actor_v1_ask_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Released) GetSum() []byte {
@@ -341,7 +395,7 @@ type Reported struct {
 
 func (x *Reported) Reset() {
 	*x = Reported{}
-	mi := &file_rouse_actor_v1_ask_proto_msgTypes[3]
+	mi := &file_rouse_actor_v1_ask_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -353,7 +407,7 @@ func (x *Reported) String() string {
 func (*Reported) ProtoMessage() {}
 
 func (x *Reported) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_ask_proto_msgTypes[3]
+	mi := &file_rouse_actor_v1_ask_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -366,7 +420,7 @@ func (x *Reported) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reported.ProtoReflect.Descriptor instead.
 func (*Reported) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_ask_proto_rawDescGZIP(), []int{3}
+	return file_rouse_actor_v1_ask_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Reported) GetBody() []byte {
@@ -406,7 +460,7 @@ type Ended struct {
 
 func (x *Ended) Reset() {
 	*x = Ended{}
-	mi := &file_rouse_actor_v1_ask_proto_msgTypes[4]
+	mi := &file_rouse_actor_v1_ask_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -418,7 +472,7 @@ func (x *Ended) String() string {
 func (*Ended) ProtoMessage() {}
 
 func (x *Ended) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_ask_proto_msgTypes[4]
+	mi := &file_rouse_actor_v1_ask_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -431,7 +485,7 @@ func (x *Ended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ended.ProtoReflect.Descriptor instead.
 func (*Ended) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_ask_proto_rawDescGZIP(), []int{4}
+	return file_rouse_actor_v1_ask_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Ended) GetMessage() string {
@@ -548,14 +602,16 @@ type Answer struct {
 	Status   v1.ItemStatus `protobuf:"varint,3,opt,name=status,proto3,enum=rouse.v1.ItemStatus" json:"status,omitempty"`
 	Error    *v1.Error     `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`
 	// The rouse.v1 response of a request.
-	Response      *Command `protobuf:"bytes,5,opt,name=response,proto3" json:"response,omitempty"`
+	Response *Command `protobuf:"bytes,5,opt,name=response,proto3" json:"response,omitempty"`
+	// Of an Ask with shard_count: their number, which never changes.
+	Shards        uint32 `protobuf:"varint,6,opt,name=shards,proto3" json:"shards,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_rouse_actor_v1_ask_proto_msgTypes[5]
+	mi := &file_rouse_actor_v1_ask_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -567,7 +623,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_ask_proto_msgTypes[5]
+	mi := &file_rouse_actor_v1_ask_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -580,7 +636,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_ask_proto_rawDescGZIP(), []int{5}
+	return file_rouse_actor_v1_ask_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Answer) GetId() uint64 {
@@ -618,6 +674,13 @@ func (x *Answer) GetResponse() *Command {
 	return nil
 }
 
+func (x *Answer) GetShards() uint32 {
+	if x != nil {
+		return x.Shards
+	}
+	return 0
+}
+
 // Redirect says which node leads a shard as far as the answerer knows.
 type Redirect struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -631,7 +694,7 @@ type Redirect struct {
 
 func (x *Redirect) Reset() {
 	*x = Redirect{}
-	mi := &file_rouse_actor_v1_ask_proto_msgTypes[6]
+	mi := &file_rouse_actor_v1_ask_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -643,7 +706,7 @@ func (x *Redirect) String() string {
 func (*Redirect) ProtoMessage() {}
 
 func (x *Redirect) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_ask_proto_msgTypes[6]
+	mi := &file_rouse_actor_v1_ask_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -656,7 +719,7 @@ func (x *Redirect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Redirect.ProtoReflect.Descriptor instead.
 func (*Redirect) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_ask_proto_rawDescGZIP(), []int{6}
+	return file_rouse_actor_v1_ask_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Redirect) GetShard() uint32 {
@@ -699,7 +762,7 @@ type Claim struct {
 
 func (x *Claim) Reset() {
 	*x = Claim{}
-	mi := &file_rouse_actor_v1_ask_proto_msgTypes[7]
+	mi := &file_rouse_actor_v1_ask_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -711,7 +774,7 @@ func (x *Claim) String() string {
 func (*Claim) ProtoMessage() {}
 
 func (x *Claim) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_ask_proto_msgTypes[7]
+	mi := &file_rouse_actor_v1_ask_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -724,7 +787,7 @@ func (x *Claim) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Claim.ProtoReflect.Descriptor instead.
 func (*Claim) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_ask_proto_rawDescGZIP(), []int{7}
+	return file_rouse_actor_v1_ask_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Claim) GetShard() uint32 {
@@ -783,7 +846,7 @@ type ClaimAck struct {
 
 func (x *ClaimAck) Reset() {
 	*x = ClaimAck{}
-	mi := &file_rouse_actor_v1_ask_proto_msgTypes[8]
+	mi := &file_rouse_actor_v1_ask_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -795,7 +858,7 @@ func (x *ClaimAck) String() string {
 func (*ClaimAck) ProtoMessage() {}
 
 func (x *ClaimAck) ProtoReflect() protoreflect.Message {
-	mi := &file_rouse_actor_v1_ask_proto_msgTypes[8]
+	mi := &file_rouse_actor_v1_ask_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -808,7 +871,7 @@ func (x *ClaimAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimAck.ProtoReflect.Descriptor instead.
 func (*ClaimAck) Descriptor() ([]byte, []int) {
-	return file_rouse_actor_v1_ask_proto_rawDescGZIP(), []int{8}
+	return file_rouse_actor_v1_ask_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ClaimAck) GetShard() uint32 {
@@ -843,7 +906,7 @@ var File_rouse_actor_v1_ask_proto protoreflect.FileDescriptor
 
 const file_rouse_actor_v1_ask_proto_rawDesc = "" +
 	"\n" +
-	"\x18rouse/actor/v1/ask.proto\x12\x0erouse.actor.v1\x1a\x14rouse/v1/error.proto\x1a\x15rouse/v1/intake.proto\"\xc8\x02\n" +
+	"\x18rouse/actor/v1/ask.proto\x12\x0erouse.actor.v1\x1a\x14rouse/v1/error.proto\x1a\x15rouse/v1/intake.proto\"\x87\x03\n" +
 	"\x03Ask\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x14\n" +
 	"\x05shard\x18\x02 \x01(\rR\x05shard\x12\x10\n" +
@@ -852,7 +915,10 @@ const file_rouse_actor_v1_ask_proto_rawDesc = "" +
 	"\acommand\x18\x05 \x01(\v2\x17.rouse.actor.v1.CommandH\x00R\acommand\x126\n" +
 	"\breleased\x18\x06 \x01(\v2\x18.rouse.actor.v1.ReleasedH\x00R\breleased\x126\n" +
 	"\breported\x18\a \x01(\v2\x18.rouse.actor.v1.ReportedH\x00R\breported\x12-\n" +
-	"\x05ended\x18\b \x01(\v2\x15.rouse.actor.v1.EndedH\x00R\x05ended\x12\x19\n" +
+	"\x05ended\x18\b \x01(\v2\x15.rouse.actor.v1.EndedH\x00R\x05ended\x12=\n" +
+	"\vshard_count\x18\n" +
+	" \x01(\v2\x1a.rouse.actor.v1.ShardCountH\x00R\n" +
+	"shardCount\x12\x19\n" +
 	"\brelay_ms\x18\t \x01(\rR\arelayMsB\x06\n" +
 	"\x04body\"\x91\x01\n" +
 	"\aCommand\x12\x12\n" +
@@ -861,7 +927,9 @@ const file_rouse_actor_v1_ask_proto_rawDesc = "" +
 	"\x04node\x18\x03 \x01(\tR\x04node\x12 \n" +
 	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\x12\x18\n" +
 	"\astopped\x18\x05 \x01(\bR\astopped\x12\x0e\n" +
-	"\x02op\x18\x06 \x01(\x06R\x02op\"<\n" +
+	"\x02op\x18\x06 \x01(\x06R\x02op\"\f\n" +
+	"\n" +
+	"ShardCount\"<\n" +
 	"\bReleased\x12\x10\n" +
 	"\x03sum\x18\x01 \x01(\fR\x03sum\x12\x1e\n" +
 	"\vbound_at_ms\x18\x02 \x01(\x03R\tboundAtMs\"\x1e\n" +
@@ -884,13 +952,14 @@ const file_rouse_actor_v1_ask_proto_rawDesc = "" +
 	"\tnew_token\x18\f \x01(\tR\bnewToken\x12\x19\n" +
 	"\bin_doubt\x18\r \x01(\bR\ainDoubt\x12\x1a\n" +
 	"\battempts\x18\x0e \x01(\rR\battempts\x12\x13\n" +
-	"\x05at_ms\x18\x0f \x01(\x03R\x04atMs\"\xd8\x01\n" +
+	"\x05at_ms\x18\x0f \x01(\x03R\x04atMs\"\xf0\x01\n" +
 	"\x06Answer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x124\n" +
 	"\bredirect\x18\x02 \x01(\v2\x18.rouse.actor.v1.RedirectR\bredirect\x12,\n" +
 	"\x06status\x18\x03 \x01(\x0e2\x14.rouse.v1.ItemStatusR\x06status\x12%\n" +
 	"\x05error\x18\x04 \x01(\v2\x0f.rouse.v1.ErrorR\x05error\x123\n" +
-	"\bresponse\x18\x05 \x01(\v2\x17.rouse.actor.v1.CommandR\bresponse\"L\n" +
+	"\bresponse\x18\x05 \x01(\v2\x17.rouse.actor.v1.CommandR\bresponse\x12\x16\n" +
+	"\x06shards\x18\x06 \x01(\rR\x06shards\"L\n" +
 	"\bRedirect\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\rR\x05shard\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\x12\x16\n" +
@@ -921,34 +990,36 @@ func file_rouse_actor_v1_ask_proto_rawDescGZIP() []byte {
 	return file_rouse_actor_v1_ask_proto_rawDescData
 }
 
-var file_rouse_actor_v1_ask_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_rouse_actor_v1_ask_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_rouse_actor_v1_ask_proto_goTypes = []any{
 	(*Ask)(nil),        // 0: rouse.actor.v1.Ask
 	(*Command)(nil),    // 1: rouse.actor.v1.Command
-	(*Released)(nil),   // 2: rouse.actor.v1.Released
-	(*Reported)(nil),   // 3: rouse.actor.v1.Reported
-	(*Ended)(nil),      // 4: rouse.actor.v1.Ended
-	(*Answer)(nil),     // 5: rouse.actor.v1.Answer
-	(*Redirect)(nil),   // 6: rouse.actor.v1.Redirect
-	(*Claim)(nil),      // 7: rouse.actor.v1.Claim
-	(*ClaimAck)(nil),   // 8: rouse.actor.v1.ClaimAck
-	(v1.ItemStatus)(0), // 9: rouse.v1.ItemStatus
-	(*v1.Error)(nil),   // 10: rouse.v1.Error
+	(*ShardCount)(nil), // 2: rouse.actor.v1.ShardCount
+	(*Released)(nil),   // 3: rouse.actor.v1.Released
+	(*Reported)(nil),   // 4: rouse.actor.v1.Reported
+	(*Ended)(nil),      // 5: rouse.actor.v1.Ended
+	(*Answer)(nil),     // 6: rouse.actor.v1.Answer
+	(*Redirect)(nil),   // 7: rouse.actor.v1.Redirect
+	(*Claim)(nil),      // 8: rouse.actor.v1.Claim
+	(*ClaimAck)(nil),   // 9: rouse.actor.v1.ClaimAck
+	(v1.ItemStatus)(0), // 10: rouse.v1.ItemStatus
+	(*v1.Error)(nil),   // 11: rouse.v1.Error
 }
 var file_rouse_actor_v1_ask_proto_depIdxs = []int32{
 	1,  // 0: rouse.actor.v1.Ask.command:type_name -> rouse.actor.v1.Command
-	2,  // 1: rouse.actor.v1.Ask.released:type_name -> rouse.actor.v1.Released
-	3,  // 2: rouse.actor.v1.Ask.reported:type_name -> rouse.actor.v1.Reported
-	4,  // 3: rouse.actor.v1.Ask.ended:type_name -> rouse.actor.v1.Ended
-	6,  // 4: rouse.actor.v1.Answer.redirect:type_name -> rouse.actor.v1.Redirect
-	9,  // 5: rouse.actor.v1.Answer.status:type_name -> rouse.v1.ItemStatus
-	10, // 6: rouse.actor.v1.Answer.error:type_name -> rouse.v1.Error
-	1,  // 7: rouse.actor.v1.Answer.response:type_name -> rouse.actor.v1.Command
-	8,  // [8:8] is the sub-list for method output_type
-	8,  // [8:8] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	3,  // 1: rouse.actor.v1.Ask.released:type_name -> rouse.actor.v1.Released
+	4,  // 2: rouse.actor.v1.Ask.reported:type_name -> rouse.actor.v1.Reported
+	5,  // 3: rouse.actor.v1.Ask.ended:type_name -> rouse.actor.v1.Ended
+	2,  // 4: rouse.actor.v1.Ask.shard_count:type_name -> rouse.actor.v1.ShardCount
+	7,  // 5: rouse.actor.v1.Answer.redirect:type_name -> rouse.actor.v1.Redirect
+	10, // 6: rouse.actor.v1.Answer.status:type_name -> rouse.v1.ItemStatus
+	11, // 7: rouse.actor.v1.Answer.error:type_name -> rouse.v1.Error
+	1,  // 8: rouse.actor.v1.Answer.response:type_name -> rouse.actor.v1.Command
+	9,  // [9:9] is the sub-list for method output_type
+	9,  // [9:9] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_rouse_actor_v1_ask_proto_init() }
@@ -961,6 +1032,7 @@ func file_rouse_actor_v1_ask_proto_init() {
 		(*Ask_Released)(nil),
 		(*Ask_Reported)(nil),
 		(*Ask_Ended)(nil),
+		(*Ask_ShardCount)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -968,7 +1040,7 @@ func file_rouse_actor_v1_ask_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rouse_actor_v1_ask_proto_rawDesc), len(file_rouse_actor_v1_ask_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
