@@ -9,8 +9,11 @@ import (
 )
 
 // window bounds the bytes of one direction of a connection that were written
-// and not read yet; a writer waits beyond it.
-const window = 256 << 10
+// and not read yet; a writer waits beyond it. It is as wide as systems let it
+// become: a client of HTTP/2 writes with a mutex held, and while others wait for a
+// mutex the clock of a bubble stands still, so that nothing would ever be read. A
+// thousand pushes at one moment must fit.
+const window = 8 << 20
 
 // end is one side of a connection. Guarded by Net.mu.
 type end struct {

@@ -105,7 +105,7 @@ func (w *watcher) note(at time.Time, n *vendors.Notification, token string, r ve
 		Answer: answer(r, err), By: w.p.name, Answered: v.e.now(),
 	}
 	if n.Badge >= 0 {
-		p.Badge = &n.Badge
+		p.Badge = new(n.Badge) // a pointer into the notification would keep all of it
 	}
 	switch {
 	case p.Answer == "throttled" && r.Outcome == vendors.Throttled:
