@@ -558,12 +558,19 @@ func (x *twins) erase() {
 }
 
 func (x *twins) recall() {
+	if rarely(x.t, "it has not come", 6) {
+		x.ids = append(x.ids, fmt.Sprint("m", len(x.ids)))
+	}
 	r := &rousev1.RecallEvent{MessageId: pick(x.t, "message", x.ids...), Version: uint32(rapid.IntRange(0, 2).Draw(x.t, "version"))}
 	if rarely(x.t, "edit", 2) {
 		r.Edited = &rousev1.Content{Body: "edited"}
 	}
 	x.u.Recall(r.GetMessageId(), r.GetVersion(), r.GetEdited() != nil)
-	x.follow(x.do(Recall{RecallEvent: r, Found: x.found(r.GetMessageId())}))
+	d := x.do(Recall{RecallEvent: r, Found: x.found(r.GetMessageId())})
+	if id := r.GetMessageId(); x.all[id] == nil && x.u.Decided[id] != nil {
+		x.all[id] = d.Touched[0] // decided by this
+	}
+	x.follow(d)
 }
 
 func (x *twins) compareCounts() {

@@ -120,10 +120,15 @@ func (u *User) Read(messages ...string) {
 	}
 }
 
-// Recall or edit a message that was decided; only the highest version counts.
+// Recall or edit a message; only the highest version counts. One that is recalled
+// before it comes is decided by that: it is a repeat when it comes.
 func (u *User) Recall(id string, version uint32, edited bool) {
 	m := u.Decided[id]
 	version = max(1, version)
+	if m == nil && !edited && u.Known {
+		u.Decided[id] = &Message{Version: version}
+		return
+	}
 	if m == nil || version <= m.Version {
 		return
 	}

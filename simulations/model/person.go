@@ -246,9 +246,6 @@ func (m *Model) change(u *oracle.User, c Call) rousev1.ItemStatus {
 	case simulations.Read:
 		u.Read(e.Messages...)
 	case simulations.Recall:
-		if u.Known && e.Text == "" && u.Decided[e.Message] == nil {
-			u.Decided[e.Message] = &oracle.Message{Version: max(1, e.Version)} // withdrawn before it came: it is a repeat then
-		}
 		u.Recall(e.Message, e.Version, e.Text != "")
 	case simulations.Policy:
 		u.SetPolicy(e.DevicePolicy())
