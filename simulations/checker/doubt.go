@@ -11,8 +11,9 @@ import (
 // answer may not have made it durable before another took over: an answer that
 // is not durable is none. Where it is known who sent what and who led when,
 // that is so if the leadership ended, or the run died, while the outcome was
-// being written; else if a node lost leaderships, or it or the vendor failed, or less
-// than about from that. Engines call it before Run.
+// being written, also if the same run was elected again; else if a node lost
+// leaderships, or it or the vendor failed, or less than about from that. Engines call
+// it before Run.
 func (h *History) Doubt(about simulations.Offset) {
 	last := map[[2]string]*Push{}
 	slices.SortStableFunc(h.Pushes, func(a, b Push) int { return cmp.Compare(a.At, b.At) })
@@ -28,7 +29,7 @@ func (h *History) Doubt(about simulations.Offset) {
 
 func (h *History) doubtful(before, again *Push, about simulations.Offset) bool {
 	if before.By != "" && before.Shard > 0 && len(h.Leads) > 0 {
-		return before.By != again.By && h.lostBefore(before, again, about)
+		return h.lostBefore(before, again, about)
 	}
 	if slices.ContainsFunc(h.Moved, func(m Moved) bool { return before.At >= m.From-about && before.At <= m.To+about }) {
 		return true
@@ -38,9 +39,10 @@ func (h *History) doubtful(before, again *Push, about simulations.Offset) bool {
 	})
 }
 
-// lostBefore tells whether who sent a push first lost its shard between the
-// answer and the moment at which the outcome was surely durable: about later, or
-// after the end of a fault of nodes in which commits may take as long as it lasts.
+// lostBefore tells whether a push was sent again under a later leadership, and who
+// sent it first lost its own before the outcome was surely durable: about after the
+// answer, or after the end of a fault of nodes in which commits may take as long as
+// it lasts.
 func (h *History) lostBefore(before, again *Push, about simulations.Offset) bool {
 	durable := before.Answered + about
 	for _, f := range h.Faults {
@@ -48,15 +50,27 @@ func (h *History) lostBefore(before, again *Push, about simulations.Offset) bool
 			durable = max(durable, f.At+f.For+about)
 		}
 	}
-	var last *Lead // in which it was sent
 	for i := range h.Leads {
-		if l := &h.Leads[i]; l.By == before.By && l.Shard == before.Shard && l.From <= before.At+LeadSlack && (last == nil || l.Term > last.Term) {
-			last = l
+		l := &h.Leads[i]
+		if l.By != before.By || l.Shard != before.Shard || !l.covers(before.At) {
+			continue
+		}
+		if end := min(l.To, h.overtaken(*l)); end <= durable && end <= again.At+LeadSlack && h.later(l, again) {
+			return true
 		}
 	}
-	if last == nil {
-		return false
-	}
-	end := min(last.To, h.overtaken(*last))
-	return end <= durable && end <= again.At+LeadSlack
+	return false
+}
+
+// covers tells whether a push that was sent at a moment may be of the leadership.
+func (l *Lead) covers(at simulations.Offset) bool {
+	return at >= l.From-LeadSlack && at <= l.To+2*LeadSlack
+}
+
+// later tells whether a push may be of a later leadership than l. Another run that
+// sends has one, though it may not have been seen.
+func (h *History) later(l *Lead, p *Push) bool {
+	return p.By != l.By || slices.ContainsFunc(h.Leads, func(n Lead) bool {
+		return n.By == p.By && n.Shard == l.Shard && n.Term > l.Term && n.covers(p.At)
+	})
 }
