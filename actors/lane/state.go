@@ -325,7 +325,7 @@ func (s *state) launch(p *push, now time.Time) {
 
 func (s *state) due(now time.Time) time.Time {
 	var due time.Time
-	if s.queue.expiry.len() > 0 {
+	if s.queue.expiry.len() > 0 && !plant.On(plant.RetryAfterTTL) {
 		due = s.queue.expiry.top().d.N.Expires
 	}
 	if s.queue.held.len() > 0 {

@@ -165,7 +165,7 @@ func (s *State) endOf(d *Decision, e *Env, p *Pending, st rousev1.OutcomeStatus,
 		}
 		if v.Stage == StageLane {
 			d.Cancel = append(d.Cancel, Push{Pending: p, Verdict: i, Reason: r})
-			if v.Withdrawn == 0 {
+			if v.Withdrawn == 0 && !plant.On(plant.WithdrawalForgotten) {
 				d.Events = append(d.Events, pushWithdrawn{p: p, i: i, reason: r})
 				d.touch(p)
 			}

@@ -10,9 +10,9 @@ var catches = []tests{
 	{"cluster/replica", "^(TestHeartbeatOfAFormerLife|TestRemovedReplicaRemembersItsVote|TestLogIsKeptWhileASnapshotIsUnderWay)$", []string{
 		"commit-beyond-log", "vote-forgotten", "log-cut-under-snapshot",
 	}},
-	{"actors/shard", "^(TestDecidedTooLate|TestCommitFailure|TestOutcomesAreNeverMissing|TestPendingPushesSurvive|TestTokenMovesToItsNewUser|TestQueuedPushesMove|TestTokenMovesBetweenNodes|TestWebhookIsWokenAfterTheCommit|TestPowerLoss|TestRepeatComesLate)$", []string{
+	{"actors/shard", "^(TestDecidedTooLate|TestCommitFailure|TestOutcomesAreNeverMissing|TestPendingPushesSurvive|TestTokenMovesToItsNewUser|TestQueuedPushesMove|TestTokenMovesBetweenNodes|TestWebhookIsWokenAfterTheCommit|TestPowerLoss|TestRepeatComesLate|TestWithdrawnInFlightStaysWithdrawn|TestClaimsOfWhoGuesses)$", []string{
 		"epoch-not-checked", "outbox-not-redispatched", "claim-not-repeated", "former-owner-keeps-it", "webhook-before-commit",
-		"outcome-dropped", "repeat-gets-new-id", "command-done-twice",
+		"outcome-dropped", "repeat-gets-new-id", "command-done-twice", "withdrawal-forgotten", "guess-is-final",
 	}},
 	{"internal/lease", "^(TestLeaseLivesForOneTTLAfterTheLastSignOfLife|TestNewLeaderGivesOneTTL|TestRestartGivesEveryNodeOneTTL)$", []string{
 		"lease-never-expires", "lease-lost-on-failover",

@@ -23,6 +23,7 @@ const (
 	EpochNotChecked      Name = "epoch-not-checked"       // a step decided before a failed commit is taken
 	OutboxNotDispatched  Name = "outbox-not-redispatched" // pushes that a former leader left are not sent
 	ClaimNotRepeated     Name = "claim-not-repeated"      // a token's claim that got no answer is given up
+	GuessIsFinal         Name = "guess-is-final"          // a claim that reaches a node which does not lead is not passed on
 	FormerOwnerKeepsIt   Name = "former-owner-keeps-it"   // a token that another user bound is not taken away
 	WebhookBeforeCommit  Name = "webhook-before-commit"   // the webhook is woken before its events are on disk
 	LeaseNeverExpires    Name = "lease-never-expires"     // sessions of a dead IM node stay online
@@ -38,6 +39,7 @@ const (
 	DoubleCount         Name = "double-count"          // a message raises the offline count by two
 	RepeatCountedTwice  Name = "repeat-counted-twice"  // a repeated message is decided again
 	LostCancel          Name = "lost-cancel"           // a lane does not withdraw a push that waits
+	WithdrawalForgotten Name = "withdrawal-forgotten"  // the next leader does not know that a push in flight was withdrawn
 	ReturnCancelsNone   Name = "return-cancels-none"   // pushes go on to a device that is back
 	StalePresenceWins   Name = "stale-presence-wins"   // an event that comes late overwrites a later one
 	BadgeResetTooEarly  Name = "badge-reset-too-early" // a lost connection resets the count
