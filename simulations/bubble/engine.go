@@ -66,17 +66,18 @@ type Options struct {
 
 // Engine of one run.
 type Engine struct {
-	o        Options
-	net      *memnet.Net
-	machines []*machine
-	vendors  *outside
-	clients  *clients
-	random   *rand.Rand // of the goroutine that plays the steps
-	fate     *fate      // of what disks have not synced
-	work     sync.WaitGroup
-	healing  sync.WaitGroup // faults that have not ended
-	over     chan struct{}  // closed at the end
-	leaders  leaders
+	o         Options
+	net       *memnet.Net
+	machines  []*machine
+	vendors   *outside
+	clients   *clients
+	random    *rand.Rand // of the goroutine that plays the steps
+	fate      *fate      // of what disks have not synced
+	work      sync.WaitGroup
+	healing   sync.WaitGroup // faults that have not ended
+	over      chan struct{}  // closed at the end
+	leaders   leaders
+	registers *registers
 
 	mu      sync.Mutex
 	faults  []error
@@ -112,6 +113,7 @@ func Run(o Options) (*Result, error) {
 		return nil, err
 	}
 	o.Progress.enter("playing")
+	e.registers = e.openRegisters()
 	e.play()
 	o.Progress.enter("settling")
 	return e.judge()
@@ -218,6 +220,7 @@ func (e *Engine) play() {
 		e.o.Progress.at.Store(int64(step.At))
 		if f := step.Fault; f != nil {
 			e.broken = append(e.broken, *f)
+			e.registers.disturbed(f)
 			e.until = max(e.until, f.At+f.For)
 			e.begin(f)
 			continue

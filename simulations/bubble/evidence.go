@@ -9,7 +9,7 @@ import (
 	"github.com/rouse-im/rouse/storage"
 )
 
-// leaders write down which run of a node led which shard, and when.
+// leaders write down which run of a node led which shard, and when; 0 is the meta group.
 type leaders struct {
 	mu   sync.Mutex
 	open map[tenure]checker.Lead
@@ -26,9 +26,6 @@ type tenure struct {
 // led is told by a run that it leads a group in a term, or no longer. It does not
 // block.
 func (e *Engine) led(run string, group uint16, term uint64, leads bool) {
-	if group == storage.MetaShard {
-		return
-	}
 	now, l, at := e.now()+early, &e.leaders, tenure{run, group}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -14,7 +14,7 @@ const HarshLease = 5 * time.Second
 
 // NewHarshPlan draws the faults of the scenario "harsh": what hits the leader of
 // the meta group (at first node 0), what makes pushes wait, and what moves shards
-// meanwhile. Of three credentials one has a rate that binds, and one a quota.
+// meanwhile; at last a node is cut off. Of three credentials one has a rate that binds, and one a quota.
 func NewHarshPlan(seed uint64, vendors []string, credentials []string) Plan {
 	r := rand.New(rand.NewPCG(seed, 0x4a12))
 	p := Plan{Nodes: []int{3, 3, 3, 5}[r.IntN(4)], Limits: map[string]Limit{}}
@@ -23,7 +23,7 @@ func NewHarshPlan(seed uint64, vendors []string, credentials []string) Plan {
 		case 0:
 			p.Limits[credentials[j]] = Limit{PerSecond: 2 + r.Uint32N(3)}
 		case 1:
-			p.Limits[credentials[j]] = Limit{Daily: 20 + r.Uint64N(20)}
+			p.Limits[credentials[j]] = Limit{Daily: 10 + r.Uint64N(10)}
 		}
 	}
 	at := func(from, to int) simulations.Offset { return simulations.Offset(1000*from + r.IntN(1000*(to-from))) }
@@ -38,6 +38,7 @@ func NewHarshPlan(seed uint64, vendors []string, credentials []string) Plan {
 	add(simulations.Bridge, at(38, 46), at(8, 14), other(), 0)
 	add(pick(simulations.Kill, simulations.PowerLoss, simulations.Drain), at(60, 72), at(3, 12), r.IntN(p.Nodes))
 	add(pick(simulations.Kill, simulations.Drain, simulations.Partition, simulations.Clog, simulations.OneWay, simulations.Pause), at(84, 100), at(3, 12), r.IntN(p.Nodes))
+	add(simulations.Partition, at(104, 112), at(4, 7), r.IntN(p.Nodes))
 	for i, j := range r.Perm(len(vendors)) {
 		add(pick(simulations.VendorDown, simulations.VendorCut, simulations.VendorHang, simulations.VendorThrottle), at(30, 44), at(8, 20)).Vendor = vendors[j]
 		if i < 2 {

@@ -68,6 +68,8 @@ func (r *Result) Err() error {
 // surely hold, and looks at what is there.
 func (e *Engine) judge() (*Result, error) {
 	e.healing.Wait()
+	e.pause(aftermath)
+	registers := e.registers.close()
 	if err := e.await("all nodes serve", e.allServe); err != nil {
 		return nil, err
 	}
@@ -89,7 +91,7 @@ func (e *Engine) judge() (*Result, error) {
 	e.o.Progress.enter("judging")
 	h := &checker.History{
 		Limits: checker.Limits{Start: e.o.Start, Handover: simulations.At(handover), Drain: simulations.At(e.o.Drain)},
-		Events: e.events, Faults: e.broken, Stops: e.stops, Gauges: drained, Pushes: e.vendors.pushes,
+		Events: e.events, Faults: e.broken, Stops: e.stops, Gauges: drained, Pushes: e.vendors.pushes, Registers: registers,
 	}
 	h.Limits.TTL = simulations.At(cmp.Or(e.o.Settings.GetDefaultTtl().AsDuration(), 24*time.Hour))
 	e.limits(&h.Limits)
@@ -325,7 +327,9 @@ func (e *Engine) compare(h *checker.History) {
 
 // opinion asks the model.
 func (e *Engine) opinion(r *Result) {
-	m := model.New(model.Options{Start: e.o.Start, Settings: e.o.Settings, Lease: 3 * e.o.Lease, Release: handover, Credentials: e.credentials()})
+	m := model.New(model.Options{
+		Start: e.o.Start, Settings: e.o.Settings, Lease: 3 * e.o.Lease, Stays: e.stays(r.History), Release: handover, Credentials: e.credentials(),
+	})
 	calls := slices.Clone(e.clients.told)
 	for _, ev := range r.History.Events {
 		if ev.Kind == simulations.IMUp || ev.Kind == simulations.IMDown {
@@ -409,6 +413,23 @@ func unknown(x *model.Expectation) bool {
 	return slices.ContainsFunc(x.Either, func(all []model.Decision) bool {
 		return len(all) == 1 && all[0].Reason == rousev1.Reason_REASON_NO_USER
 	})
+}
+
+// stays of leases: a new leader of the meta group gives each another term, and who
+// is cut off from it, but not from the voters of his shards, hears of no end.
+func (e *Engine) stays(h *checker.History) (all []model.Stay) {
+	for _, l := range h.Leads {
+		if l.Shard == 0 {
+			all = append(all, model.Stay{From: l.From, To: l.From + 2*simulations.At(e.o.Lease)})
+		}
+	}
+	for _, f := range h.Faults {
+		if f.Vendor == "" {
+			all = append(all, model.Stay{From: f.At, To: f.At + f.For + simulations.At(aftermath)})
+		}
+	}
+	slices.SortFunc(all, func(a, b model.Stay) int { return cmp.Compare(a.From, b.From) })
+	return all
 }
 
 // credentials as the model needs to know them.

@@ -11,7 +11,8 @@ import (
 // answer may not have made it durable before another took over: an answer that
 // is not durable is none. Where it is known who sent what and who led when,
 // that is so if the leadership ended, or the run died, while the outcome was
-// being written, also if the same run was elected again; else if a node lost
+// being written, also if the same run was elected again, or if who sends again was
+// deposed and cannot know it yet; else if a node lost
 // leaderships, or it or the vendor failed, or less than about from that. Engines call
 // it before Run.
 func (h *History) Doubt(about simulations.Offset) {
@@ -29,7 +30,7 @@ func (h *History) Doubt(about simulations.Offset) {
 
 func (h *History) doubtful(before, again *Push, about simulations.Offset) bool {
 	if before.By != "" && before.Shard > 0 && len(h.Leads) > 0 {
-		return h.lostBefore(before, again, about)
+		return h.lostBefore(before, again, about) || h.deposed(before, again)
 	}
 	if slices.ContainsFunc(h.Moved, func(m Moved) bool { return before.At >= m.From-about && before.At <= m.To+about }) {
 		return true
@@ -72,5 +73,15 @@ func (l *Lead) covers(at simulations.Offset) bool {
 func (h *History) later(l *Lead, p *Push) bool {
 	return p.By != l.By || slices.ContainsFunc(h.Leads, func(n Lead) bool {
 		return n.By == p.By && n.Shard == l.Shard && n.Term > l.Term && n.covers(p.At)
+	})
+}
+
+// deposed tells whether a push was sent again by a run that still took itself for
+// the leader, in an earlier term than that in which it was sent first.
+func (h *History) deposed(before, again *Push) bool {
+	return slices.ContainsFunc(h.Leads, func(old Lead) bool {
+		return old.By == again.By && old.Shard == before.Shard && old.covers(again.At) && slices.ContainsFunc(h.Leads, func(l Lead) bool {
+			return l.By == before.By && l.Shard == old.Shard && l.Term > old.Term && l.covers(before.At)
+		})
 	})
 }

@@ -22,13 +22,15 @@ func TestDoubtIsOfFaultsAlone(t *testing.T) {
 }
 
 // Who had an answer and goes on leading has no reason to send again. Who is elected
-// again has one: what it had not written by then is lost.
+// again has one: what it had not written by then is lost. So has who was deposed and
+// is cut off, until it notices.
 func TestDoubtIsOfLeadersThatFell(t *testing.T) {
 	h := &History{
 		Faults: []simulations.Fault{{At: 900, For: 5000, Nodes: []int{0}}},
 		Leads: []Lead{
 			{By: "a", Shard: 1, Term: 1, To: 1500}, {By: "b", Shard: 1, Term: 2, From: 1600, To: 9000}, {By: "c", Shard: 2, Term: 1, To: 9000},
 			{By: "d", Shard: 3, Term: 1, To: 1500}, {By: "d", Shard: 3, Term: 3, From: 1550, To: 3000}, {By: "d", Shard: 3, Term: 3, From: 3200, To: 9000},
+			{By: "e", Shard: 4, Term: 1, To: 5000}, {By: "f", Shard: 4, Term: 2, From: 4000, To: 9000},
 		},
 		Pushes: []Push{
 			{At: 1400, Answered: 1450, PushID: "moved", Answer: "accepted", By: "a", Shard: 1},
@@ -41,6 +43,10 @@ func TestDoubtIsOfLeadersThatFell(t *testing.T) {
 			{At: 1800, Answered: 1810, PushID: "early", Answer: "accepted", By: "a", Shard: 1},
 			{At: 1480, Answered: 1490, PushID: "elected again", Answer: "accepted", By: "d", Shard: 3},
 			{At: 1600, Answered: 1610, PushID: "elected again", Answer: "accepted", By: "d", Shard: 3},
+			{At: 4500, Answered: 4510, PushID: "cut off", Answer: "accepted", By: "f", Shard: 4},
+			{At: 4600, Answered: 4610, PushID: "cut off", Answer: "accepted", By: "e", Shard: 4},
+			{At: 5100, Answered: 5110, PushID: "it knows", Answer: "accepted", By: "f", Shard: 4},
+			{At: 5300, Answered: 5310, PushID: "it knows", Answer: "accepted", By: "e", Shard: 4},
 			{At: 2500, Answered: 2510, PushID: "within a term", Answer: "accepted", By: "d", Shard: 3},
 			{At: 3300, Answered: 3310, PushID: "within a term", Answer: "accepted", By: "d", Shard: 3},
 		},
@@ -49,6 +55,7 @@ func TestDoubtIsOfLeadersThatFell(t *testing.T) {
 	answered(t, h, map[string][]string{
 		"moved": {"none", "accepted"}, "durable": {"accepted", "accepted"}, "same": {"accepted", "accepted"}, "early": {"accepted", "accepted"},
 		"elected again": {"none", "accepted"}, "within a term": {"accepted", "accepted"},
+		"cut off": {"none", "accepted"}, "it knows": {"accepted", "accepted"},
 	})
 }
 

@@ -2,8 +2,10 @@ package checker
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -55,7 +57,7 @@ func oneWriter(h *History, v *verdict) {
 					events = append(events, r.Event)
 				}
 			}
-			v.breach(events, "what callers saw of %s fits no order of its %d operations", key, len(byKey[key]))
+			v.breach(events, "what callers saw of %s fits no order of its %d operations%s", key, len(byKey[key]), firstMisfit(byKey[key]))
 		}
 	}
 }
@@ -94,11 +96,45 @@ var register = porcupine.Model{
 const porcupineTime = 5 * time.Second
 
 func linearizable(all []Register) bool {
-	var ops []porcupine.Operation
+	read := map[string]bool{}
 	for _, r := range all {
-		ops = append(ops, porcupine.Operation{ClientId: r.Client, Input: r, Call: int64(r.Call), Output: r.Value, Return: int64(r.Return)})
+		read[r.Value] = read[r.Value] || !r.Write
+	}
+	var ops []porcupine.Operation
+	for i, r := range all {
+		op := porcupine.Operation{ClientId: r.Client, Input: r, Call: int64(r.Call), Output: r.Value, Return: int64(r.Return)}
+		if r.Unknown {
+			if !read[r.Value] {
+				continue // it may come true after all else
+			}
+			op.ClientId, op.Return = -1-i, int64(endOfTime) // its client goes on
+		}
+		ops = append(ops, op)
 	}
 	return porcupine.CheckOperationsTimeout(register, ops, porcupineTime) != porcupine.Illegal
+}
+
+// firstMisfit names the first answer that fits no order of what was asked before it.
+func firstMisfit(all []Register) string {
+	all = slices.SortedStableFunc(slices.Values(all), func(a, b Register) int { return cmp.Compare(a.Return, b.Return) })
+	until := func(n int) (some []Register) {
+		for i, r := range all {
+			switch {
+			case i < n:
+				some = append(some, r)
+			case r.Write && r.Call <= all[n-1].Return:
+				r.Unknown = true
+				some = append(some, r)
+			}
+		}
+		return some
+	}
+	n := sort.Search(len(all), func(i int) bool { return !linearizable(until(i + 1)) })
+	if n == len(all) || all[n].Write {
+		return ""
+	}
+	r := all[n]
+	return fmt.Sprintf("; first of them is that client %d, between %d and %d ms, read %q", r.Client, r.Call, r.Return, r.Value)
 }
 
 // withinLimits fills a bucket of each credential's rate and burst, counts what

@@ -172,7 +172,10 @@ type Register struct {
 	Value  string             `json:"value"`
 	Call   simulations.Offset `json:"call"`
 	Return simulations.Offset `json:"return"`
-	Event  uint64             `json:"event,omitempty"`
+	// Unknown: the write got no answer, so that it may come true at any time from
+	// Call on, or never.
+	Unknown bool   `json:"unknown,omitempty"`
+	Event   uint64 `json:"event,omitempty"`
 }
 
 // Gauge is something that is measured now and then.

@@ -34,12 +34,18 @@ type Options struct {
 	// Credentials by name; those that bindings name and that are missing are
 	// taken as usable.
 	Credentials map[string]oracle.Credential
-	// Lease is how long an IM node's sessions may outlive it.
+	// Lease is how long an IM node's sessions may outlive it. Where a Stay falls into
+	// that time, they may last to its end, and so on; Stays are in their order.
 	Lease time.Duration
+	Stays []Stay
 	// Release is how long a token may stay with its former user after it was
 	// bound to another.
 	Release time.Duration
 }
+
+// Stay is a time in which leases may be kept that have ended: they began anew, or
+// some node did not hear of their end.
+type Stay struct{ From, To simulations.Offset }
 
 // Call is one event that was told to the engine, with its answer.
 type Call struct {
@@ -178,10 +184,21 @@ func (m *Model) Lost() map[string]string { return m.lost }
 func (m *Model) live(node string, incarnation uint64, at simulations.Offset) (yes, maybe bool) {
 	for _, r := range m.nodes[node] {
 		if r.incarnation == incarnation {
-			return at < r.down, at >= r.down && at <= r.down+simulations.At(m.o.Lease)
+			return at < r.down, at >= r.down && at <= m.lapse(r.down)
 		}
 	}
 	return false, false
+}
+
+// lapse is when the sessions of an IM node that went down at a time have surely ended.
+func (m *Model) lapse(down simulations.Offset) simulations.Offset {
+	last := down + simulations.At(m.o.Lease)
+	for _, s := range m.o.Stays {
+		if s.To > down && s.From <= last {
+			last = max(last, s.To)
+		}
+	}
+	return last
 }
 
 // Allows says why what the engine decided is wrong; nil = it is one of the right

@@ -114,6 +114,16 @@ func TestWhatMayBeDecided(t *testing.T) {
 		{"its IM node died just now", func(s *script) {
 			s.bind(1, "ann", "t").presence(2, 3, simulations.Connected).at(4, 4, simulations.Event{Kind: simulations.IMDown, User: "-"}).message(2_000, 2_001, "m")
 		}, []string{isOnline, pushed1}},
+		{"its IM node died, and its lease stayed", func(s *script) {
+			s.o.Stays = []Stay{{1, 3}, {9_000, 19_000}, {30_000, 40_000}}
+			s.bind(1, "ann", "t").presence(2, 3, simulations.Connected).at(4, 4, simulations.Event{Kind: simulations.IMDown, User: "-"})
+			s.message(18_000, 18_001, "m")
+		}, []string{isOnline, pushed1}},
+		{"its IM node died, and its lease stayed for a while", func(s *script) {
+			s.o.Stays = []Stay{{1, 3}, {9_000, 19_000}, {30_000, 40_000}}
+			s.bind(1, "ann", "t").presence(2, 3, simulations.Connected).at(4, 4, simulations.Event{Kind: simulations.IMDown, User: "-"})
+			s.message(31_000, 31_001, "m")
+		}, []string{pushed1}},
 		{"token just taken by another", func(s *script) { s.bind(1, "ann", "t").bind(10, "bob", "t").message(1000, 1001, "m") }, []string{noBinding, pushed1}},
 		{"token taken by another long ago", func(s *script) { s.bind(1, "ann", "t").bind(10, "bob", "t").message(10_000, 10_001, "m") }, []string{noBinding}},
 		{"token called invalid", func(s *script) {
