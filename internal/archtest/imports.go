@@ -55,7 +55,7 @@ var layers = []layer{
 	{"actors/lane", []string{"api/rouse/v1", "actors", "actors/mailbox", "storage/...", "vendors", "internal/catalog", "internal/failpoint", "internal/quota", "internal/plant"}, "a lane tells users and never knows them; it sees vendors through their contract"},
 	{"actors/user/quiet", nil, "times of day know nothing of users"},
 	{"actors/user", []string{"api/rouse/v1", "actors", "actors/mailbox", "actors/lane", "actors/user/quiet", "storage/...", "vendors", "internal/catalog", "internal/content", "internal/failpoint", "internal/lease", "internal/plant"}, "a user tells lanes; shards, gateways and vendor clients are handed in"},
-	{"actors/route", []string{"api/...", "actors", "actors/mailbox", "internal/failpoint"}, "a router brings envelopes to whichever node leads, and knows no shard and no user"},
+	{"actors/route", []string{"api/...", "actors", "actors/mailbox", "internal/failpoint", "internal/plant"}, "a router brings envelopes to whichever node leads, and knows no shard and no user"},
 	{"actors/shard", []string{"api/...", "actors/...", "storage/...", "vendors", "internal/catalog", "internal/failpoint", "internal/lease", "internal/plant"}, "the shard is the parent of users; gateways and vendors are handed in"},
 	{"internal/receipt", []string{"api/rouse/v1", "actors", "actors/user", "storage/...", "vendors", "internal/catalog"}, "receipts turn a vendor's request into messages to users; how a vendor is read is handed in"},
 	{"internal/meta", []string{"api/...", "actors", "actors/mailbox", "actors/route", "storage", "internal/catalog", "internal/failpoint", "internal/lease", "internal/quota", "cluster/placement", "cluster/roster"}, "what the meta group's leader does for all nodes, and how they ask it"},
