@@ -76,11 +76,8 @@ func (s *State) decideSetBadge(c *rousev1.SetBadgeRequest, e *Env) Decision {
 func (s *State) uncount(dec *Decision, e *Env, p *Pending, numbers map[string]int32) {
 	for i := range p.Verdicts {
 		v := &p.Verdicts[i]
-		if !v.Counted {
-			continue
-		}
 		d := s.device(v.Device)
-		if d == nil || p.DecidedAt <= d.ResetAt || d.Count == 0 {
+		if d == nil || !p.counted(v, d) {
 			continue
 		}
 		n, known := numbers[d.ID]
@@ -97,8 +94,12 @@ func (s *State) uncount(dec *Decision, e *Env, p *Pending, numbers map[string]in
 // counts tells that the device's count holds the message. Of several pushes to a
 // device, only one verdict is marked.
 func (p *Pending) counts(d *Device) bool {
-	return p.DecidedAt > d.ResetAt && d.Count > 0 &&
-		slices.ContainsFunc(p.Verdicts, func(v Verdict) bool { return v.Device == d.ID && v.Counted })
+	return slices.ContainsFunc(p.Verdicts, func(v Verdict) bool { return v.Device == d.ID && p.counted(&v, d) })
+}
+
+// counted tells it of a verdict on the device. Releases before Round dated resets.
+func (p *Pending) counted(v *Verdict, d *Device) bool {
+	return d.Count > 0 && v.Counted == d.Round+1 && (d.Round > 0 || p.DecidedAt > d.ResetAt)
 }
 
 // markCounted notes on the verdicts which devices the message was counted for.
@@ -106,7 +107,7 @@ func (s *State) markCounted(p *Pending, raise []int) {
 	for _, r := range raise {
 		for i := range p.Verdicts {
 			if p.Verdicts[i].Device == s.Devices[r].ID {
-				p.Verdicts[i].Counted = true
+				p.Verdicts[i].Counted = s.Devices[r].Round + 1
 				break
 			}
 		}

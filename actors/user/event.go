@@ -125,6 +125,7 @@ func (e sessionChanged) apply(s *State) {
 func (d *Device) reset(at int64) {
 	if d.Count > 0 {
 		d.Count, d.ResetAt = 0, at
+		d.Round++
 	}
 }
 
@@ -144,7 +145,7 @@ func (e countFell) apply(s *State) {
 	if d := s.device(e.device); d != nil && d.Count > 0 {
 		d.Count--
 	}
-	e.p.Verdicts[e.i].Counted = false
+	e.p.Verdicts[e.i].Counted = 0
 }
 
 func (e recalled) apply(*State) { e.p.Version, e.p.Gone = e.version, e.gone }

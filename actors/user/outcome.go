@@ -12,7 +12,7 @@ import (
 //	  8 steps, see Trail · 10 version · 11 gone · 12 collapse id
 //	verdict: 1 device · 2 notifier · 3 status · 4 reason · 5 stage · 6 voip · 7 badge+1 ·
 //	  8 ended at ms · 9 vendor code · 10 vendor id · 11 delivered at ms · 12 clicked at ms ·
-//	  13 receipt reason · 14 receipt code · 20 counted
+//	  13 receipt reason · 14 receipt code · 20 counted in round + 1
 //
 // The message id is in the key. An outcome has no due, expires, payload and
 // steps.
@@ -76,10 +76,7 @@ func (v *Verdict) encode(b []byte) []byte {
 	b = putInt(b, 13, v.ReceiptReason)
 	b = putString(b, 14, v.ReceiptCode)
 	b = putInt(b, 15, v.Withdrawn)
-	if v.Counted {
-		b = putInt(b, 20, uint32(1))
-	}
-	return b
+	return putInt(b, 20, v.Counted)
 }
 
 // DecodePending reads an outbox entry or an outcome; sealed is the payload,
@@ -164,7 +161,7 @@ func (v *Verdict) decode(rec string) error {
 		case 15:
 			v.Withdrawn = rousev1.Reason(n)
 		case 20:
-			v.Counted = n != 0
+			v.Counted = uint32(n)
 		}
 	}
 }

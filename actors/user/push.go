@@ -60,9 +60,9 @@ type Verdict struct {
 	Reason     rousev1.Reason
 	Stage      Stage
 	VoIP       bool
-	Counted    bool  // the device's count holds the message
-	Badge      int32 // negative = none
-	EndedAt    int64 // unix ms; 0 while pending
+	Counted    uint32 // 1 + Device.Round in which the message raised the count; 0 = it did not, or was taken out
+	Badge      int32  // negative = none
+	EndedAt    int64  // unix ms; 0 while pending
 	VendorCode string
 	VendorID   string
 	// Withdrawn is why the lane was asked to cancel the push, until it has ended:

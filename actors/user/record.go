@@ -14,7 +14,7 @@ import (
 //	  9 numbers of commands, 8 bytes each · 10 the newest of them at s
 //	device: 1 id · 2 platform · 3 brand · 4 package · 5 app version · 6 locale · 7 zone ·
 //	  8 state · 9 node · 10 incarnation · 11 session · 12 step · 13 last seen s · 14 count · 15 binding* ·
-//	  16 count reset at ms · 17 badge base
+//	  16 count reset at ms · 17 badge base · 18 rounds of the count
 //	binding: 1 notifier · 2 sealed token · 3 token sum · 4 bound at ms · 5 last reason · 6 last at ms ·
 //	  7 marketing (day<<16 | count)
 //
@@ -66,7 +66,8 @@ func (d *Device) encode(b []byte) []byte {
 		b = putBytes(b, 15, d.Bindings[i].encode(buf[:0]))
 	}
 	b = putInt(b, 16, d.ResetAt)
-	return putInt(b, 17, d.Base)
+	b = putInt(b, 17, d.Base)
+	return putInt(b, 18, d.Round)
 }
 
 func (x *Binding) encode(b []byte) []byte {
@@ -216,6 +217,8 @@ func (d *Device) set(f int, n uint64, b string) {
 		d.ResetAt = int64(n)
 	case 17:
 		d.Base = uint32(n)
+	case 18:
+		d.Round = uint32(n)
 	}
 }
 

@@ -100,7 +100,7 @@ func drawState(t *rapid.T) *State {
 		d := Device{
 			ID: str.Draw(t, "id"), State: rousev1.SessionState(rapid.IntRange(0, 5).Draw(t, "state")), Node: str.Draw(t, "node"),
 			Inc: rapid.Uint64().Draw(t, "inc"), Session: rapid.Uint64().Draw(t, "session"), Step: rapid.Uint64().Draw(t, "step"),
-			LastSeen: rapid.Int64Range(0, 1<<40).Draw(t, "seen"), Count: rapid.Uint32().Draw(t, "count"),
+			LastSeen: rapid.Int64Range(0, 1<<40).Draw(t, "seen"), Count: rapid.Uint32().Draw(t, "count"), Round: rapid.Uint32().Draw(t, "round"),
 		}
 		d.Info = Info{Platform: rousev1.Platform(rapid.IntRange(0, 5).Draw(t, "platform")), Brand: str.Draw(t, "brand"), Lang: str.Draw(t, "lang")}
 		for range rapid.IntRange(0, 3).Draw(t, "bindings") {

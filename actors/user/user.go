@@ -64,6 +64,7 @@ type Device struct {
 	LastSeen int64  // unix s of the last presence event or bind
 	Count    uint32 // messages that the device has not fetched
 	ResetAt  int64  // unix ms at which Count last fell to 0 because all was fetched
+	Round    uint32 // how often it did; clocks of several nodes do not tell what was before
 	Base     uint32 // what the app said it counts itself
 	Bindings []Binding
 }
