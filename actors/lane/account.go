@@ -19,7 +19,7 @@ func newDaily(o Quota, now time.Time) daily {
 // account carries out what the state decided about blocks.
 func (a *shell) account() {
 	q := &a.state.quota
-	account, now := a.state.o.Quota.Account, time.Now()
+	account, now := a.state.o.Quota.Account, a.lane.now()
 	for _, b := range q.takes {
 		account.Take(int(b.class), b.n, b.limit, b.end, now, func(n uint64, err error) {
 			b.n = n

@@ -29,7 +29,7 @@ func (a *shell) Receive(c actor.Context) {
 			a.lane.log.Error("lane panicked; this is a bug", "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
-	now := time.Now()
+	now := a.lane.now()
 	if part := a.lane.share.Load(); part != nil && *part != a.state.pace.part {
 		a.state.pace.use(*part, now)
 	}

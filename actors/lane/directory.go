@@ -28,6 +28,7 @@ type Directory struct {
 	mu      sync.Mutex                     // for writers
 	closed  bool
 	mine    func(*Dispatch) bool // see Guard
+	now     func() time.Time     // see Clock
 }
 
 type name struct{ app, notifier string }
@@ -39,7 +40,7 @@ const mailboxBound = 16
 // to see its metrics.
 func NewDirectory(sys *actor.ActorSystem, log *slog.Logger) *Directory {
 	mailbox.RejectDeadLetters(sys)
-	d := &Directory{sys: sys, log: log, metrics: newMetrics()}
+	d := &Directory{sys: sys, log: log, metrics: newMetrics(), now: time.Now}
 	d.lanes.Store(&map[name]*Lane{})
 	return d
 }
@@ -50,6 +51,10 @@ var _ prometheus.Collector = (*Directory)(nil)
 // before each send, and must not block. What is not waits, and is asked about
 // again, until its shard is forgotten. To be called before the first Put.
 func (d *Directory) Guard(mine func(*Dispatch) bool) { d.mine = mine }
+
+// Clock sets what tells the time, in place of time.Now. To be called before the
+// first Put.
+func (d *Directory) Clock(now func() time.Time) { d.now = now }
 
 // Get returns nil when there is no such lane.
 func (d *Directory) Get(app, notifier string) *Lane {
@@ -91,15 +96,15 @@ func (d *Directory) spawn(app, notifier string, o Options, f *flight) *Lane {
 		o.Quota.Account = new(quota.Account)
 	}
 	l := &Lane{
-		App: app, Notifier: notifier, sys: d.sys, done: make(chan struct{}),
+		App: app, Notifier: notifier, sys: d.sys, now: d.now, done: make(chan struct{}),
 		log:   d.log.With("app", app, "notifier", notifier),
 		stats: Stats{App: app, Notifier: notifier, MaxInFlight: f.max, PerSecond: o.PerSecond},
 	}
 	l.limit.Store(int64(o.QueueLimit))
 	a := &shell{lane: l, metrics: d.metrics.of(l), state: newState(o, f)}
 	a.state.mine = d.mine
-	a.state.quota = newDaily(o.Quota, time.Now())
-	l.stats.Quotas = a.state.quota.stats(time.Now())
+	a.state.quota = newDaily(o.Quota, d.now())
+	l.stats.Quotas = a.state.quota.stats(d.now())
 	l.pid = d.sys.Root.SpawnPrefix(actor.PropsFromProducer(
 		func() actor.Actor { return a },
 		actor.WithMailbox(mailbox.Producer(mailboxBound)),

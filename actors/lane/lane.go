@@ -20,6 +20,7 @@ type Lane struct {
 
 	sys      *actor.ActorSystem
 	log      *slog.Logger
+	now      func() time.Time
 	pid      *actor.PID
 	reserved atomic.Int64
 	limit    atomic.Int64 // Options.QueueLimit
@@ -195,7 +196,7 @@ func (m enter) Reject() {
 		return
 	}
 	l.sys.Root.Send(d.To, &Ended{
-		Ref: d.Ref, PushID: d.PushID, TokenSum: d.TokenSum, At: time.Now(),
+		Ref: d.Ref, PushID: d.PushID, TokenSum: d.TokenSum, At: l.now(),
 		Status: rousev1.OutcomeStatus_OUTCOME_STATUS_FAILED,
 		Reason: rousev1.Reason_REASON_NO_NOTIFIER,
 	})

@@ -1,8 +1,6 @@
 package lane
 
 import (
-	"time"
-
 	"github.com/prometheus/client_golang/prometheus"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
@@ -81,7 +79,7 @@ func (d *Directory) Collect(c chan<- prometheus.Metric) {
 	gauge := func(desc *prometheus.Desc, v int, labels ...string) {
 		c <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(v), labels...)
 	}
-	now := time.Now()
+	now := d.now()
 	for _, l := range d.All() {
 		s := l.Stats()
 		for i, n := range s.Queued {

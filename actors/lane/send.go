@@ -61,7 +61,7 @@ func (p *push) send() {
 		}
 		p.lane.post(landed{p})
 	}()
-	ctx, cancel := context.WithDeadline(p.flight.ctx, p.deadline)
+	ctx, cancel := context.WithTimeout(p.flight.ctx, p.deadline.Sub(p.lane.now()))
 	defer cancel()
 	failpoint.Hit("lane/before-send")
 	var res vendors.Result

@@ -19,7 +19,7 @@ func (s share) usable(now time.Time) bool { return s.perSecond > 0 && now.Before
 // SetShare gives the lane of a shared rate its part of it: perSecond until then,
 // or until the next call. It takes effect at once, also for what is queued.
 func (l *Lane) SetShare(perSecond float64, until time.Time) {
-	now, old := time.Now(), l.share.Swap(&share{perSecond, until})
+	now, old := l.now(), l.share.Swap(&share{perSecond, until})
 	if old == nil || old.perSecond != perSecond || !old.usable(now) {
 		l.post(shareChanged{})
 	}

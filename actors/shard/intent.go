@@ -91,7 +91,7 @@ func (a *Actor) startIntents(s *user.Step) {
 		cl := claim{Sum: storage.Sum(c.Sum), App: s.App, User: s.User}
 		if in := a.intents[cl.id(kind)]; in != nil && !in.started {
 			in.started = true
-			a.attempt(in, time.Now())
+			a.attempt(in, a.o.User.Now())
 		}
 	}
 }
@@ -189,7 +189,7 @@ func (a *Actor) onClaimed(c actor.Context, m *claimed) {
 		}
 		if in != nil {
 			in.started = true
-			a.attempt(in, time.Now())
+			a.attempt(in, a.o.User.Now())
 		}
 		a.set.send(m.from, &acked{id: m.id, boundAt: m.BoundAt})
 	}

@@ -76,7 +76,7 @@ func (a *Actor) onLead(c actor.Context, m *lead) {
 	case a.term != 0:
 		a.rest(c, errOver)
 	}
-	a.term, a.swept = m.term, time.Now()
+	a.term, a.swept = m.term, a.o.User.Now()
 	a.set.works[a.id-1].Store(true)
 	a.begin(c, m.ready)
 }
@@ -136,7 +136,7 @@ func (a *Actor) onYield(c actor.Context, m *yield) {
 		a.set.leads[a.id-1].Store(false)
 	}
 	if l := a.leave; !l.yields {
-		l.yields, l.since = true, time.Now()
+		l.yields, l.since = true, a.o.User.Now()
 		root, self := c.ActorSystem().Root, c.Self()
 		a.o.User.Lanes.Forget(self, func() { root.Send(self, parted{l}) })
 	}
@@ -158,7 +158,7 @@ func (a *Actor) pause(c actor.Context, end func(*user.Step)) {
 	a.epoch++
 	a.set.leads[a.id-1].Store(false)
 	if a.leave == nil {
-		l := &leaving{since: time.Now()}
+		l := &leaving{since: a.o.User.Now()}
 		a.leave = l
 		root, self := c.ActorSystem().Root, c.Self()
 		time.AfterFunc(min(pauseAfterDrop<<min(a.failed-1, 10), longestPause), func() { root.Send(self, unpause{l}) })

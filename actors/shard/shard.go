@@ -138,7 +138,7 @@ func (*drain) Owed() {}
 
 func newActor(o *Options, id uint16, props *actor.Props, set *Set) *Actor {
 	return &Actor{
-		o: o, id: id, props: props, set: set, made: time.Now(),
+		o: o, id: id, props: props, set: set, made: o.User.Now(),
 		users: map[userKey]*child{}, due: map[userKey]time.Time{},
 		intents: map[storage.Sum]*intent{}, owners: map[storage.Sum]ownerChange{},
 	}
@@ -245,7 +245,7 @@ func (a *Actor) toUser(c actor.Context, k userKey, msg any) {
 		u = a.activate(c, k, nil)
 	}
 	u.sent++
-	u.used = a.seconds(time.Now())
+	u.used = a.seconds(a.o.User.Now())
 	c.Send(u.pid, msg)
 }
 
@@ -256,7 +256,7 @@ func (a *Actor) activate(c actor.Context, k userKey, outbox []user.Entry) *child
 			a.home.Alone = func() bool { return a.o.Alone(a.id, term) }
 		}
 	}
-	u := &child{pid: c.ActorSystem().Root.Spawn(a.props), used: a.seconds(time.Now())}
+	u := &child{pid: c.ActorSystem().Root.Spawn(a.props), used: a.seconds(a.o.User.Now())}
 	a.users[k] = u
 	a.o.Metrics.active.Inc()
 	c.Send(u.pid, &user.Activate{App: k.app, User: k.user, Home: a.home, Cell: &u.Cell, Outbox: outbox})
@@ -264,7 +264,7 @@ func (a *Actor) activate(c actor.Context, k userKey, outbox []user.Entry) *child
 }
 
 func (a *Actor) onTick(c actor.Context) {
-	now := time.Now()
+	now := a.o.User.Now()
 	switch {
 	case a.term == 0:
 		return // it was on its way when leadership was lost

@@ -38,6 +38,16 @@ type Deps struct {
 	Logger *slog.Logger
 	// Mailbox is how many commands of one user may wait; 0 = DefaultMailbox.
 	Mailbox int
+	// Clock tells the time; nil = time.Now.
+	Clock func() time.Time
+}
+
+// Now is the time by the clock of the node.
+func (d *Deps) Now() time.Time {
+	if d.Clock == nil {
+		return time.Now()
+	}
+	return d.Clock()
 }
 
 // Cell is what a shard and one of its users share besides messages: counters,

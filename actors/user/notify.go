@@ -59,7 +59,7 @@ func (a *Actor) dispatch(s *State, app *App, p Push, l *lane.Lane) LaneMessage {
 }
 
 func (a *Actor) unsent(ref lane.Ref, id string, st rousev1.OutcomeStatus, r rousev1.Reason, code string) *lane.Ended {
-	return &lane.Ended{Ref: ref, PushID: id, Status: st, Reason: r, VendorCode: code, At: time.Now()}
+	return &lane.Ended{Ref: ref, PushID: id, Status: st, Reason: r, VendorCode: code, At: a.home.Deps.Now()}
 }
 
 // forMany tells whether other users are likely to get the same at the same time.

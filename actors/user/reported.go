@@ -90,7 +90,7 @@ func (a *Actor) onReported(c actor.Context, m *Reported) {
 	r := m.Receipt
 	if device := a.deviceOf(r.Notifier, r.Sum); device != "" {
 		var err error
-		if r.Push, err = a.pushOf(&r, device, time.Now()); err != nil {
+		if r.Push, err = a.pushOf(&r, device, a.home.Deps.Now()); err != nil {
 			a.home.Deps.Logger.Error("outcomes cannot be read", "app", a.app, "shard", a.home.Shard, "error", err)
 			m.Reject()
 			return

@@ -22,7 +22,7 @@ func (a *Actor) restore(c actor.Context, entries []Entry) {
 	s := &Step{Epoch: a.home.Epoch, Cell: a.cell, App: a.app, User: a.user}
 	t := turns.Get().(*turn)
 	defer a.release(t)
-	t.actor, t.env.Now, t.env.App = a, time.Now(), a.home.Deps.App(a.app)
+	t.actor, t.env.Now, t.env.App = a, a.home.Deps.Now(), a.home.Deps.App(a.app)
 	t.state = State{Devices: t.state.Devices[:0]}
 	if a.record != "" {
 		if err := t.state.Decode(a.record); err != nil {
@@ -224,7 +224,7 @@ const maxDay = 20_000
 // the days for which outcomes are kept. A pending one is the state's to know.
 func (a *Actor) find(ids []string) (found []*Pending, err error) {
 	a.settle()
-	today := unixDay(time.Now())
+	today := unixDay(a.home.Deps.Now())
 	for _, id := range ids {
 		p, err := a.findOne(id, today)
 		if err != nil {

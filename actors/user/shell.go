@@ -63,7 +63,7 @@ func (a *Actor) onActivate(c actor.Context, m *Activate) {
 func (a *Actor) onEnvelope(c actor.Context, m *actors.Envelope) {
 	switch cmd := m.Command.(type) {
 	case *rousev1.MessageEvent:
-		msg, err := a.message(cmd, time.Now())
+		msg, err := a.message(cmd, a.home.Deps.Now())
 		if err != nil {
 			m.Done(internal("the store cannot be read"))
 			return
@@ -71,7 +71,7 @@ func (a *Actor) onEnvelope(c actor.Context, m *actors.Envelope) {
 		msg.Stopped = m.Stopped
 		a.step(c, msg, m.Done)
 	case *rousev1.SetConversationSettingsRequest:
-		set, err := a.setConversation(cmd, time.Now())
+		set, err := a.setConversation(cmd, a.home.Deps.Now())
 		if err != nil {
 			m.Done(a.unreadable("settings of conversations", err))
 			return
@@ -208,7 +208,7 @@ func (a *Actor) step(c actor.Context, cmd any, done func(actors.Reply)) {
 // load decodes the record into the turn's state.
 func (a *Actor) load(t *turn, app *App) bool {
 	t.actor = a
-	t.env.ID, t.env.Me, t.env.Now, t.env.App = a.app, a.user, time.Now(), app
+	t.env.ID, t.env.Me, t.env.Now, t.env.App = a.app, a.user, a.home.Deps.Now(), app
 	t.state.Devices = t.state.Devices[:0]
 	if a.broken {
 		return false

@@ -80,6 +80,9 @@ type Options struct {
 	Headless bool
 	// Version is what this build calls itself, for other nodes and operators.
 	Version string
+	// Now is the clock by which users are served and pushes sent; nil = time.Now.
+	// What nodes do for each other, and clients of vendors, have time.Now.
+	Now func() time.Time
 }
 
 // Node is one running server.
@@ -135,6 +138,9 @@ func Start(o Options) (*Node, error) { return StartContext(context.Background(),
 // the others.
 func StartContext(ctx context.Context, o Options) (_ *Node, err error) {
 	loadBallast()
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	n := &Node{o: o, starting: ctx, log: o.Logger, registry: prometheus.NewRegistry(), failed: make(chan error, 1)}
 	defer func() {
 		if err != nil {
@@ -263,7 +269,7 @@ func (n *Node) confirmMeta(term uint64, done func(error)) {
 // come last: with them the node answers for the group, see leadsMeta.
 func (n *Node) leadMeta(term uint64) {
 	n.planner.Wake()
-	n.quotas.Lead(term, time.Now())
+	n.quotas.Lead(term, n.o.Now())
 	if err := n.shareLead.Lead(term, time.Now()); err != nil {
 		n.log.Error("rates cannot be shared; lanes with a rate pause", "error", err)
 	}
@@ -318,7 +324,7 @@ func (n *Node) startActors() (err error) {
 	shards, err := shard.Start(sys, shard.Options{
 		User: &user.Deps{
 			Store: n.store, Ring: n.ring, Lanes: n.lanes, App: n.apps.get, Live: n.leases.Live, Told: n.teller.Wake, Logger: n.log,
-			Mailbox: n.o.Config.Users.Mailbox, Zones: &quiet.Zones{},
+			Mailbox: n.o.Config.Users.Mailbox, Zones: &quiet.Zones{}, Clock: n.o.Now,
 		},
 		Propose: n.engine.Propose, Confirm: n.engine.Confirm, Alone: n.engine.Alone, Router: router, Began: func(uint16) { n.teller.WakeAll() },
 		IdleAfter: n.o.Config.Users.PassivateAfter, Mailbox: n.o.Config.Users.ShardMailbox,
@@ -361,6 +367,7 @@ func (n *Node) startActors() (err error) {
 // made refuses pushes until it is replaced.
 func (n *Node) startLanes(sys *actor.ActorSystem) {
 	n.lanes = lane.NewDirectory(sys, n.log)
+	n.lanes.Clock(n.o.Now)
 	n.lanes.Guard(func(d *lane.Dispatch) bool { return n.engine.Sure(n.store.ShardOf(d.App, d.User)) })
 	n.registry.MustRegister(n.lanes)
 	n.catalog.Watch(func(c catalog.Change) {

@@ -32,7 +32,7 @@ func (n *Node) startMeta(sys *actor.ActorSystem) (err error) {
 			return s.Applied
 		},
 		Handlers: meta.Handlers{
-			Admin: n.execute, Cluster: n.orders.Execute, Admit: n.orders.Admit, Shares: n.shareLead.Ask, Quotas: n.quotas, Leases: n.leases, Report: n.report, Trace: n.searchTraces, Sending: n.sendingHere,
+			Admin: n.execute, Cluster: n.orders.Execute, Admit: n.orders.Admit, Shares: n.shareLead.Ask, Quotas: n.quotas, Now: n.o.Now, Leases: n.leases, Report: n.report, Trace: n.searchTraces, Sending: n.sendingHere,
 		},
 	})
 	if err != nil {

@@ -61,7 +61,7 @@ func (n *Node) runPlacement() {
 	running.Go(func() { n.conductor.Load().Run(ctx) })
 	running.Go(func() { n.announce(ctx) })
 	if n.clustered() {
-		shares := &meta.Shares{Asker: n.meta, Node: n.self, Lanes: n.sharedLanes, Pace: n.o.Pace, Logger: n.log}
+		shares := &meta.Shares{Asker: n.meta, Node: n.self, Lanes: n.sharedLanes, Pace: n.o.Pace, Now: n.o.Now, Logger: n.log}
 		running.Go(func() { shares.Run(ctx) })
 	}
 	n.later("placement", func(context.Context) error { cancel(); running.Wait(); return nil })

@@ -26,6 +26,8 @@ type Handlers struct {
 	Quotas *quota.Book
 	Leases *lease.Table
 	Shares func(m *actorv1.ShareRequest, done func(*actorv1.ShareGrant, error))
+	// Now is the clock by which the days of quotas go; with Quotas.
+	Now func() time.Time
 	// Trace searches the shards that this node leads, Report tells how it is.
 	Trace  func(ctx context.Context, m *actorv1.TraceSearch) (*actorv1.TraceFound, error)
 	Report func(ctx context.Context) ([]byte, error)
@@ -124,7 +126,7 @@ func (a *Asker) serveQuick(m *actorv1.MetaAsk, done func(*actorv1.MetaAnswer)) {
 		if h.Quotas == nil {
 			break
 		}
-		h.Quotas.TakeHere(body.Take, time.Now(), func(n uint64, err error) {
+		h.Quotas.TakeHere(body.Take, h.Now(), func(n uint64, err error) {
 			answer := a.answer(err)
 			if err == nil {
 				answer.Body = &actorv1.MetaAnswer_Taken{Taken: &actorv1.QuotaTaken{N: n}}

@@ -37,7 +37,9 @@ type Shares struct {
 	Lanes func(now time.Time) []SharedLane
 	// Pace is how many times less often they are renewed; 0 = 1. It is for simulations
 	// of days, in which the leader's leases are as many times longer.
-	Pace   int
+	Pace int
+	// Now is the clock of the lanes.
+	Now    func() time.Time
 	Logger *slog.Logger
 }
 
@@ -47,7 +49,7 @@ func (s *Shares) Run(ctx context.Context) {
 	failed := false
 	for {
 		next := time.Now().Add(shareEvery)
-		lanes := s.Lanes(time.Now())
+		lanes := s.Lanes(s.Now())
 		if len(lanes) > 0 {
 			next = time.Now().Add(time.Duration(max(1, s.Pace)) * shareEvery)
 		}
@@ -71,7 +73,7 @@ func (s *Shares) Run(ctx context.Context) {
 
 // renew asks once and gives the lanes what was granted.
 func (s *Shares) renew(ctx context.Context, holder *quota.Holder, lanes []SharedLane) error {
-	now := time.Now()
+	now := s.Now()
 	if len(lanes) == 0 {
 		return nil
 	}

@@ -101,7 +101,7 @@ func newSharing(t *testing.T, n int) *sharing {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		s.cancel = cancel
-		shares := &Shares{Asker: asker, Node: uint64(i + 1), Logger: quiet, Lanes: func(time.Time) []SharedLane {
+		shares := &Shares{Asker: asker, Node: uint64(i + 1), Logger: quiet, Now: time.Now, Lanes: func(time.Time) []SharedLane {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			return []SharedLane{{Key: account, Demand: s.demand, Set: func(perSecond float64, until time.Time) {
