@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -14,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rouse-im/rouse/simulations"
 	"github.com/rouse-im/rouse/simulations/bubble"
 	"github.com/rouse-im/rouse/simulations/checker"
 	"github.com/rouse-im/rouse/simulations/live"
@@ -35,11 +33,10 @@ type verdict struct {
 	Caught   []string `json:"caught,omitempty"`
 	Findings []string `json:"findings,omitempty"`
 	// Decisions compared with the rules, and users of whom nothing can be said.
-	Decisions int                           `json:"decisions"`
-	Lost      int                           `json:"lost_users"`
-	Skipped   map[simulations.FaultKind]int `json:"skipped_faults,omitempty"`
-	Checks    []checked                     `json:"checks"`
-	Took      time.Duration                 `json:"took_ns"`
+	Decisions int           `json:"decisions"`
+	Lost      int           `json:"lost_users"`
+	Checks    []checked     `json:"checks"`
+	Took      time.Duration `json:"took_ns"`
 }
 
 // checked is how much an invariant has looked at.
@@ -66,11 +63,6 @@ func (v *simVerb) simulate(c *call, p *plot) error {
 	d.Took = time.Since(began)
 	if err := v.keepVerdict(d); err != nil {
 		return err
-	}
-	for _, kind := range slices.Sorted(maps.Keys(r.Skipped)) {
-		if err := c.say("left out: %d faults of the kind %s", r.Skipped[kind], kind); err != nil {
-			return err
-		}
 	}
 	if err := c.say("%v in %v; %d decisions compared with the rules, %d users of whom nothing can be said", p.length, d.Took.Round(100*time.Millisecond), d.Decisions, d.Lost); err != nil {
 		return err
@@ -168,7 +160,7 @@ func (v *simVerb) stands(at time.Time, stage string) error {
 const maxStacks = 64 << 20
 
 func judged(seed uint64, r *bubble.Result) verdict {
-	d := verdict{Seed: seed, Caught: r.Caught(), Decisions: r.Examined, Lost: len(r.Lost), Skipped: r.Skipped}
+	d := verdict{Seed: seed, Caught: r.Caught(), Decisions: r.Examined, Lost: len(r.Lost)}
 	if err := r.Err(); err != nil {
 		d.Findings = strings.Split(err.Error(), "\n")
 	}

@@ -95,7 +95,7 @@ var importers = []struct {
 	{"simulations", []string{"cmd/rouse", "simulations/..."}, true, "simulations are one verb of the command line"},
 	{"internal/oracle", []string{"simulations/..."}, true, "only tests ask for a second opinion"},
 	{"internal/plant", []string{"actors/...", "cluster/...", "internal/lease", "internal/quota"}, false, "faults are planted where the engine decides"},
-	{"internal/stepped", nil, true, "servers tell the time as it is"},
+	{"internal/stepped", []string{"simulations/..."}, true, "servers tell the time as it is"},
 	{"internal/archtest", nil, false, "the rules are a leaf"},
 }
 

@@ -20,6 +20,7 @@ import (
 var (
 	first   = flag.Uint64("sim.seed", 1, "first seed")
 	count   = flag.Uint64("sim.seeds", 200, "how many seeds to play, one a subtest")
+	jumps   = flag.Bool("sim.clocks", false, "have clocks jump in all seeds")
 	which   = flag.String("sim.scenario", "brief", "scenario of the seeds: brief or harsh")
 	keep    = flag.Bool("sim.keep", false, "keep the scripts of failed seeds in simulations/testdata")
 	verbose = flag.Bool("sim.log", false, "show what the nodes log")
@@ -66,6 +67,12 @@ var named = []string{"ios", "android", "xiaomi"}
 // script of a scenario and a seed.
 func script(t *testing.T, scenario string, seed uint64) (bubble.Options, bubble.Plan) {
 	t.Helper()
+	return clocked(t, scenario, seed, *jumps)
+}
+
+// clocked is the script of a seed in which clocks may jump besides.
+func clocked(t *testing.T, scenario string, seed uint64, jump bool) (bubble.Options, bubble.Plan) {
+	t.Helper()
 	s := load(t, scenario)
 	settings, err := s.Settings()
 	if err != nil {
@@ -80,6 +87,9 @@ func script(t *testing.T, scenario string, seed uint64) (bubble.Options, bubble.
 	if scenario == "harsh" {
 		p, o.Lease = bubble.NewHarshPlan(seed, few, named), bubble.HarshLease
 	}
+	if jump {
+		p = p.WithClocks(seed, s.Warmup, s.Length)
+	}
 	o.Nodes, o.Grow, o.Limits = p.Nodes, p.Grow, p.Limits
 	o.Steps = simulations.Merge(world.Disturb(s, seed, w.Events()), p.Faults)
 	return o, p
@@ -92,11 +102,25 @@ func TestSeeds(t *testing.T) {
 	if testing.Short() {
 		seeds = min(seeds, 8)
 	}
+	playSeeds(t, *which, seeds, *jumps)
+}
+
+// The same while clocks of nodes jump by minutes and hours, in some seeds of brief.
+func TestClocks(t *testing.T) {
+	seeds := min(*count, 24)
+	if testing.Short() {
+		seeds = min(seeds, 4)
+	}
+	playSeeds(t, "brief", seeds, true)
+}
+
+func playSeeds(t *testing.T, scenario string, seeds uint64, jump bool) {
+	t.Helper()
 	for seed := *first; seed < *first+seeds; seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			began := time.Now()
-			o, p := script(t, *which, seed)
+			o, p := clocked(t, scenario, seed, jump)
 			steps := slices.Collect(o.Steps)
 			o.Steps = slices.Values(steps)
 			r := play(t, o)

@@ -79,14 +79,13 @@ type Engine struct {
 	leaders   leaders
 	registers *registers
 
-	mu      sync.Mutex
-	faults  []error
-	cuts    map[*simulations.Fault]bool
-	skipped map[simulations.FaultKind]int
-	stops   []checker.Stop
-	events  []*simulations.Event
-	broken  []simulations.Fault
-	until   simulations.Offset // when the last fault has ended
+	mu     sync.Mutex
+	faults []error
+	cuts   map[*simulations.Fault]bool
+	stops  []checker.Stop
+	events []*simulations.Event
+	broken []simulations.Fault
+	until  simulations.Offset // when the last fault has ended
 }
 
 // Run plays the steps and judges what came of them.
@@ -106,7 +105,7 @@ func Run(o Options) (*Result, error) {
 		o: o, net: memnet.New(memnet.Options{Seed: o.Seed, Latency: o.Latency, Jitter: o.Latency / 4}), random: rand.New(rand.NewPCG(o.Seed, 0xb0bb1e)),
 		fate:    &fate{r: rand.New(rand.NewPCG(o.Seed, 0xd15c))},
 		leaders: leaders{open: map[tenure]checker.Lead{}, dead: map[string]bool{}},
-		over:    make(chan struct{}), cuts: map[*simulations.Fault]bool{}, skipped: map[simulations.FaultKind]int{},
+		over:    make(chan struct{}), cuts: map[*simulations.Fault]bool{},
 	}
 	defer e.end()
 	if err := e.found(); err != nil {

@@ -34,6 +34,8 @@ func (e *Engine) begin(f *simulations.Fault) {
 				m.frozen.Store(false)
 				e.net.Thaw(m.name)
 			})
+		case simulations.ClockJump:
+			m.ahead.Add(int64(f.Delay.Duration()))
 		case simulations.DiskSlow:
 			m.slow.Store(int64(f.Delay.Duration()))
 			e.after(f.For, func() { m.slow.Store(0) })
@@ -49,16 +51,7 @@ func (e *Engine) begin(f *simulations.Fault) {
 	case simulations.Partition, simulations.OneWay, simulations.Bridge, simulations.Clog, simulations.Latency, simulations.Loss:
 		e.links(func() { e.cuts[f] = true })
 		e.after(f.For, func() { e.links(func() { delete(e.cuts, f) }) })
-	case simulations.ClockJump:
-		e.skip(f.Kind)
 	}
-}
-
-// skip counts what cannot be done in one process.
-func (e *Engine) skip(k simulations.FaultKind) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.skipped[k]++
 }
 
 // hit are the machines that a fault names.

@@ -16,6 +16,7 @@ import (
 	"github.com/rouse-im/rouse/cluster/memnet"
 	"github.com/rouse-im/rouse/internal/app"
 	"github.com/rouse-im/rouse/internal/config"
+	"github.com/rouse-im/rouse/internal/stepped"
 	"github.com/rouse-im/rouse/vendors"
 )
 
@@ -36,6 +37,8 @@ type machine struct {
 	disk *disk
 	runs int          // so far, under starting
 	slow atomic.Int64 // nanoseconds that a sync takes longer
+	// ahead is how far its wall clock is, in nanoseconds.
+	ahead atomic.Int64
 	// failing: the next sync fails.
 	failing atomic.Bool
 	// dying is held while a run ends, and guards disk.
@@ -113,7 +116,7 @@ func (m *machine) start() *process {
 	m.e.work.Go(func() {
 		defer close(started)
 		node, err := app.StartContext(ctx, app.Options{
-			Config: m.config(), Logger: m.e.o.Logger.With("node", m.name), FS: p.watched(disk), BeforeSync: m.wait, Headless: true, Version: "simulated",
+			Config: m.config(), Logger: m.e.o.Logger.With("node", m.name), FS: p.watched(disk), BeforeSync: m.wait, Headless: true, Version: "simulated", Now: m.now,
 			Led:     func(group uint16, term uint64, leads bool) { m.e.led(p.name, group, term, leads) },
 			Network: m.e.network(host), Tick: tick * time.Duration(m.e.o.Pace), Pace: m.e.o.Pace, Vendors: &app.Vendors{
 				Dial: func(ctx context.Context, _, address string) (net.Conn, error) { return host.Dial(ctx, address) },
@@ -142,6 +145,9 @@ func (m *machine) start() *process {
 	})
 	return p
 }
+
+// now is the time by the machine's clock.
+func (m *machine) now() time.Time { return stepped.Wall(time.Now(), time.Duration(m.ahead.Load())) }
 
 // kill ends the run as kill -9 does; of what was not synced, so many percent stay.
 func (m *machine) kill(percent int) { m.crash(m.run.Load(), percent) }

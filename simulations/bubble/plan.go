@@ -37,10 +37,34 @@ func NewPlan(seed uint64, warmup, end time.Duration, vendors []string) Plan {
 		p.fill(&f, r, vendors)
 		p.Faults = append(p.Faults, f)
 	}
+	p.number()
+	return p
+}
+
+// number the faults in order of time.
+func (p *Plan) number() {
 	slices.SortFunc(p.Faults, func(a, b simulations.Fault) int { return int(a.At - b.At) })
 	for i := range p.Faults {
 		p.Faults[i].N = uint64(i + 1)
 	}
+}
+
+// WithClocks has up to four clocks jump besides, by minutes or hours, each from
+// where the last jump left it.
+func (p Plan) WithClocks(seed uint64, warmup, end time.Duration) Plan {
+	r := rand.New(rand.NewPCG(seed, 0xc10c))
+	p.Faults = slices.Clone(p.Faults)
+	for range 1 + r.IntN(4) {
+		by := []time.Duration{time.Minute, 10 * time.Minute, time.Hour, 7 * time.Hour}[r.IntN(4)]
+		if r.IntN(2) == 0 {
+			by = -by
+		}
+		p.Faults = append(p.Faults, simulations.Fault{
+			Kind: simulations.ClockJump, Nodes: []int{r.IntN(p.Nodes)}, Delay: simulations.At(by),
+			At: simulations.At(warmup) + simulations.Offset(r.Int64N(int64(simulations.At(end-warmup)))),
+		})
+	}
+	p.number()
 	return p
 }
 

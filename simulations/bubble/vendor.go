@@ -67,9 +67,20 @@ type watcher struct {
 // Send and write down.
 func (w *watcher) Send(ctx context.Context, n *vendors.Notification) (vendors.Result, error) {
 	at := time.Now()
-	r, err := w.Validator.Send(ctx, n)
+	r, err := w.Validator.Send(ctx, w.timely(n))
 	w.note(at, n, n.Token, r, err)
 	return r, err
+}
+
+// timely has the push expire by the clock of the vendor's client, which is right.
+func (w *watcher) timely(n *vendors.Notification) *vendors.Notification {
+	ahead := time.Duration(w.p.m.ahead.Load())
+	if ahead == 0 {
+		return n
+	}
+	m := *n
+	m.Expires = n.Expires.Add(-ahead)
+	return &m
 }
 
 type batchWatcher struct {
@@ -87,7 +98,7 @@ func (w *batchWatcher) Same(a, b *vendors.Notification) bool { return w.batch.Sa
 // the first: it is written down for all tokens.
 func (w *batchWatcher) SendBatch(ctx context.Context, n *vendors.Notification, tokens []string) ([]vendors.Result, error) {
 	at := time.Now()
-	all, err := w.batch.SendBatch(ctx, n, tokens)
+	all, err := w.batch.SendBatch(ctx, w.timely(n), tokens)
 	for i, token := range tokens {
 		r := vendors.Result{}
 		if i < len(all) {

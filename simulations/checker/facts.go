@@ -57,6 +57,24 @@ func ackedIsStored(h *History, v *verdict) {
 	}
 }
 
+// contested are the tokens that several users bound while clocks were not all right:
+// who did last, each node judges by its own.
+func (h *History) contested() map[[2]string]bool {
+	all := map[[2]string]bool{}
+	by := map[[2]string]string{}
+	for _, e := range h.Events {
+		if e.Kind != simulations.Bind {
+			continue
+		}
+		token := [2]string{e.Notifier, e.Token}
+		if former, known := by[token]; known && former != e.User && !h.Dated(e.At) {
+			all[token] = true
+		}
+		by[token] = e.User
+	}
+	return all
+}
+
 type boundToken struct {
 	token    string
 	event    uint64
@@ -101,6 +119,8 @@ func (h *History) bound() map[bindKey]boundToken {
 			refused[[2]string{p.Notifier, p.Token}] = append(refused[[2]string{p.Notifier, p.Token}], p)
 		}
 	}
+	doubtful := h.contested()
+	maps.DeleteFunc(last, func(k bindKey, b boundToken) bool { return doubtful[[2]string{k.notifier, b.token}] })
 	dead := map[string]bool{}
 	for _, e := range h.Events {
 		if e.Kind == simulations.Dead {
@@ -108,7 +128,9 @@ func (h *History) bound() map[bindKey]boundToken {
 		}
 	}
 	maps.DeleteFunc(last, func(k bindKey, b boundToken) bool {
-		return mayBeDropped(b, refused[[2]string{k.notifier, b.token}], dead[b.token])
+		all := refused[[2]string{k.notifier, b.token}]
+		undated := func(p *Push) bool { return !h.Dated(p.At) } // unlike the bind, perhaps
+		return slices.ContainsFunc(all, undated) || mayBeDropped(b, all, dead[b.token])
 	})
 	return last
 }
@@ -280,7 +302,7 @@ func noRemovedToken(h *History, v *verdict) {
 		event uint64
 	}
 	gone, owners := map[[2]string]when{}, map[[2]string]deviceKey{}
-	holds := map[deviceKey][][2]string{}
+	holds, doubtful := map[deviceKey][][2]string{}, h.contested()
 	for _, a := range h.Acks {
 		e := h.event[a.Event]
 		if e == nil {
@@ -307,7 +329,7 @@ func noRemovedToken(h *History, v *verdict) {
 	for _, p := range h.Pushes {
 		v.look()
 		t := [2]string{p.Notifier, p.Token}
-		if w, ok := gone[t]; ok && p.At > w.at+h.handover() {
+		if w, ok := gone[t]; ok && !doubtful[t] && p.At > w.at+h.handover() {
 			v.breach(append(h.eventOf(p.PushID), w.event), "push %s was sent at %v to a token of %s that was removed at %v", p.PushID, p.At, p.Notifier, w.at)
 		}
 	}

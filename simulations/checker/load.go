@@ -221,6 +221,9 @@ func bulkheads(h *History, v *verdict) {
 			continue
 		}
 		seen[p.PushID] = true
+		if !h.Dated(p.At) {
+			continue
+		}
 		others, own, nodes := h.failing(o.Decided, p.Vendor)
 		switch {
 		case own || nodes:

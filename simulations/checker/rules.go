@@ -16,6 +16,7 @@ type quietWish struct {
 
 // quietTimes computes windows for a third time: by the clock on the wall of the
 // user's zone. Only wishes that surely held are looked at.
+// After a clock jumped windows went by that one, of which outcomes do not tell.
 func quietTimes(h *History, v *verdict) {
 	wishes, zones := map[string][]quietWish{}, map[string]map[string]bool{}
 	for e, a := range h.taken(simulations.Settings, simulations.Presence, simulations.Bind) {
@@ -29,9 +30,13 @@ func quietTimes(h *History, v *verdict) {
 			wishes[e.User] = append(wishes[e.User], quietWish{e.Wish, a.Sent, a.Answered, e.N})
 		}
 	}
+	answered := map[uint64]simulations.Offset{}
+	for _, a := range h.Acks {
+		answered[a.Event] = a.Answered
+	}
 	for i := range h.Outcomes {
 		o := &h.Outcomes[i]
-		if o.PushID == "" || o.Status == "suppressed" || len(zones[o.User]) != 1 {
+		if o.PushID == "" || o.Status == "suppressed" || len(zones[o.User]) != 1 || !h.Dated(answered[o.Event]) {
 			continue
 		}
 		w := holding(wishes[o.User], o.Decided)
@@ -107,7 +112,7 @@ func orderlyStop(h *History, v *verdict) {
 
 // clockBack looks at deferred pushes when clocks jumped.
 func clockBack(h *History, v *verdict) {
-	if !slices.ContainsFunc(h.Faults, func(f simulations.Fault) bool { return f.Kind == simulations.ClockJump }) {
+	if h.Dated(endOfTime) {
 		return
 	}
 	took := map[string]int{}

@@ -2,6 +2,7 @@ package checker
 
 import (
 	"cmp"
+	"slices"
 
 	"github.com/rouse-im/rouse/simulations"
 )
@@ -16,21 +17,30 @@ func noneAfterOnline(h *History, v *verdict) {
 			continue
 		}
 		v.look()
+		dated := h.Dated(p.At)
 		for _, s := range onlines[deviceKey{o.User, o.Device}] {
-			if o.Decided > s.from && o.Decided < s.to || p.At > s.from+h.grace(p, s.from) && p.At < s.to {
+			if dated && o.Decided > s.from && o.Decided < s.to || p.At > s.from+h.grace(p, s.from) && p.At < s.to {
 				v.breach([]uint64{o.Event, s.event}, "push %s, decided at %v, was sent at %v to device %s of user %s, online since %v", p.PushID, o.Decided, p.At, o.Device, o.User, s.from)
 			}
 		}
 		for _, u := range unwanted[[2]string{o.User, o.Message}] {
-			if o.Decided < u.sent && p.At > u.at+h.grace(p, u.at) {
+			if dated && o.Decided < u.sent && p.At > u.at+h.grace(p, u.at) {
 				v.breach([]uint64{o.Event, u.event}, "push %s was sent at %v of message %s, which user %s did not want any more: %s at %v", p.PushID, p.At, o.Message, o.User, u.why, u.at)
 			}
 		}
-		if until := h.wantedUntil(o); until > 0 && p.At > until+LeadSlack {
+		if until := h.wantedUntil(o); dated && until > 0 && p.At > until+LeadSlack {
 			v.breach([]uint64{o.Event}, "push %s was sent at %v of message %s, which was wanted until %v", p.PushID, p.At, o.Message, until)
 		}
-		h.inPlace(v, p, o, later)
+		if dated {
+			h.inPlace(v, p, o, later)
+		}
 	}
+}
+
+// Dated tells whether all clocks were right until then, so that the times of
+// outcomes are true.
+func (h *History) Dated(until simulations.Offset) bool {
+	return !slices.ContainsFunc(h.Faults, func(f simulations.Fault) bool { return f.Kind == simulations.ClockJump && f.At <= until })
 }
 
 // grace is how long after a moment a push may still be sent: not at all by who
