@@ -75,8 +75,8 @@ const MaxBody = 3 << 20
 // ShardName is the name of a shard's actor, on any node.
 func ShardName(shard uint16) string { return fmt.Sprint("shard-", shard) }
 
-// Router of one node. Its methods may be called from anywhere and never block. It
-// is a prometheus.Collector.
+// Router of one node. Its methods may be called from anywhere and never block,
+// whatever the way to other nodes does. It is a prometheus.Collector.
 type Router struct {
 	o       Options
 	encoder encoder
@@ -86,10 +86,10 @@ type Router struct {
 	underWay []atomic.Int32
 	names    []string // of the shards' actors
 
-	mu     sync.Mutex
+	mu     sync.Mutex // never held over a call to anybody who may block
 	state  *state
-	spare  []effect
-	busy   bool // somebody carries out effects
+	here   line             // to the local shards
+	out    map[string]*line // to other addresses; those with something to carry
 	closed bool
 	timer  *time.Timer
 	armed  time.Time // when the timer goes off; zero = it does not
@@ -120,7 +120,7 @@ func New(o Options) (*Router, error) {
 	if l.deadline <= 0 {
 		l.deadline = 5 * time.Second
 	}
-	r := &Router{o: o, state: newState(l), underWay: make([]atomic.Int32, int(o.Shards)+1), names: make([]string, int(o.Shards)+1)}
+	r := &Router{o: o, state: newState(l), out: map[string]*line{}, underWay: make([]atomic.Int32, int(o.Shards)+1), names: make([]string, int(o.Shards)+1)}
 	for i := range r.names {
 		r.names[i] = ShardName(uint16(i))
 	}
@@ -141,7 +141,8 @@ func New(o Options) (*Router, error) {
 
 // Route brings a command to the shard of its user. Its Done is called exactly
 // once, with the answer of the user; with OVERLOADED when too much is under way;
-// or with UNAVAILABLE when there was no answer until the deadline.
+// or with UNAVAILABLE when there was no answer until the deadline. That binds the
+// router: what the local shard has is the shard's.
 func (r *Router) Route(e *actors.Envelope) {
 	shard := r.o.ShardOf(e.App, e.User)
 	e.Back = r.back
@@ -196,29 +197,26 @@ func (r *Router) Pass(shard uint16, m proto.Message) {
 }
 
 func (r *Router) tell(q *request, m proto.Message) {
-	r.mu.Lock()
-	to, ok := r.state.lead(q.shard)
-	next := to
-	if ok {
-		next = r.state.next(q, to, time.Now())
-	}
-	r.mu.Unlock()
-	if !ok || to == r.o.System.Address() {
-		return
-	}
-	// Who holds no replica of the shard only guesses who leads it, and is not told
-	// better: whoever gets the message may pass it on, once.
-	relay := !q.relayed
-	if plant.On(plant.GuessIsFinal) {
-		relay = next != to
-	}
-	switch m := m.(type) {
-	case *actorv1.Claim:
-		m.Relay = relay
-	case *actorv1.ClaimAck:
-		m.Relay = relay
-	}
-	r.o.System.Root.Send(actor.NewPID(next, r.names[q.shard]), m)
+	r.step(func(s *state, now time.Time) {
+		to, ok := s.lead(q.shard)
+		if !ok || to == s.self() {
+			return
+		}
+		next := s.next(q, to, now)
+		// Who holds no replica of the shard only guesses who leads it, and is not told
+		// better: whoever gets the message may pass it on, once.
+		relay := !q.relayed
+		if plant.On(plant.GuessIsFinal) {
+			relay = next != to
+		}
+		switch m := m.(type) {
+		case *actorv1.Claim:
+			m.Relay = relay
+		case *actorv1.ClaimAck:
+			m.Relay = relay
+		}
+		s.effects = append(s.effects, effect{tell: m, to: next, shard: q.shard})
+	})
 }
 
 // Leader is what the router knows of who leads a shard; an empty address = nothing.
@@ -268,7 +266,7 @@ func (r *Router) admit(q *request, back bool) {
 	r.underWay[q.shard].Add(1)
 	r.step(func(s *state, now time.Time) {
 		if r.closed {
-			s.effects = append(s.effects, effect{end: q, with: closed})
+			s.ends = append(s.ends, ending{q, closed})
 			return
 		}
 		s.admit(q, back, now)

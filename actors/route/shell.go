@@ -9,68 +9,70 @@ import (
 	actorv1 "github.com/rouse-im/rouse/api/rouse/actor/v1"
 )
 
-// batchOf effects are carried out by whoever caused them; more go to a goroutine
-// of their own, so that no caller works for others without end.
-const batchOf = 256
-
-// step changes the state and carries out what follows from it.
+// step changes the state and carries out what follows from it. Deadlines need no
+// more of others than the lock: whoever finds one over answers, so that no sender
+// who stands still keeps an answer back.
 func (r *Router) step(change func(s *state, now time.Time)) {
 	now := time.Now()
 	r.mu.Lock()
 	change(r.state, now)
 	r.arm(r.state.turn(now), now)
-	if r.busy || len(r.state.effects) == 0 {
-		r.mu.Unlock()
-		return
-	}
-	r.busy = true
-	if r.carryOut(batchOf) {
-		go func() {
-			r.mu.Lock()
-			r.carryOut(0)
-			r.mu.Unlock()
-		}()
-	}
+	ends := r.state.ends
+	r.state.ends = nil
+	hand := r.distribute()
 	r.mu.Unlock()
+	if hand {
+		r.carry(&r.here, batchOf)
+	}
+	for i := range ends {
+		r.end(&ends[i])
+	}
 }
 
-// carryOut does the effects, under the lock but for the doing itself: one after
-// the other, whoever caused them, so that requests keep their order. After about
-// limit of them it returns true and there are more; 0 = no limit.
-func (r *Router) carryOut(limit int) (more bool) {
-	for n := 0; len(r.state.effects) > 0; {
-		if limit > 0 && n >= limit {
-			return true
+// distribute puts each effect into its line. It is true if there is one to the
+// local shards that the caller has to carry out.
+func (r *Router) distribute() (hand bool) {
+	effects := r.state.effects
+	if len(effects) == 0 {
+		return false
+	}
+	for i := range effects {
+		e := &effects[i]
+		if e.local != nil {
+			r.here.effects = append(r.here.effects, *e)
+			continue
 		}
-		list := r.state.effects
-		r.state.effects, r.spare = r.spare[:0], nil
-		r.mu.Unlock()
-		for i := range list {
-			r.do(&list[i])
+		l := r.out[e.to]
+		if l == nil {
+			l = &line{to: e.to}
+			r.out[e.to] = l
 		}
-		n += len(list)
-		clear(list)
-		r.mu.Lock()
-		if cap(list) <= 4*batchOf {
-			r.spare = list[:0]
+		if len(l.effects) >= r.state.window {
+			continue // its sender stands still: the attempt is as good as lost
+		}
+		if l.effects = append(l.effects, *e); !l.busy {
+			l.busy = true
+			go r.carry(l, 0)
 		}
 	}
-	r.busy = false
-	return false
+	clear(effects)
+	r.state.effects = effects[:0]
+	if hand = !r.here.busy && len(r.here.effects) > 0; hand {
+		r.here.busy = true
+	}
+	return hand
 }
 
 func (r *Router) do(e *effect) {
-	defer func() {
-		if p := recover(); p != nil {
-			r.o.Logger.Error("the taker of an answer panicked; this is a bug", "panic", p, "stack", string(debug.Stack()))
-		}
-	}()
+	defer r.recovered()
+	sys := r.o.System
 	switch {
 	case e.send != nil:
-		sys := r.o.System
-		sys.Root.RequestWithCustomSender(actor.NewPID(e.to, r.names[e.send.GetShard()]), e.send,
+		sys.Root.RequestWithCustomSender(actor.NewPID(e.to, r.names[e.shard]), e.send,
 			&actor.PID{Address: sys.Address(), Id: r.o.Name, RequestId: uint32(e.send.GetId())})
-	case e.local != nil:
+	case e.tell != nil:
+		sys.Root.Send(actor.NewPID(e.to, r.names[e.shard]), e.tell)
+	default:
 		q := e.local
 		defer r.underWay[q.shard].Add(-1)
 		if q.envelope == nil {
@@ -79,14 +81,23 @@ func (r *Router) do(e *effect) {
 		}
 		q.envelope.Deadline = q.deadline
 		r.o.Deliver(q.envelope)
-	default:
-		q := e.end
-		defer r.underWay[q.shard].Add(-1)
-		if q.envelope == nil {
-			q.done(e.with)
-			return
-		}
-		q.envelope.Done(replyOf(e.with))
+	}
+}
+
+func (r *Router) end(e *ending) {
+	defer r.recovered()
+	q := e.q
+	defer r.underWay[q.shard].Add(-1)
+	if q.envelope == nil {
+		q.done(e.with)
+		return
+	}
+	q.envelope.Done(replyOf(e.with))
+}
+
+func (r *Router) recovered() {
+	if p := recover(); p != nil {
+		r.o.Logger.Error("the taker of an answer panicked; this is a bug", "panic", p, "stack", string(debug.Stack()))
 	}
 }
 
@@ -105,7 +116,10 @@ func (r *Router) arm(due, now time.Time) {
 }
 
 func (r *Router) rung() {
-	r.step(func(*state, time.Time) { r.armed = time.Time{} })
+	r.step(func(_ *state, now time.Time) {
+		r.armed = time.Time{}
+		r.complain(now)
+	})
 }
 
 // inbox is the process that takes the answers. The PID under which it is asked

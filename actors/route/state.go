@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/rouse-im/rouse/actors"
 	actorv1 "github.com/rouse-im/rouse/api/rouse/actor/v1"
 )
@@ -69,13 +71,20 @@ type peer struct {
 	bytes   int
 }
 
-// effect is what the shell has to do, in order; one of the three is set.
+// effect is what the shell has to do, in order for each address and for the local
+// shards; one of the three is set.
 type effect struct {
 	send  *actorv1.Ask
-	to    string
+	tell  proto.Message // nobody answers it
 	local *request
-	end   *request
-	with  *actorv1.Answer
+	to    string // of send and tell
+	shard uint16
+}
+
+// ending is a request that has its answer. No order binds it.
+type ending struct {
+	q    *request
+	with *actorv1.Answer
 }
 
 // state decides where requests go; time is an argument.
@@ -101,6 +110,7 @@ type state struct {
 	timers  timers
 	counts  counts
 	effects []effect
+	ends    []ending
 }
 
 // limits of a router.
@@ -159,7 +169,7 @@ func (s *state) enter(r *request) {
 
 func (s *state) refuse(r *request) {
 	s.counts.refused++
-	s.effects = append(s.effects, effect{end: r, with: overloaded})
+	s.ends = append(s.ends, ending{r, overloaded})
 }
 
 func (s *state) expire(r *request) {
@@ -184,7 +194,7 @@ func (s *state) try(r *request, now time.Time) bool {
 	if s.local(r.shard) {
 		s.wayTo(r.shard).clear(s.pause)
 		s.finish(r)
-		s.effects = append(s.effects, effect{local: r})
+		s.effects = append(s.effects, effect{local: r, shard: r.shard})
 		return true
 	}
 	leader, ok := s.lead(r.shard)
@@ -216,7 +226,7 @@ func (s *state) try(r *request, now time.Time) bool {
 		s.counts.relayed++
 		relay = max(due.Sub(now), time.Millisecond)
 	}
-	s.effects = append(s.effects, effect{send: r.attempt(relay), to: to})
+	s.effects = append(s.effects, effect{send: r.attempt(relay), to: to, shard: r.shard})
 	return true
 }
 
@@ -254,7 +264,7 @@ func (s *state) finish(r *request) {
 
 func (s *state) end(r *request, a *actorv1.Answer) {
 	s.finish(r)
-	s.effects = append(s.effects, effect{end: r, with: a})
+	s.ends = append(s.ends, ending{r, a})
 }
 
 // answered ends a request, or sends it to where it was redirected. An answer to an

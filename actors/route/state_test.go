@@ -68,15 +68,16 @@ func (r *rig) settle() {
 			q := r.s.pending[uint32(e.send.GetId())>>8]
 			r.sends = append(r.sends, q)
 			r.flying = append(r.flying, e)
-		case e.local != nil:
+		default:
 			r.ended[e.local]++
 			r.locals = append(r.locals, e.local)
-		default:
-			r.ended[e.end]++
-			r.answers[e.end] = e.with
 		}
 	}
-	r.s.effects = nil
+	for _, e := range r.s.ends {
+		r.ended[e.q]++
+		r.answers[e.q] = e.with
+	}
+	r.s.effects, r.s.ends = nil, nil
 }
 
 func (r *rig) pass(d time.Duration) {
