@@ -374,9 +374,12 @@ func (e *Engine) opinion(r *Result) {
 		undated[a.Event] = !r.History.Dated(a.Answered)
 	}
 	sharers := e.sharers()
-	right := map[[2]string]bool{}
+	right, waits := map[[2]string]bool{}, map[[3]string]bool{}
 	for _, x := range m.Expect() {
 		key := [2]string{x.User, x.Message}
+		for _, device := range x.Delayed() {
+			waits[[3]string{x.User, x.Message, device}] = true
+		}
 		pushed(&x)
 		nobody := func(d model.Decision) bool { return d.Reason == rousev1.Reason_REASON_NO_USER }
 		if _, lost := m.Lost()[x.User]; (unknown(&x) || slices.ContainsFunc(decided[key], nobody)) && (lost || again[key]) {
@@ -398,6 +401,10 @@ func (e *Engine) opinion(r *Result) {
 			r.Wrong = append(r.Wrong, wrong[key][0])
 			r.Model = append(r.Model, errors.New(wrong[key][0].Text))
 		}
+	}
+	for i := range r.History.Outcomes {
+		o := &r.History.Outcomes[i]
+		o.Delayed = waits[[3]string{o.User, o.Message, o.Device}]
 	}
 	r.Lost = m.Lost()
 }

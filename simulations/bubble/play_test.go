@@ -10,6 +10,7 @@ import (
 
 	"github.com/rouse-im/rouse/simulations"
 	"github.com/rouse-im/rouse/simulations/bubble"
+	"github.com/rouse-im/rouse/simulations/checker"
 )
 
 // Programs play without a test: the clock is fake, the verdict is returned, and
@@ -29,6 +30,9 @@ func TestPlay(t *testing.T) {
 	}
 	if err := r.Err(); err != nil || r.Examined == 0 {
 		t.Errorf("%d decisions compared: %v", r.Examined, err)
+	}
+	if !slices.ContainsFunc(r.History.Outcomes, func(o checker.Outcome) bool { return o.Delayed }) {
+		t.Error("no push is said to have waited by decision")
 	}
 	if took := time.Since(began); took > last.Duration() {
 		t.Errorf("%v took %v", last, took)

@@ -143,12 +143,9 @@ func tell(m *model.Model, rec *recorder) map[string]simulations.Offset {
 
 // markDelayed marks the pushes that waited by decision.
 func markDelayed(got []*checker.Outcome, x model.Expectation) {
+	waits := x.Delayed()
 	for _, o := range got {
-		for _, either := range x.Either {
-			for _, d := range either {
-				o.Delayed = o.Delayed || d.Device == o.Device && d.Reason == rousev1.Reason_REASON_DELAYED
-			}
-		}
+		o.Delayed = o.Delayed || slices.Contains(waits, o.Device)
 	}
 }
 

@@ -78,6 +78,18 @@ type Expectation struct {
 // Sure tells whether there is one right answer.
 func (x *Expectation) Sure() bool { return len(x.Either) == 1 }
 
+// Delayed are the devices whose push waits for its time by one of the right answers.
+func (x *Expectation) Delayed() (devices []string) {
+	for _, either := range x.Either {
+		for _, d := range either {
+			if d.Reason == rousev1.Reason_REASON_DELAYED {
+				devices = append(devices, d.Device)
+			}
+		}
+	}
+	return devices
+}
+
 // Model of all users.
 type Model struct {
 	o     Options
