@@ -26,6 +26,8 @@ func askUser[R proto.Message](ctx context.Context, g *Gateway, user string, requ
 	if err != nil {
 		return response, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, g.AnswerTime)
+	defer cancel()
 	replies := make(chan actors.Reply, 1) // one value: the actor's turn never waits
 	g.Router(&actors.Envelope{
 		App: app, User: user, Command: request,

@@ -28,8 +28,11 @@ type batch struct {
 	// waiting counts the deliveries without an answer, and one more while the
 	// batch is being submitted.
 	waiting atomic.Int32
-	// finished is called once, by whoever brings the last answer; it must not block.
+	// finished is called once, by whoever brings the last answer, or when AnswerTime
+	// is over; it must not block.
 	finished func(*batch)
+	over     atomic.Bool // it was called
+	late     *time.Timer // set before waiting can become 0
 }
 
 // verdict of one event: refused here, or its deliveries up to end (exclusive);
@@ -55,9 +58,26 @@ func (d *delivery) done(r actors.Reply) {
 }
 
 func (b *batch) arrived() {
-	if b.waiting.Add(-1) == 0 {
+	if b.waiting.Add(-1) == 0 && b.over.CompareAndSwap(false, true) {
+		b.late.Stop()
 		b.finished(b)
 	}
+}
+
+// giveUp ends a batch that has not all of its answers.
+func (g *Gateway) giveUp(b *batch, app string) {
+	if !b.over.CompareAndSwap(false, true) {
+		return
+	}
+	missing := 0
+	for i := range b.deliveries {
+		if !b.deliveries[i].answered.Load() {
+			missing++
+		}
+	}
+	g.Logger.Warn("users gave no answer to events; these are refused with DEADLINE, and their effect is unknown",
+		"app", app, "missing", missing, "of", len(b.deliveries), "after", g.AnswerTime)
+	b.finished(b)
 }
 
 // submit checks the events one by one and brings the good ones to the actors of
@@ -98,6 +118,7 @@ func (g *Gateway) submit(b *batch, app string, node actors.Node, events []*rouse
 	}
 	b.deliveries = make([]delivery, total)
 	b.waiting.Store(int32(total) + 1)
+	b.late = time.AfterFunc(g.AnswerTime, func() { g.giveUp(b, app) })
 	g.nameSenders(b, app, events)
 	g.fanOut(b, app, node, events, hooks)
 }

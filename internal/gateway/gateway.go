@@ -81,6 +81,10 @@ type Options struct {
 	Registry *prometheus.Registry
 	Logger   *slog.Logger
 
+	// AnswerTime is how long a batch, or a question about a user, waits for users;
+	// 0 = 10 s. Routers give up after 5 s; what a shard here has taken in has no other
+	// bound.
+	AnswerTime time.Duration
 	// RequestBytes bounds one message; 0 = 4 MiB.
 	RequestBytes int
 	// CallsPerSecond and Burst of one API key; a batch counts as a call.
@@ -102,6 +106,9 @@ func (o *Options) setDefaults() error {
 		if missing {
 			return fmt.Errorf("gateway: option %s is missing", name)
 		}
+	}
+	if o.AnswerTime == 0 {
+		o.AnswerTime = 10 * time.Second
 	}
 	for _, d := range []struct {
 		option  *int

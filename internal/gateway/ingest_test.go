@@ -546,3 +546,44 @@ func TestStopCutsOffWhatDoesNotEnd(t *testing.T) {
 	}
 	accept(e) // an answer after the end must do no harm
 }
+
+// What a user leaves without an answer is refused in time, whoever asks in which
+// way, and the log tells of it; a later answer changes nothing.
+func TestUserGivesNoAnswer(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.AnswerTime = 100 * time.Millisecond })
+	kept := make(chan *actors.Envelope, 3)
+	w.routes(func(e *actors.Envelope) {
+		if e.User == "mute" {
+			kept <- e
+			return
+		}
+		accept(e)
+	})
+	began := time.Now()
+	response, err := rousev1.NewIntakeServiceClient(w.conn).IngestBatch(w.as(w.intakeKey()), &rousev1.IngestBatchRequest{Events: []*rousev1.Event{message("m1", "ann"), message("m2", "mute")}})
+	w.ok(err)
+	want := []string{"ACCEPTED", "REFUSED:DEADLINE"}
+	if diff := cmp.Diff(want, verdicts(response.GetItems())); diff != "" {
+		t.Error(diff)
+	}
+	stream := w.welcomed(w.intakeKey(), im1)
+	send(t, stream, 1, message("m3", "ann"), message("m4", "mute"))
+	if diff := cmp.Diff(want, verdicts(receive(t, stream).GetItems())); diff != "" {
+		t.Error(diff)
+	}
+	wants(t, w.post(w.intakeKey(), rousev1.UserService_GetOfflineCount_FullMethodName, `{"userId":"mute"}`).err, rousev1.ErrorCode_ERROR_CODE_DEADLINE)
+	if took := time.Since(began); took > 10*time.Second { // callTimeout is 30 s
+		t.Errorf("three answers took %s", took)
+	}
+	for range 3 {
+		e := <-kept
+		e.Done(actors.Reply{Status: rousev1.ItemStatus_ITEM_STATUS_ACCEPTED})
+	}
+	send(t, stream, 2, message("m5", "ann"))
+	if r := receive(t, stream); r.GetSeq() != 2 {
+		t.Errorf("after a late answer: %v", r)
+	}
+	if n := strings.Count(w.log.String(), "users gave no answer to events"); n != 2 {
+		t.Errorf("the log tells %d times", n)
+	}
+}
