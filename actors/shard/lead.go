@@ -146,10 +146,11 @@ func (a *Actor) onYield(c actor.Context, m *yield) {
 
 // Bounds of the pause while the log takes nothing, which doubles: whatever users
 // and lanes find in the store then they find again and again, a push that was sent
-// and whose end was not written too.
+// and whose end was not written too. A push in doubt is sent again each time, so the
+// longest pause is that between repeats of a vendor's lane rather than of a request.
 const (
 	pauseAfterDrop = 100 * time.Millisecond
-	longestPause   = time.Second
+	longestPause   = 10 * time.Second
 )
 
 // pause gives all that is under way back, to be tried again where the shard is led
