@@ -111,7 +111,7 @@ func numbered(e *actors.Envelope) {
 	}
 	switch e.Command.(type) {
 	case *rousev1.BindTokenRequest, *rousev1.UnbindTokenRequest, *rousev1.SetBadgeRequest, *rousev1.BanUserRequest, *rousev1.SetUserPolicyRequest,
-		*rousev1.SetUserSettingsRequest, *rousev1.SetConversationSettingsRequest, *rousev1.FetchedEvent:
+		*rousev1.SetUserSettingsRequest, *rousev1.SetConversationSettingsRequest, *rousev1.FetchedEvent, *rousev1.EraseUserRequest:
 		e.Op = rand.Uint64() | 1
 	}
 }

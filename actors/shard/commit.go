@@ -58,7 +58,7 @@ func (a *Actor) flush(c actor.Context) {
 			a.finish(c, steps, false) // nothing to write, nothing before it to wait for
 			continue
 		}
-		a.inFlight = steps
+		a.inFlight, a.began = steps, began{at: a.o.User.Now()}
 		a.o.Metrics.batch.Observe(float64(len(ms)))
 		failpoint.Hit("shard/before-commit")
 		root, self, epoch := c.ActorSystem().Root, c.Self(), a.epoch
@@ -151,6 +151,9 @@ func (a *Actor) finish(c actor.Context, steps []*user.Step, committed bool) {
 		}
 		if s.Erased && a.alone() {
 			a.set.wipe(s.Mutations) // at once, as no log tells of it after a restart; else replicas do it
+		}
+		if s.Erased && s.Envelope != nil {
+			a.erasures.add(s.Envelope.Op, a.o.User.Now())
 		}
 		a.startIntents(s)
 		if s.Tells && a.o.User.Told != nil && !plant.On(plant.WebhookBeforeCommit) {

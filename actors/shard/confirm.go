@@ -22,6 +22,7 @@ import (
 type unconfirmed struct {
 	asked, next []*user.Step
 	round       uint64 // of the last confirmation that was asked for
+	began       began  // of that one
 }
 
 func (u *unconfirmed) n() int { return len(u.asked) + len(u.next) }
@@ -55,6 +56,7 @@ func (a *Actor) ask(c actor.Context) {
 	}
 	u.asked, u.next = u.next, nil
 	u.round++
+	u.began = began{at: a.o.User.Now()}
 	root, self, round := c.ActorSystem().Root, c.Self(), u.round
 	a.o.Confirm(a.id, a.term, func(err error) { root.Send(self, &confirmed{round, err}) })
 }

@@ -126,3 +126,47 @@ func TestNumbersOfCommandsAreForgotten(t *testing.T) {
 		w.stop()
 	})
 }
+
+// A user who came back after he was erased is not erased by a late repeat, also when
+// that reaches the shard by a node that led it before; a new erasure is carried out.
+func TestErasureComesLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3)
+		k := w.nodes[0].store.ShardOf("app", "ann")
+		w.move(k, 1)
+		w.mustAt(0, "ann", bindRequest("ann", "aa"))
+		erase := func(at int, op uint64) {
+			t.Helper()
+			answered := make(chan actors.Reply, 1)
+			w.nodes[at].router.Route(&actors.Envelope{App: "app", User: "ann", Command: &rousev1.EraseUserRequest{UserId: "ann"}, Op: op, Done: func(r actors.Reply) { answered <- r }})
+			if r := <-answered; r.Err != nil || r.Response == nil {
+				t.Fatalf("%+v", r)
+			}
+		}
+		bound := func() int {
+			r := w.mustAt(2, "ann", &rousev1.ListDevicesRequest{UserId: "ann"})
+			return len(r.Response.(*rousev1.ListDevicesResponse).GetDevices())
+		}
+		erase(0, 42)
+		if n := bound(); n != 0 {
+			t.Fatalf("%d devices after the erasure", n)
+		}
+		w.mustAt(2, "ann", bindRequest("ann", "bb"))
+		<-time.After(5 * time.Second)
+		erase(0, 42)
+		if n := bound(); n != 1 {
+			t.Errorf("%d devices after a late repeat", n)
+		}
+		w.move(k, 2)
+		w.move(k, 1)
+		erase(2, 42)
+		if n := bound(); n != 1 {
+			t.Errorf("%d devices after a late repeat under a later leadership", n)
+		}
+		erase(0, 0) // the router numbers it
+		if n := bound(); n != 0 {
+			t.Errorf("%d devices after a new erasure", n)
+		}
+		w.stop()
+	})
+}

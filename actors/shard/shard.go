@@ -87,6 +87,7 @@ type Actor struct {
 
 	queue    []*user.Step
 	inFlight []*user.Step // steps of the commit under way; nil = none is
+	began    began        // of that commit
 	unsure   unconfirmed
 	intents  map[storage.Sum]*intent
 	// owners are owner records of tokens that are decided and not yet durable.
@@ -99,6 +100,7 @@ type Actor struct {
 	made     time.Time
 	draining bool            // for good: the node ends
 	drained  []chan struct{} // closed when nothing is left to do
+	erasures erasures        // lately
 	failed   int             // commits in a row that were certainly not written
 }
 
@@ -209,6 +211,8 @@ func (a *Actor) onEnvelope(c actor.Context, m *actors.Envelope) {
 		m.Return() // of a node that ends another one leads the shard in a moment
 	case a.waiting() >= queueBound || !a.open():
 		m.Reject()
+	case m.Op != 0 && a.erasures.have(m.Op, a.o.User.Now()):
+		m.Done(actors.Reply{Status: rousev1.ItemStatus_ITEM_STATUS_ACCEPTED, Response: &rousev1.EraseUserResponse{}})
 	default:
 		a.toUser(c, userKey{m.App, m.User}, m)
 	}
@@ -265,6 +269,7 @@ func (a *Actor) activate(c actor.Context, k userKey, outbox []user.Entry) *child
 
 func (a *Actor) onTick(c actor.Context) {
 	now := a.o.User.Now()
+	a.complain(now)
 	switch {
 	case a.term == 0:
 		return // it was on its way when leadership was lost
@@ -307,7 +312,7 @@ const longestDoze = 10
 
 // doze leaves out the ticks at which nothing is to be done, as far as is known now.
 func (a *Actor) doze(now time.Time) {
-	if a.unread != nil || len(a.intents) > 0 || len(a.drained) > 0 {
+	if a.unread != nil || len(a.intents) > 0 || len(a.drained) > 0 || a.waiting() > 0 {
 		return
 	}
 	free := min(longestDoze*tickEvery, a.sweepEvery()-now.Sub(a.swept))
