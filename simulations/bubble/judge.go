@@ -90,7 +90,7 @@ func (e *Engine) judge() (*Result, error) {
 	e.o.Progress.enter("judging")
 	h := &checker.History{
 		Limits: checker.Limits{Start: e.o.Start, Handover: simulations.At(handover), Drain: simulations.At(e.o.Drain)},
-		Events: e.events, Faults: e.broken, Stops: e.stops, Gauges: drained, Pushes: e.vendors.pushes, Registers: registers,
+		Events: e.events, Faults: e.broken, Stops: e.stops, Gauges: drained, Pushes: e.sent(), Registers: registers,
 	}
 	h.Limits.TTL = simulations.At(cmp.Or(e.o.Settings.GetDefaultTtl().AsDuration(), 24*time.Hour))
 	e.limits(&h.Limits)
@@ -492,6 +492,10 @@ func (e *Engine) boundSince(p checker.Push) bool {
 		return t.Event.Kind == simulations.Bind && t.Event.Token == p.Token && t.Sent > p.Since && t.Answered < p.Answered
 	})
 }
+
+// sent is what vendors were sent, of which the history may doubt answers. That a
+// token was dropped it may not: the next leader hears of it, or asks again.
+func (e *Engine) sent() []checker.Push { return slices.Clone(e.vendors.pushes) }
 
 type drop struct {
 	notifier, token string

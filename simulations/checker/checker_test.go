@@ -20,6 +20,7 @@ func good() *History {
 		Start: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC), Handover: 1000, Drain: 10_000,
 		Rates: map[string]Rate{"ios": {PerSecond: 100, Burst: 10}},
 	}}
+	h.Events = append(h.Events, &simulations.Event{N: 900, Kind: simulations.IMUp, Node: "im-0"})
 	h.happens(1, 0, simulations.Event{Kind: simulations.Presence, User: "ann", Device: "phone", State: simulations.Connected, Session: 1, Zone: "UTC", Node: "im-0"})
 	h.happens(2, 10, simulations.Event{Kind: simulations.Bind, User: "ann", Device: "phone", Notifier: "ios", Token: "t1", Zone: "UTC"})
 	h.happens(3, 20, simulations.Event{Kind: simulations.Presence, User: "ann", Device: "phone", State: simulations.Disconnected, Session: 1, Step: 1, Zone: "UTC", Node: "im-0"})

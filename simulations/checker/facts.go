@@ -252,15 +252,26 @@ type span struct {
 	event    uint64
 }
 
+type imRun struct {
+	node        string
+	incarnation uint64
+}
+
 // onlines are the spans between an acknowledged "online" and the moment at which
-// the next event of the device, or the death of its IM node, was under way.
+// the next event of the device, or the death of its IM node, was under way. What an
+// IM node tells that never came up holds nobody online: a script that was made small
+// may lack it.
 func (h *History) onlines() map[deviceKey][]span {
 	all := map[deviceKey][]span{}
 	sent := map[deviceKey][]Ack{}
 	var downs []*simulations.Event
+	up := map[imRun]bool{{}: true}
 	for _, e := range h.Events {
-		if e.Kind == simulations.IMDown {
+		switch e.Kind {
+		case simulations.IMDown:
 			downs = append(downs, e)
+		case simulations.IMUp:
+			up[imRun{e.Node, e.Incarnation}] = true
 		}
 	}
 	for _, a := range h.Acks {
@@ -270,7 +281,7 @@ func (h *History) onlines() map[deviceKey][]span {
 		}
 	}
 	for e, a := range h.taken(simulations.Presence) {
-		if e.State != simulations.Connected {
+		if e.State != simulations.Connected || !up[imRun{e.Node, e.Incarnation}] {
 			continue // a phone in the background may be counted offline
 		}
 		k := deviceKey{e.User, e.Device}

@@ -34,3 +34,13 @@ func TestOnlineEndsWithinAMillisecond(t *testing.T) {
 		}
 	}
 }
+
+// Whoever is told of by an IM node that never came up is not online.
+func TestOnlineNeedsItsNode(t *testing.T) {
+	h := good()
+	h.happens(300, 900, simulations.Event{Kind: simulations.Presence, User: "ann", Device: "phone", State: simulations.Connected, Session: 1, Step: 2, Node: "im-0", Incarnation: 7})
+	h.Stored[0].Step = 2
+	if err := Broken(h.Run()); err != nil {
+		t.Errorf("found: %v", err)
+	}
+}
