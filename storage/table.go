@@ -8,6 +8,10 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
+// tableBytesPerSync is after how much of a table the system begins to write it to
+// the disk: all of it at the end would hold up those who wait for theirs.
+const tableBytesPerSync = 512 << 10
+
 // tableWriter writes one table file, to be taken in by the store.
 type tableWriter struct {
 	w *sstable.Writer
@@ -18,6 +22,7 @@ func newTableWriter(fs vfs.FS, path string, o sstable.WriterOptions) (*tableWrit
 	if err != nil {
 		return nil, err
 	}
+	f = vfs.NewSyncingFile(f, vfs.SyncingFileOptions{BytesPerSync: tableBytesPerSync})
 	return &tableWriter{w: sstable.NewWriter(objstorageprovider.NewFileWritable(f), o)}, nil
 }
 

@@ -33,6 +33,7 @@ type Engine struct {
 	stopped chan struct{}  // closed by Close
 	closing atomic.Bool
 	beat    atomic.Int64 // last tick of the loop, on the engine's clock
+	commits commitTimes  // of what is proposed here
 	broken  atomic.Pointer[error]
 	release func()
 }
@@ -46,7 +47,6 @@ func open(o Options, bounds limits) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{o: o, log: o.Logger, metrics: newMetrics(), limits: bounds, started: time.Now(), stopped: make(chan struct{}), eraser: newEraser()}
-	e.metrics.snapshotLimit.Set(float64(o.SnapshotRate))
 	e.in.wake = make(chan struct{}, 1)
 	ids, err := o.Store.Replicas()
 	if err != nil {
@@ -168,7 +168,7 @@ func (e *Engine) propose(id uint16, term uint64, ms []storage.Mutation, done fun
 		return storage.ErrNotLeader
 	}
 	data := storage.AppendEntry(make([]byte, 0, storage.EntrySize(ms)), ms)
-	return e.in.enqueue(proposal{g: g, term: term, data: data, pending: pending{size: len(data), done: done}})
+	return e.in.enqueue(proposal{g: g, term: term, data: data, pending: pending{size: len(data), since: time.Since(e.started), done: done}})
 }
 
 // Receive hears a frame of another node, which is the engine's from then on. It

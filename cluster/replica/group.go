@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -75,8 +76,9 @@ type span struct{ first, last uint64 }
 
 // pending is a proposal whose end its caller waits for.
 type pending struct {
-	size int
-	done func(error)
+	size  int
+	since time.Duration // when it was proposed, on the engine's clock
+	done  func(error)
 }
 
 // waiting are the proposals of one term that are in the log, in its order: each

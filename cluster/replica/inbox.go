@@ -3,6 +3,7 @@ package replica
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	pb "go.etcd.io/raft/v3/raftpb"
 
@@ -162,5 +163,8 @@ func (in *inbox) close(err error) {
 // end answers a proposal.
 func (e *Engine) end(p pending, err error) {
 	e.in.ended(p.size)
+	if err == nil {
+		e.commits.add(time.Since(e.started) - p.since)
+	}
 	p.done(err)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"slices"
+	"time"
 
 	"github.com/cespare/xxhash/v2"
 	"go.etcd.io/raft/v3"
@@ -186,4 +187,5 @@ func (l *loop) tick() {
 		}
 	}
 	l.tellTrims()
+	l.e.traffic.decide(time.Since(l.e.started))
 }

@@ -58,7 +58,7 @@ func (e *Engine) Bulk(from uint64, conn net.Conn) {
 
 // receive hears what the other node wants, and takes what it sends.
 func (t *traffic) receive(from uint64, conn net.Conn) error {
-	r := stream.NewReader(bufio.NewReaderSize(conn, 64<<10))
+	r := stream.NewReader(bufio.NewReaderSize(&slowed{conn, t}, burstBytes))
 	kind, payload, err := next(conn, r)
 	if err != nil {
 		return err
@@ -95,6 +95,24 @@ func (t *traffic) receive(from uint64, conn net.Conn) error {
 	}
 	t.park(a, conn)
 	return fmt.Errorf("group %d: %w", a.group, err)
+}
+
+// slowed reads from a connection no faster than the node may receive. The other end
+// notices it by what the connection takes.
+type slowed struct {
+	net.Conn
+	t *traffic
+}
+
+func (s *slowed) Read(b []byte) (int, error) {
+	if err := s.SetReadDeadline(time.Now().Add(idleFor)); err != nil {
+		return 0, err
+	}
+	n, err := s.Conn.Read(b[:min(len(b), burstBytes)])
+	if err == nil {
+		err = s.t.wait(s.t.ctx, s.t.takes, n)
+	}
+	return n, err
 }
 
 func next(conn net.Conn, r *stream.Reader) (kind byte, payload []byte, err error) {

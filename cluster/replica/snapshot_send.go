@@ -234,7 +234,7 @@ type paced struct {
 func (p *paced) Write(b []byte) (n int, err error) {
 	for n < len(b) {
 		part := b[n:min(n+burstBytes, len(b))]
-		if err := p.t.limiter.WaitN(p.ctx, len(part)); err != nil {
+		if err := p.t.wait(p.ctx, p.t.sends, len(part)); err != nil {
 			return n, err
 		}
 		if err := p.conn.SetWriteDeadline(time.Now().Add(idleFor)); err != nil {

@@ -239,11 +239,20 @@ func TestReceiverCrashes(t *testing.T) {
 	}
 }
 
+// setSpeed makes a node copy at that speed from now on.
+func (n *node) setSpeed(perSecond float64) {
+	t := n.engine.traffic
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.speed = newSpeed(perSecond)
+	t.limit()
+}
+
 // TestSenderLosesLeadership in the middle: the next leader sends it anew.
 func TestSenderLosesLeadership(t *testing.T) {
 	behind(t, 150, func(t *testing.T, w *world, lead *node) {
 		for _, n := range w.nodes {
-			n.engine.traffic.limiter.SetLimit(leastSnapshotRate)
+			n.setSpeed(leastSnapshotRate)
 		}
 		w.away(3, false)
 		w.wait("a good part has arrived", func() bool {
@@ -256,7 +265,7 @@ func TestSenderLosesLeadership(t *testing.T) {
 		}
 		w.wait("another leader", func() bool { _, ok := w.nodes[next].engine.Leads(1); return ok })
 		for _, n := range w.nodes {
-			n.engine.traffic.limiter.SetLimit(defaultSnapshotRate)
+			n.setSpeed(defaultSnapshotRate)
 		}
 		w.arrives(t)
 		if got := count(t, w.nodes[next].engine.metrics.snapshots); got == 0 {
@@ -268,7 +277,7 @@ func TestSenderLosesLeadership(t *testing.T) {
 // TestSenderDies in the middle.
 func TestSenderDies(t *testing.T) {
 	behind(t, 150, func(t *testing.T, w *world, lead *node) {
-		lead.engine.traffic.limiter.SetLimit(leastSnapshotRate)
+		lead.setSpeed(leastSnapshotRate)
 		w.away(3, false)
 		w.wait("something has arrived", func() bool {
 			s := w.nodes[3].status(1).Receiving
@@ -283,7 +292,7 @@ func TestSenderDies(t *testing.T) {
 func TestEngineClosesWhileGroupsMove(t *testing.T) {
 	behind(t, 150, func(t *testing.T, w *world, lead *node) {
 		for _, n := range w.nodes {
-			n.engine.traffic.limiter.SetLimit(leastSnapshotRate)
+			n.setSpeed(leastSnapshotRate)
 		}
 		w.away(3, false)
 		w.wait("something has arrived", func() bool {
@@ -299,7 +308,7 @@ func TestEngineClosesWhileGroupsMove(t *testing.T) {
 			t.Errorf("closing took %v", took)
 		}
 		w.restart(3)
-		lead.engine.traffic.limiter.SetLimit(defaultSnapshotRate)
+		lead.setSpeed(defaultSnapshotRate)
 		w.arrives(t)
 	})
 }

@@ -24,18 +24,21 @@ const (
 	idleFor = 30 * time.Second
 	// busyPause lies between attempts at a receiver that has no room.
 	busyPause = 500 * time.Millisecond
-	// burstBytes is what the limit of the rate lets through at once.
-	burstBytes = 1 << 20
+	// burstBytes is what moves at once, without a pause for others on the same
+	// CPUs and disks: about a millisecond of a CPU.
+	burstBytes = 64 << 10
 )
 
 // traffic is the groups that move between this node and others.
 type traffic struct {
-	e       *Engine
-	ctx     context.Context // ends with close
-	stop    context.CancelFunc
-	limiter *rate.Limiter
-	out     chan struct{} // a place for each of those that are sent
-	given   chan struct{} // a place for each of those that others fetch
+	e     *Engine
+	ctx   context.Context // ends with close
+	stop  context.CancelFunc
+	sends *rate.Limiter
+	takes *rate.Limiter
+	moved atomic.Uint64 // bytes since the speed was decided last
+	out   chan struct{} // a place for each of those that are sent
+	given chan struct{} // a place for each of those that others fetch
 
 	mu        sync.Mutex
 	closed    bool
@@ -43,15 +46,71 @@ type traffic struct {
 	arriving  map[uint16]*arrival // by group, at most lanes
 	arrived   map[*storage.Ingest]bool
 	leaving   map[*departure]bool
+	speed     speed         // of sends and takes
+	tally     tally         // of commits since it was decided by them last
+	decided   time.Duration // when that was, on the engine's clock
+	few       int           // decisions since then that the tally was too small for
 }
 
 func newTraffic(e *Engine) *traffic {
 	t := &traffic{
-		e: e, limiter: rate.NewLimiter(rate.Limit(e.o.SnapshotRate), burstBytes), out: make(chan struct{}, lanes), given: make(chan struct{}, maxGiven),
+		e: e, out: make(chan struct{}, lanes), given: make(chan struct{}, maxGiven),
+		sends: rate.NewLimiter(0, burstBytes), takes: rate.NewLimiter(0, burstBytes), speed: newSpeed(float64(e.o.SnapshotRate)),
 		arriving: map[uint16]*arrival{}, arrived: map[*storage.Ingest]bool{}, leaving: map[*departure]bool{},
 	}
 	t.ctx, t.stop = context.WithCancel(context.Background())
+	t.limit()
 	return t
+}
+
+// limit keeps to the speed.
+func (t *traffic) limit() {
+	if t.sends.Limit() == rate.Limit(t.speed.now) {
+		return
+	}
+	t.sends.SetLimit(rate.Limit(t.speed.now))
+	t.takes.SetLimit(rate.Limit(t.speed.now))
+	t.e.metrics.snapshotLimit.Set(t.speed.now)
+}
+
+// decide sets the speed anew from time to time. The loop calls it.
+func (t *traffic) decide(now time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now-t.decided < speedEvery {
+		return
+	}
+	t.decided = now
+	t.e.commits.take(&t.tally)
+	copied := t.moved.Swap(0) > 0
+	t.few++
+	switch {
+	case t.tally.n >= fewCommits && copied:
+		t.speed.copied(t.tally.most())
+	case t.tally.n >= fewCommits:
+		t.speed.rest(t.tally.most())
+	case copied && (t.few >= fewFor || t.tally.n == 0):
+		t.speed.free()
+	case t.few < fewFor:
+		return // they are counted on
+	default:
+		t.speed.now = t.speed.least
+	}
+	t.few, t.tally = 0, tally{}
+	t.limit()
+}
+
+// wait lets so many bytes move, of those that a limiter is of.
+func (t *traffic) wait(ctx context.Context, l *rate.Limiter, bytes int) error {
+	t.moved.Add(uint64(bytes))
+	for bytes > 0 {
+		part := min(bytes, burstBytes)
+		if err := l.WaitN(ctx, part); err != nil {
+			return err
+		}
+		bytes -= part
+	}
+	return nil
 }
 
 // close ends all streams and gives up what was not installed, when loop and

@@ -82,7 +82,7 @@ type Cluster struct {
 	Advertise     string        `key:"advertise" doc:"Host at which other nodes and clients reach this one. Empty: the hosts of the ports above; needed when they are 0.0.0.0."`
 	Zone          string        `key:"zone" doc:"Failure domain of this node, at most 64 bytes; replicas go to different ones. Empty: none."`
 	ReplaceAfter  time.Duration `key:"replace_after" doc:"A node away for this long is replaced by others, if there are enough, 30s-168h."`
-	TransferSpeed Size          `key:"transfer_speed" doc:"Bytes per second that a node gives to replicas that catch up, 1MiB-10GiB."`
+	TransferSpeed Size          `key:"transfer_speed" doc:"Most bytes per second that a node gives to replicas that catch up, and takes, 1MiB-10GiB; down to a sixteenth of it while that makes its own writes slow."`
 }
 
 // Receipts configures what vendors report.

@@ -17,7 +17,7 @@ const (
 
 const (
 	// chunkBytes is where a frame of pairs is cut.
-	chunkBytes = 256 << 10
+	chunkBytes = 64 << 10
 	// maxFrameBytes bounds a frame: a pair is at most as large as an entry.
 	maxFrameBytes = 2 << 20
 	lengthBytes   = 4
@@ -35,13 +35,21 @@ func WriteFrame(w io.Writer, kind byte, payload []byte) error {
 	if 1+len(payload) > maxFrameBytes {
 		return fmt.Errorf("stream: frame of %d bytes, limit %d", 1+len(payload), maxFrameBytes)
 	}
-	b := make([]byte, lengthBytes+1, lengthBytes+1+len(payload)+sumBytes)
-	binary.BigEndian.PutUint32(b, uint32(1+len(payload)))
-	b[lengthBytes] = kind
-	b = append(b, payload...)
-	b = binary.BigEndian.AppendUint32(b, crc32.Checksum(b[lengthBytes:], castagnoli))
-	_, err := w.Write(b)
+	_, err := w.Write(seal(append(open(make([]byte, 0, headBytes+len(payload)+sumBytes), kind), payload...)))
 	return err
+}
+
+const headBytes = lengthBytes + 1
+
+// open begins a frame in the place of what b holds; its payload is appended, and
+// then seal ends it.
+func open(b []byte, kind byte) []byte {
+	return append(b[:0], 0, 0, 0, 0, kind)
+}
+
+func seal(b []byte) []byte {
+	binary.BigEndian.PutUint32(b, uint32(len(b)-lengthBytes))
+	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b[lengthBytes:], castagnoli))
 }
 
 // Reader reads frames.

@@ -63,7 +63,7 @@ func (t *Total) Check(end []byte) error {
 type Writer struct {
 	w     io.Writer
 	total *Total
-	chunk []byte
+	frame []byte // open, of the pairs so far; empty = there are none
 }
 
 // NewWriter returns a writer of one group.
@@ -72,12 +72,15 @@ func NewWriter(w io.Writer) *Writer { return &Writer{w: w, total: NewTotal()} }
 // Add writes one pair, at the latest with End.
 func (w *Writer) Add(key, value []byte) error {
 	w.total.Add(key, value)
-	if len(w.chunk) > 0 && len(w.chunk)+len(key)+len(value) > chunkBytes {
+	if len(w.frame) > 0 && len(w.frame)+len(key)+len(value) > chunkBytes {
 		if err := w.flush(); err != nil {
 			return err
 		}
 	}
-	w.chunk = appendSized(appendSized(w.chunk, key), value)
+	if len(w.frame) == 0 {
+		w.frame = open(w.frame, Pairs)
+	}
+	w.frame = appendSized(appendSized(w.frame, key), value)
 	return nil
 }
 
@@ -89,7 +92,7 @@ func (w *Writer) Total() *Total { return w.total }
 
 // End writes what is left, and the total.
 func (w *Writer) End() error {
-	if len(w.chunk) > 0 {
+	if len(w.frame) > 0 {
 		if err := w.flush(); err != nil {
 			return err
 		}
@@ -98,8 +101,11 @@ func (w *Writer) End() error {
 }
 
 func (w *Writer) flush() error {
-	err := WriteFrame(w.w, Pairs, w.chunk)
-	w.chunk = w.chunk[:0]
+	if n := len(w.frame) - lengthBytes; n > maxFrameBytes {
+		return fmt.Errorf("stream: frame of %d bytes, limit %d", n, maxFrameBytes)
+	}
+	_, err := w.w.Write(seal(w.frame))
+	w.frame = w.frame[:0]
 	return err
 }
 
