@@ -118,7 +118,7 @@ func open(dir string, o Options, f formats) (_ *Store, err error) {
 	if s.incoming, err = newIncoming(fs, dir, p); err != nil {
 		return nil, err
 	}
-	s.disk = watermark{fs: fs, dir: dir, needed: o.MinFreeBytes}
+	s.disk = watermark{fs: fs, dir: dir, needed: o.MinFreeBytes, log: o.Logger}
 	if err := s.register(o.Metrics); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ type watermark struct {
 	fs     vfs.FS
 	dir    string
 	needed uint64
+	log    *slog.Logger
 
 	mu   sync.Mutex
 	at   time.Time
@@ -57,7 +59,14 @@ func (w *watermark) check(now time.Time) error {
 	if !w.at.IsZero() && age >= 0 && age < sampleEvery {
 		return w.err
 	}
+	before := w.err
 	w.at, w.err = now, w.sample()
+	switch {
+	case w.err != nil && before == nil:
+		w.log.Warn("storage: what needs room on the disk is refused from now on; free space on it", "dir", w.dir, "error", w.err)
+	case w.err == nil && before != nil:
+		w.log.Info("storage: the disk has room again", "dir", w.dir, "free", w.free)
+	}
 	return w.err
 }
 
