@@ -2,9 +2,13 @@ package replica
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -97,5 +101,38 @@ func TestFetch(t *testing.T) {
 			f, err := outside.Fetch(t.Context(), lead.id, 1)
 			return err == nil && f.Close() == nil
 		})
+	})
+}
+
+// A node of an older release does not know the question: whether it ends the
+// connection, or says nothing, whoever asks is told in bounded time.
+func TestFetchFromAnOlderNode(t *testing.T) {
+	const closes, mute = 8, 9
+	bubble(t, 0, func(t *testing.T, w *world) {
+		w.options = func(o *Options) {
+			o.Open = func(_ context.Context, to uint64) (net.Conn, error) {
+				here, there := net.Pipe()
+				go func() {
+					_, _ = io.CopyN(io.Discard, there, 1) // it has come
+					if to == closes {
+						_ = there.Close()
+						return
+					}
+					_, _ = io.Copy(io.Discard, there)
+				}()
+				return here, nil
+			}
+		}
+		w.start(1, vfs.NewCrashableMem())
+		for to, most := range map[uint64]time.Duration{closes: 0, mute: idleFor} {
+			began := time.Now()
+			f, err := w.nodes[1].engine.Fetch(t.Context(), to, 1)
+			if err == nil {
+				t.Errorf("it was answered: %v", f.Close())
+			}
+			if took := time.Since(began); took > most {
+				t.Errorf("told after %s, want %s", took, most)
+			}
+		}
 	})
 }
