@@ -52,9 +52,8 @@ func (v *simVerb) simulate(c *call, p *plot) error {
 	defer debug.SetGCPercent(debug.SetGCPercent(300)) // many short lives: memory is there, time is not
 	began := time.Now()
 	r, err := v.fake(c, p)
-	var still *standstill
-	if errors.As(err, &still) {
-		return errors.Join(err, v.keepVerdict(verdict{Seed: p.header.Seed, Caught: []string{"standstill"}, Findings: []string{err.Error()}, Took: time.Since(began)}), v.keepScript(c))
+	if still, stands := errors.AsType[*standstill](err); stands {
+		return errors.Join(err, v.keepVerdict(verdict{Seed: p.header.Seed, Caught: []string{"standstill"}, Findings: []string{still.Error()}, Took: time.Since(began)}), v.keepScript(c))
 	}
 	if err = errors.Join(err, p.ended()); err != nil {
 		return err

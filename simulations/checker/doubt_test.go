@@ -28,9 +28,14 @@ func TestDoubtIsOfLeadersThatFell(t *testing.T) {
 	h := &History{
 		Faults: []simulations.Fault{{At: 900, For: 5000, Nodes: []int{0}}},
 		Leads: []Lead{
-			{By: "a", Shard: 1, Term: 1, To: 1500}, {By: "b", Shard: 1, Term: 2, From: 1600, To: 9000}, {By: "c", Shard: 2, Term: 1, To: 9000},
-			{By: "d", Shard: 3, Term: 1, To: 1500}, {By: "d", Shard: 3, Term: 3, From: 1550, To: 3000}, {By: "d", Shard: 3, Term: 3, From: 3200, To: 9000},
-			{By: "e", Shard: 4, Term: 1, To: 5000}, {By: "f", Shard: 4, Term: 2, From: 4000, To: 9000},
+			{By: "a", Shard: 1, Term: 1, To: 1500},
+			{By: "b", Shard: 1, Term: 2, From: 1600, To: 9000},
+			{By: "c", Shard: 2, Term: 1, To: 9000},
+			{By: "d", Shard: 3, Term: 1, To: 1500},
+			{By: "d", Shard: 3, Term: 3, From: 1550, To: 3000},
+			{By: "d", Shard: 3, Term: 3, From: 3200, To: 9000},
+			{By: "e", Shard: 4, Term: 1, To: 5000},
+			{By: "f", Shard: 4, Term: 2, From: 4000, To: 9000},
 		},
 		Pushes: []Push{
 			{At: 1400, Answered: 1450, PushID: "moved", Answer: "accepted", By: "a", Shard: 1},

@@ -35,8 +35,10 @@ func TestWritesWithoutAnAnswer(t *testing.T) {
 // The finding names the read at which it went wrong, not one of those after it.
 func TestFirstMisfit(t *testing.T) {
 	h := &History{Registers: []Register{
-		{Key: "ann", Write: true, Value: "a", Call: 1, Return: 2}, {Key: "ann", Write: true, Value: "b", Call: 3, Return: 4},
-		{Key: "ann", Client: 1, Value: "b", Call: 5, Return: 6}, {Key: "ann", Client: 2, Value: "a", Call: 7, Return: 8},
+		{Key: "ann", Write: true, Value: "a", Call: 1, Return: 2},
+		{Key: "ann", Write: true, Value: "b", Call: 3, Return: 4},
+		{Key: "ann", Client: 1, Value: "b", Call: 5, Return: 6},
+		{Key: "ann", Client: 2, Value: "a", Call: 7, Return: 8},
 		{Key: "ann", Client: 1, Value: "a", Call: 9, Return: 10},
 	}}
 	err := Broken(h.Run())
