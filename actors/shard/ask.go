@@ -46,7 +46,7 @@ func (a *Actor) take(c actor.Context, q *question, m *actorv1.Ask) error {
 			return err
 		}
 		if fills(command) && a.o.User.Store.Writable(time.Now()) != nil {
-			q.send(diskFull()) // the gateway has looked at its own disk
+			q.send(diskFull()) // the gateway of this node has looked
 			return nil
 		}
 		q.envelope = actors.Envelope{

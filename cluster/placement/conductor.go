@@ -34,6 +34,8 @@ type ConductorOptions struct {
 	Rules  Rules
 	// Alive tells whether a node is alive, without blocking.
 	Alive func(node uint64) bool
+	// DiskLow tells whether a living node has no room to lead, without blocking.
+	DiskLow func(node uint64) bool
 	// Groups are those of which this node has a replica.
 	Groups func() []uint16
 	// Leads tells whether this node leads a group, all of it applied; it does not
@@ -178,7 +180,23 @@ func (c *Conductor) turn(ctx context.Context, now time.Time) (open bool) {
 
 // inPlace: the group is as its record wants it, and this node may lead it.
 func (c *Conductor) inPlace(record roster.Placement) bool {
-	return record.Settled && (record.Leader == c.Self || record.Leader == 0)
+	return record.Settled && (record.Leader == c.Self || record.Leader == 0) && !(c.DiskLow(c.Self) && slices.ContainsFunc(record.Voters, c.roomy))
+}
+
+// roomy tells whether a node is alive and has room to lead.
+func (c *Conductor) roomy(node uint64) bool { return c.Alive(node) && !c.DiskLow(node) }
+
+// heir is the voter that shall lead a group in the place of this node; 0 = none, now.
+// A node without room gives to any that has some, before a record says so; a node with
+// room gives to no other.
+func (c *Conductor) heir(group uint16, s *Status, record roster.Placement) uint64 {
+	if !c.DiskLow(c.Self) {
+		return Give(c.Self, s, record, c.roomy)
+	}
+	if to := Successor(c.Self, group, s, record, c.roomy); to != 0 {
+		return to
+	}
+	return Give(c.Self, s, record, c.Alive)
 }
 
 // ready notes who leads, and tells whether something may be done for a group.
@@ -209,7 +227,7 @@ func (c *Conductor) conduct(ctx context.Context, group uint16, term uint64, view
 	case Transfer:
 		c.handOver(ctx, group, term, step.To)
 	case Nothing, Wait:
-		if to := Give(c.Self, &status, record, c.Alive); to != 0 && c.mayGive(group, view, now) {
+		if to := c.heir(group, &status, record); to != 0 && c.mayGive(group, view, now) {
 			c.handOver(ctx, group, term, to)
 		}
 	}
@@ -226,13 +244,13 @@ func (c *Conductor) say(group uint16, why string) {
 	}
 }
 
-// mayGive paces what is given away for balance alone. A node that drains or
-// leaves does not wait; nor does anyone after an order to rebalance.
+// mayGive paces what is given away for balance alone. A node that drains,
+// leaves or has no room does not wait; nor does anyone after an order to rebalance.
 func (c *Conductor) mayGive(group uint16, view *roster.View, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	self, _ := view.Member(c.Self)
-	if self.GetDraining() || self.GetLeaving() || now.Before(c.hurry) {
+	if self.GetDraining() || self.GetLeaving() || c.DiskLow(c.Self) || now.Before(c.hurry) {
 		return true
 	}
 	if c.eyes.stableFor(now) < c.Rules.StableFor || now.Sub(c.held[group].since) < c.Rules.StableFor || now.Sub(c.lastGive) < c.GiveEvery {

@@ -160,10 +160,7 @@ func TestDrainSelfWithoutSuccessors(t *testing.T) {
 // or at once when that is ordered.
 func TestDrainAndRebalance(t *testing.T) {
 	play(t, 32, func(w *world) {
-		w.found()
-		w.join(2, 3)
-		w.pass(2 * time.Minute)
-		w.settled(3)
+		w.three()
 		share := w.loads()[3]
 		w.order(func(v *roster.View) ([]storage.Mutation, error) { return v.Drain(3) })
 		w.pass(4 * time.Second)

@@ -12,9 +12,10 @@ import (
 // Leaders are the nodes that shall lead, one of the voters of each group: those
 // that were to lead, changed as little as it takes to give all nodes the same
 // number, give or take one. A node that drains or leaves leads nothing that
-// another voter could lead. A node that has just died, or just come, keeps what
-// it was to lead and is given no more, unless only one that drains or leaves could
-// lead else. 0 = no voter could.
+// another voter could lead, and one whose disk is low nothing that any with room
+// could. A node that has just died, or just come, keeps what it was to lead and is
+// given no more, unless only one that drains, leaves or has no room could lead else.
+// 0 = no voter could.
 func Leaders(groups map[uint16]roster.Placement, nodes []Node, r Rules, now time.Time) map[uint16]uint64 {
 	b := balance{leader: make(map[uint16]uint64, len(groups)), may: make(map[uint16][]uint64, len(groups)), load: make(map[uint64]int)}
 	for _, group := range slices.Sorted(maps.Keys(groups)) {
@@ -34,20 +35,27 @@ func Leaders(groups map[uint16]roster.Placement, nodes []Node, r Rules, now time
 
 // candidates are the voters that may be told to lead a group.
 func candidates(p roster.Placement, nodes []Node, r Rules, now time.Time) (ids []uint64) {
-	var fresh, last []uint64 // better than who is to lead nothing, and than nobody
+	var fresh []uint64   // better than who is to lead nothing
+	var last [3][]uint64 // better than nobody: going, without room, both
 	for _, n := range nodes {
 		if !slices.Contains(p.Voters, n.ID) {
 			continue
 		}
 		steady := n.Alive && now.Sub(n.Since) >= r.StableFor
 		lasting := n.Alive || now.Sub(n.Since) < r.LeadAfter
+		going := n.Draining || n.Leaving
 		switch {
-		case !n.Draining && !n.Leaving && (steady || lasting && p.Leader == n.ID):
+		case !going && !n.DiskLow && (steady || lasting && p.Leader == n.ID):
 			ids = append(ids, n.ID)
-		case n.Alive && !n.Draining && !n.Leaving:
+		case !n.Alive:
+		case !going && !n.DiskLow:
 			fresh = append(fresh, n.ID)
-		case n.Alive:
-			last = append(last, n.ID)
+		case !n.DiskLow:
+			last[0] = append(last[0], n.ID)
+		case !going:
+			last[1] = append(last[1], n.ID)
+		default:
+			last[2] = append(last[2], n.ID)
 		}
 	}
 	switch {
@@ -55,10 +63,16 @@ func candidates(p roster.Placement, nodes []Node, r Rules, now time.Time) (ids [
 		return ids
 	case len(fresh) > 0:
 		return fresh
-	case slices.Contains(last, p.Leader):
-		return []uint64{p.Leader}
 	}
-	return last
+	for _, ids = range last {
+		if slices.Contains(ids, p.Leader) {
+			return []uint64{p.Leader}
+		}
+		if len(ids) > 0 {
+			break
+		}
+	}
+	return ids
 }
 
 // balance is an assignment of groups to nodes on its way to an even one.

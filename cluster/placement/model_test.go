@@ -68,6 +68,22 @@ func (m *model) drain(id uint64, draining bool) {
 	m.nodes[id].Draining = draining
 }
 
+func (m *model) fill(id uint64, low bool) {
+	m.say("%s has a low disk: %t", letter(id), low)
+	m.nodes[id].DiskLow = low
+}
+
+// worse tells why a node should lead only if no better one could; 0 = it is good.
+func (m *model) worse(id uint64) (rank int) {
+	if m.nodes[id].Draining {
+		rank = 1
+	}
+	if m.nodes[id].DiskLow {
+		rank += 2
+	}
+	return rank
+}
+
 func (m *model) alive(id uint64) bool { n := m.nodes[id]; return n != nil && n.Alive }
 
 func (m *model) each(do func(g uint16, x *mgroup)) {
@@ -261,8 +277,8 @@ func (m *model) finished() {
 			m.fault("group %d: %+v, led by %d, record %+v", g, x.Conf, x.leader, m.records[g])
 		}
 		for _, id := range x.Conf.Voters {
-			if m.nodes[x.leader].Draining && !m.nodes[id].Draining {
-				m.fault("group %d: %d drains and leads, %d could", g, x.leader, id)
+			if m.worse(x.leader) > m.worse(id) {
+				m.fault("group %d: %d drains or has no room and leads, %d could", g, x.leader, id)
 			}
 		}
 		if want := votersAmong(g, len(m.nodes)); len(x.Conf.Voters) != want {
@@ -279,7 +295,7 @@ func (m *model) finished() {
 func (m *model) evenest() int {
 	may := make(map[uint16][]uint64)
 	m.each(func(g uint16, x *mgroup) {
-		may[g] = slices.DeleteFunc(slices.Clone(x.Conf.Voters), func(id uint64) bool { return m.nodes[id].Draining })
+		may[g] = slices.DeleteFunc(slices.Clone(x.Conf.Voters), func(id uint64) bool { return m.worse(id) > 0 })
 		if len(may[g]) == 0 {
 			may[g] = []uint64{x.leader}
 		}

@@ -32,7 +32,9 @@ type Node struct {
 	// Zone is its failure domain; a node without one is a domain of its own.
 	Zone              string
 	Draining, Leaving bool
-	Alive             bool
+	// DiskLow: it has no room for what a leader must take in.
+	DiskLow bool
+	Alive   bool
 	// Since when it has been alive, or has not, without a break.
 	Since time.Time
 }

@@ -29,6 +29,8 @@ type PlannerOptions struct {
 	Rules  Rules
 	// Alive tells whether a node is alive, without blocking.
 	Alive func(node uint64) bool
+	// DiskLow tells whether a living node has no room to lead, without blocking.
+	DiskLow func(node uint64) bool
 	// Leads tells whether this node leads the meta group, all of it applied.
 	Leads func() (term uint64, ok bool)
 	// Observe asks the leaders of these groups how they are. It ends with ctx;
@@ -192,11 +194,20 @@ func (p *Planner) mutations(v *roster.View, now time.Time) ([]storage.Mutation, 
 }
 
 func (p *Planner) state(v *roster.View, now time.Time) State {
-	s := State{Nodes: p.Nodes(v, now), Records: v.Placements(), Observed: make(map[uint16]Observed, len(p.heard))}
+	s := State{Nodes: p.nodes(v, now), Records: v.Placements(), Observed: make(map[uint16]Observed, len(p.heard))}
 	for group, x := range p.heard {
 		s.Observed[group] = x.Observed
 	}
 	return s
+}
+
+// nodes are the members as seen, with what they tell of their disks.
+func (p *Planner) nodes(v *roster.View, now time.Time) []Node {
+	nodes := p.Nodes(v, now)
+	for i := range nodes {
+		nodes[i].DiskLow = p.DiskLow(nodes[i].ID)
+	}
+	return nodes
 }
 
 // Preview is what the records would become in the end, by group, if the nodes
@@ -204,7 +215,7 @@ func (p *Planner) state(v *roster.View, now time.Time) State {
 func (p *Planner) Preview(now time.Time) map[uint16]roster.Placement {
 	v := p.Roster.View()
 	p.Look(v, p.Alive, now)
-	nodes := p.Nodes(v, now)
+	nodes := p.nodes(v, now)
 	after := make(map[uint16]roster.Placement)
 	for group, record := range v.Placements() {
 		after[group] = desired(group, record, nodes, p.Rules, now)

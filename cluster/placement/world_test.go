@@ -29,6 +29,7 @@ type world struct {
 	shards uint16
 	mu     sync.Mutex
 	nodes  map[uint64]*wnode
+	low    map[uint64]bool // whose disk is
 }
 
 type wnode struct {
@@ -53,7 +54,7 @@ type frame struct {
 
 func play(t *testing.T, shards uint16, f func(w *world)) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, shards: shards, nodes: make(map[uint64]*wnode)}
+		w := &world{t: t, shards: shards, nodes: make(map[uint64]*wnode), low: make(map[uint64]bool)}
 		f(w)
 		for _, id := range slices.Sorted(maps.Keys(w.nodes)) {
 			w.stop(id)
@@ -115,7 +116,7 @@ func (w *world) start(id uint64) *wnode {
 	})
 	w.ok(err)
 	n.planner = NewPlanner(PlannerOptions{
-		Roster: n.roster, Rules: DefaultRules(), Alive: w.alive, Logger: testLog(id),
+		Roster: n.roster, Rules: DefaultRules(), Alive: w.alive, DiskLow: w.diskLow, Logger: testLog(id),
 		Leads:   func() (uint64, bool) { return n.engine.Leads(MetaGroup) },
 		Observe: func(_ context.Context, groups []uint16) map[uint16]Observed { return w.observe(groups) },
 		Propose: func(term uint64, ms []storage.Mutation, done func(error)) {
@@ -123,7 +124,7 @@ func (w *world) start(id uint64) *wnode {
 		},
 	})
 	n.conductor = NewConductor(ConductorOptions{
-		Self: id, Roster: n.roster, Rules: DefaultRules(), Alive: w.alive, Logger: testLog(id),
+		Self: id, Roster: n.roster, Rules: DefaultRules(), Alive: w.alive, DiskLow: w.diskLow, Logger: testLog(id),
 		Groups: n.engine.Groups, Leads: n.engine.Leads,
 		Status: func(group uint16) (Status, error) { s, err := n.engine.Status(group); return StatusOf(s), err },
 		Change: func(group uint16, to Configuration, done func(error)) {
@@ -173,6 +174,25 @@ func (w *world) stop(id uint64) {
 }
 
 func (w *world) alive(id uint64) bool { return w.reach(id) != nil }
+
+func (w *world) diskLow(id uint64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.low[id]
+}
+
+// fill has disks have room or not, as gossip would tell all at once.
+func (w *world) fill(low bool, ids ...uint64) {
+	w.mu.Lock()
+	for _, id := range ids {
+		w.low[id] = low
+	}
+	w.mu.Unlock()
+	for _, n := range w.living() {
+		n.planner.Wake()
+		n.conductor.Wake()
+	}
+}
 
 // reach is a node that is not down, or nil.
 func (w *world) reach(id uint64) *wnode {
@@ -293,6 +313,15 @@ func (w *world) join(ids ...uint64) {
 			return v.Admit(asks(id, w.shards), roster.Terms{Shards: uint32(w.shards), Dead: func(uint64) bool { return false }}, time.Now())
 		})
 	}
+}
+
+// three is a cluster of three nodes that is at rest.
+func (w *world) three() {
+	w.t.Helper()
+	w.found()
+	w.join(2, 3)
+	w.pass(2 * time.Minute)
+	w.settled(3)
 }
 
 // pass lets fake time pass.

@@ -97,6 +97,7 @@ type Node struct {
 	teller    *webhook.Teller
 	ring      *seal.Ring
 	store     *storage.Store
+	room      room
 	self      uint64 // Raft's id of this node
 	engine    *replica.Engine
 	link      atomic.Pointer[link.Link] // nil = there are no other nodes
@@ -216,6 +217,7 @@ func (n *Node) openStore() error {
 		return err
 	}
 	n.store = store
+	n.room.needed = uint64(c.Data.MinFreeDisk)
 	n.later("store", func(context.Context) error {
 		failpoint.Hit("app/before-close")
 		return store.Close()

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -44,6 +45,7 @@ type peers struct {
 	sockets  *sockets // nil in memory
 	listener net.Listener
 	gossip   *cluster.Membership
+	telling  sync.Mutex                                // held while what gossip tells of this node changes
 	alive    atomic.Pointer[map[uint64]cluster.Member] // by Raft id, with this node
 	beside   map[uint64]bool                           // nodes of another cluster that were told of; of met alone
 	cut      sync.Map                                  // uint64 -> true: the connections of this node ended
@@ -144,9 +146,10 @@ func (n *Node) meet(sys *actor.ActorSystem) (err error) {
 	if err := n.startLink(); err != nil {
 		return errors.Join(err, p.listener.Close())
 	}
+	n.lookForRoom(time.Now())
 	o := cluster.Options{
 		Name: p.name, Pace: n.o.Pace, Label: c.Label, Seeds: c.Seeds(), Known: n.memberGossip, Changed: n.met, Expect: n.memberNames, Logger: n.log,
-		Self: cluster.Member{Node: n.self, System: sys.ID, Version: n.o.Version, Zone: c.Zone, Addresses: &actorv1.NodeAddresses{
+		Self: cluster.Member{Node: n.self, System: sys.ID, Version: n.o.Version, Zone: c.Zone, DiskLow: n.room.low.Load(), Addresses: &actorv1.NodeAddresses{
 			Peers: advertised(c.Advertise, p.listener.Addr().String()), Actors: sys.Address(),
 		}},
 	}

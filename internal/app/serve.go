@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/rouse-im/rouse/cluster"
 	"github.com/rouse-im/rouse/internal/config"
 	"github.com/rouse-im/rouse/internal/gateway"
 	"github.com/rouse-im/rouse/internal/receipt"
@@ -39,7 +40,7 @@ func (n *Node) listen(receipts *receipt.Intake) error {
 		GRPC: grpc, HTTP: http, TLS: tls, Catalog: n.catalog, Leases: n.leases, Router: n.route, Forward: n.meta.Forward, Engines: n.engines,
 		Cluster:    &gateway.Cluster{Status: n.clusterStatus, Plan: n.planRebalance, Order: n.meta.Order, RotateKey: n.rotateKey},
 		BeforePush: n.teller.Caller.Before, CheckWebhooks: webhook.Validate, WebhooksQueued: n.webhooksQueued,
-		Writable: n.store.Writable, CheckToken: checkToken,
+		Writable: n.takesIn, CheckToken: checkToken,
 		ValidateCredential: validateCredential, TestCredential: testCredential, CredentialStatus: n.credentialEverywhere,
 		FindTraces: n.findTraces, Backup: n.backup,
 		Registry: n.registry, Logger: n.log,
@@ -83,17 +84,14 @@ func (n *Node) startGateway() error {
 
 // tellAddresses has the other nodes know where this one serves.
 func (n *Node) tellAddresses() {
-	g := n.peers.gossip
-	if g == nil {
+	if n.peers.gossip == nil {
 		return
 	}
-	self := g.Self()
-	self.Addresses = proto.CloneOf(self.Addresses)
 	advertise := n.o.Config.Cluster.Advertise
-	self.Addresses.Grpc, self.Addresses.Http = advertised(advertise, n.grpc.String()), advertised(advertise, n.http.String())
-	if err := g.UpdateSelf(self); err != nil {
-		n.log.Warn("other nodes do not hear where this one serves", "error", err)
-	}
+	n.tell(func(self *cluster.Member) {
+		self.Addresses = proto.CloneOf(self.Addresses)
+		self.Addresses.Grpc, self.Addresses.Http = advertised(advertise, n.grpc.String()), advertised(advertise, n.http.String())
+	})
 }
 
 // engines are the gRPC ports of the other nodes.

@@ -39,7 +39,7 @@ type Options struct {
 	Catalog *catalog.Catalog
 	Leases  *lease.Table
 	Router  actors.Router
-	// Writable tells whether the disk has room for more.
+	// Writable tells whether the disk has room for more, where it needs any.
 	Writable func(now time.Time) error
 	// CheckToken tells why a token cannot be one of the credential's vendor; its
 	// error does not show the token.

@@ -118,7 +118,7 @@ func TestWarnings(t *testing.T) {
 	want := `groups 1: no answering node leads them, their users wait; start the nodes that hold them, or look why they do not answer
 groups 0: a voter is dead or far behind, another lost node may stop them; bring the node back, or wait until it is replaced
 node node-2 is dead; start it, or if it is gone for good: rouse cluster remove node-2
-node node-3: its disk is nearly full, calls that need room are refused; free space on it
+node node-3: its disk is nearly full; nodes with room lead in its place, and where there are none calls that need room are refused; free space on it
 node eve is reachable and no member; its log says why it was not admitted
 the newest sealing keys differ (7365616c: node-1, ff: node-3); give all nodes the same file of sealing keys and restart them
 the gossip keys in use differ (none: node-1, aa: node-3); finish their rotation

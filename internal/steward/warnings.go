@@ -50,7 +50,7 @@ func (k *Known) warnOfNodes(warn warner) {
 	for _, m := range k.View.Members() {
 		report := k.Reports[m.GetNode()]
 		if report.GetDiskLow() {
-			warn(rousev1.ClusterWarningKind_CLUSTER_WARNING_KIND_DISK_LOW, "node %s: its disk is nearly full, calls that need room are refused; free space on it", m.GetName())
+			warn(rousev1.ClusterWarningKind_CLUSTER_WARNING_KIND_DISK_LOW, "node %s: its disk is nearly full; nodes with room lead in its place, and where there are none calls that need room are refused; free space on it", m.GetName())
 		}
 		if m.GetLeaving() {
 			continue

@@ -360,7 +360,8 @@ type NodeReport struct {
 	Learners uint32 `protobuf:"varint,4,opt,name=learners,proto3" json:"learners,omitempty"`
 	// Free bytes of the file system of its data.
 	DiskFreeBytes uint64 `protobuf:"varint,5,opt,name=disk_free_bytes,json=diskFreeBytes,proto3" json:"disk_free_bytes,omitempty"`
-	// Its disk is below the watermark: calls that need room are refused.
+	// Its disk is below the watermark: it refuses calls that need room, and leads nothing
+	// that a node with room could.
 	DiskLow bool `protobuf:"varint,6,opt,name=disk_low,json=diskLow,proto3" json:"disk_low,omitempty"`
 	// Fingerprints, 8 hex digits: of its newest sealing key, and of the key that
 	// its gossip is encrypted with; empty = it has none.
