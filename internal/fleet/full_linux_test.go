@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -10,8 +9,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 )
 
 // small gives a node a disk of its own with so many bytes.
@@ -66,12 +63,34 @@ func (d *door) ballast(t *testing.T, leave int64) (remove func()) {
 	}
 }
 
-// TestFullDisk lets one node run out of room: new facts for users whom it leads are
-// refused, the others take theirs, and with room again all is taken.
+// TestFullDisk lets one node run out of room: within seconds the others lead in its
+// place, and all is taken, also through it. With room it leads again.
 func TestFullDisk(t *testing.T) {
 	rare(t)
-	w := ownTown(t, 3, 8, nil)
-	victim := w.doors[2]
+	w, victim := withSmallDisk(t)
+	p := w.startProberAt(t, "full", growEvery, w.doors...)
+	p.until(t, time.Now())
+
+	began := time.Now()
+	free := victim.ballast(t, 50<<20) // min_free_disk is 64 MiB
+	given := w.givesAll(t, victim, began)
+	took := p.until(t, time.Now())
+	free()
+	back := w.leadsAgain(t, victim)
+	w.whole(t)
+	longest, failed, err := p.end()
+	t.Logf("it led nothing %s after its disk was full, all users were served %s later, it led again %s after there was room; longest of %d writes %s, %d refused in part (%v)",
+		given.Round(time.Millisecond), took.Round(time.Millisecond), back.Round(time.Millisecond), len(p.probes), longest.Round(time.Millisecond), failed, err)
+	p.verify(t, victim)
+	w.served(t, victim)
+}
+
+// withSmallDisk is three nodes of which the last has a disk of its own, as large as
+// can be filled in a test.
+func withSmallDisk(t *testing.T) (w *town, victim *door) {
+	t.Helper()
+	w = ownTown(t, 3, 8, nil)
+	victim = w.doors[2]
 	victim.small(t, 256<<20)
 	for _, d := range w.doors[1:] {
 		if err := d.Start(t.Context()); err != nil {
@@ -80,48 +99,27 @@ func TestFullDisk(t *testing.T) {
 	}
 	w.whole(t)
 	w.balance(t)
-	p := &prober{w: w, users: w.everywhere("full", 1)}
-	until(t, 10*time.Second, "phones", func() error { return w.doors[0].offline(t.Context(), p.users) })
-	tried := 0
-	until(t, 10*time.Second, "all is taken", func() error { tried++; return p.tried(t, tried, w.doors[0]) })
+	return w, victim
+}
 
-	free := victim.ballast(t, 50<<20) // min_free_disk is 64 MiB
-	until(t, 20*time.Second, "some is refused as DISK_FULL, some is taken", func() error {
-		tried++
-		taken, full, err := p.fullness(t.Context(), tried, w.doors[0])
-		if err == nil && (taken == 0 || full == 0) {
-			err = fmt.Errorf("%d taken, %d refused", taken, full)
+// givesAll waits until a node leads nothing, and tells how long after a moment that
+// was.
+func (w *town) givesAll(t *testing.T, victim *door, since time.Time) time.Duration {
+	t.Helper()
+	until(t, 20*time.Second, "it leads nothing", func() error { return w.others(victim)[0].leads(t.Context(), victim, 0) })
+	return time.Since(since)
+}
+
+// leadsAgain waits until a node leads something, and tells how long that took.
+func (w *town) leadsAgain(t *testing.T, victim *door) time.Duration {
+	t.Helper()
+	began := time.Now()
+	until(t, 90*time.Second, "it leads again", func() error {
+		led, err := w.others(victim)[0].ledBy(t.Context(), victim)
+		if err == nil && led == 0 {
+			err = errNotYet
 		}
 		return err
 	})
-	free()
-	until(t, 20*time.Second, "all is taken when there is room", func() error { tried++; return p.tried(t, tried, w.doors[0]) })
-
-	w.whole(t)
-	for n := range tried { // a part of each was refused
-		until(t, 20*time.Second, "repeated", func() error { return p.tried(t, n+1, w.doors[n%3]) })
-	}
-	if err := eachOf(p.users, func(user string) error { return victim.counts(t.Context(), user, tried) }); err != nil {
-		t.Error(err)
-	}
-}
-
-// fullness counts what is taken and what is refused because a disk is full.
-func (p *prober) fullness(ctx context.Context, n int, d *door) (taken, full int, err error) {
-	r := &rousev1.IngestBatchRequest{}
-	for _, user := range p.users {
-		r.Events = append(r.Events, message(fmt.Sprint(user, "-", n), user))
-	}
-	response, err := d.intake.IngestBatch(ctx, r)
-	for _, item := range response.GetItems() {
-		switch {
-		case item.GetError() == nil:
-			taken++
-		case item.GetError().GetCode() == rousev1.ErrorCode_ERROR_CODE_DISK_FULL:
-			full++
-		default:
-			err = fmt.Errorf("%v", item.GetError())
-		}
-	}
-	return taken, full, err
+	return time.Since(began)
 }

@@ -154,20 +154,22 @@ func TestSlowDisk(t *testing.T) {
 
 // leads wants a node to lead so many groups.
 func (d *door) leads(ctx context.Context, who *door, want uint32) error {
-	s, err := d.status(ctx)
-	if err != nil {
-		return err
+	led, err := d.ledBy(ctx, who)
+	if err == nil && led != want {
+		err = fmt.Errorf("%s leads %d groups", who.Name, led)
 	}
-	led := uint32(0)
+	return err
+}
+
+// ledBy counts the groups that a node leads.
+func (d *door) ledBy(ctx context.Context, who *door) (led uint32, err error) {
+	s, err := d.status(ctx)
 	for _, g := range s.GetGroups() {
 		if g.GetLeaderId() != "" && g.GetLeaderId() == idOf(s, who.Name) {
 			led++
 		}
 	}
-	if led != want {
-		return fmt.Errorf("%s leads %d groups", who.Name, led)
-	}
-	return nil
+	return led, err
 }
 
 // TestBrokenDisk has one node's disk fail: the process ends, the others serve, and
