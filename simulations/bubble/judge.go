@@ -209,8 +209,8 @@ func (e *Engine) acks(h *checker.History) {
 			of[t.Event.N] = a
 		}
 		a.Sent, a.Answered = min(a.Sent, t.Sent), max(a.Answered, t.Answered)
-		if s := status(t); s != a.Status && (a.Status == "duplicate" || s == "unknown") {
-			a.Status = s
+		if status(t) == "unknown" {
+			a.Status = "unknown"
 		}
 	}
 	for _, n := range slices.Sorted(maps.Keys(of)) {
@@ -218,15 +218,13 @@ func (e *Engine) acks(h *checker.History) {
 	}
 }
 
+// status of what was told for the first time. A duplicate was applied then, by an
+// attempt before: the client's, or the router's, that repeats what has no answer in
+// time, and whose first answer may come too late to be passed on.
 func status(t told) string {
 	switch t.Status {
-	case rousev1.ItemStatus_ITEM_STATUS_ACCEPTED:
+	case rousev1.ItemStatus_ITEM_STATUS_ACCEPTED, rousev1.ItemStatus_ITEM_STATUS_DUPLICATE:
 		return "accepted"
-	case rousev1.ItemStatus_ITEM_STATUS_DUPLICATE:
-		if t.unsure {
-			return "accepted" // by an attempt before
-		}
-		return "duplicate"
 	case rousev1.ItemStatus_ITEM_STATUS_STALE:
 		if t.unsure {
 			return "unknown"
@@ -342,12 +340,13 @@ func (e *Engine) opinion(r *Result) {
 			m.Dropped(drops[0].notifier, drops[0].token, drops[0].from, drops[0].to)
 			drops = drops[1:]
 		}
-		if t.unsure || t.Event.Kind != simulations.Presence && t.Event.Kind != simulations.Message {
+		repeated := t.unsure || t.copy == 0 && t.Status == rousev1.ItemStatus_ITEM_STATUS_DUPLICATE
+		if repeated || t.Event.Kind != simulations.Presence && t.Event.Kind != simulations.Message {
 			t.Status = 0
 		}
 		m.Tell(t.Call)
 		e.o.Progress.moves.Add(1)
-		if t.unsure || t.copy > 0 {
+		if repeated || t.copy > 0 {
 			again[[2]string{t.User, t.Event.Message}] = true
 		}
 	}

@@ -88,11 +88,17 @@ type tokenOwner struct {
 }
 
 // bound are the tokens that must be in the store: those that nothing took away,
-// neither surely nor maybe. What overlaps in time is left out.
+// neither surely nor maybe. What overlaps in time is left out. Only what was accepted
+// puts a token there. To take one away it is enough that it may have been applied: a
+// duplicate was, when it came before, and what has no answer that is known may be.
 func (h *History) bound() map[bindKey]boundToken {
 	last := map[bindKey]boundToken{}
 	owner := map[[2]string]tokenOwner{}
-	for e, a := range h.taken(simulations.Bind, simulations.Unbind, simulations.Presence) {
+	for _, a := range h.Acks {
+		e := h.event[a.Event]
+		if e == nil || a.Status == "refused" || a.Status == "stale" {
+			continue
+		}
 		key := bindKey{e.User, e.Device, e.Notifier}
 		switch {
 		case e.Kind == simulations.Bind:
@@ -102,12 +108,12 @@ func (h *History) bound() map[bindKey]boundToken {
 				delete(last, former.key)
 			}
 			owner[token] = tokenOwner{key, max(a.Answered, former.at)}
-			if before, ok := last[key]; ok && a.Sent < before.at || other && a.Sent < former.at {
-				delete(last, key) // one of two at the same time
+			if before, ok := last[key]; a.Status != "accepted" || ok && a.Sent < before.at || other && a.Sent < former.at {
+				delete(last, key) // in doubt, or one of two at the same time
 				continue
 			}
 			last[key] = boundToken{e.Token, e.N, a.Sent, a.Answered}
-		case e.Kind == simulations.Unbind || e.State == simulations.LoggedOut && e.Unbind:
+		case e.Kind == simulations.Unbind || e.Kind == simulations.Presence && e.State == simulations.LoggedOut && e.Unbind:
 			maps.DeleteFunc(last, func(k bindKey, _ boundToken) bool {
 				return k.user == e.User && k.device == e.Device && (e.Notifier == "" || k.notifier == e.Notifier)
 			})

@@ -44,3 +44,39 @@ func TestOnlineNeedsItsNode(t *testing.T) {
 		t.Errorf("found: %v", err)
 	}
 }
+
+// A token that its owner may have given back need not be there; one that is there no
+// more although he surely kept it is missed.
+func TestLogoutThatMayHaveBeenApplied(t *testing.T) {
+	for status, want := range map[string]int{"accepted": 0, "duplicate": 0, "unknown": 0, "stale": 1, "refused": 1} {
+		h := good()
+		h.happens(300, 40_000, simulations.Event{Kind: simulations.Presence, User: "ann", Device: "phone", State: simulations.LoggedOut, Session: 1, Step: 2, Unbind: true, Node: "im-0"})
+		h.Acks[len(h.Acks)-1].Status = status
+		h.Stored[0].Step, h.Stored[0].Tokens = 2, nil
+		if n := breachesOf(h, "acked-is-stored"); n != want {
+			t.Errorf("the logout was %s, and the token is gone: %d breaches, want %d", status, n, want)
+		}
+	}
+}
+
+// A bind without an answer that is known may have replaced a token.
+func TestBindThatMayHaveBeenApplied(t *testing.T) {
+	for status, want := range map[string]int{"unknown": 0, "refused": 1} {
+		h := good()
+		h.happens(300, 40_000, simulations.Event{Kind: simulations.Bind, User: "ann", Device: "phone", Notifier: "ios", Token: "t2", Zone: "UTC"})
+		h.Acks[len(h.Acks)-1].Status = status
+		h.Stored[0].Tokens = map[string]string{"ios": "t2"}
+		if n := breachesOf(h, "acked-is-stored"); n != want {
+			t.Errorf("the second bind was %s: %d breaches, want %d", status, n, want)
+		}
+	}
+}
+
+func breachesOf(h *History, name string) int {
+	for _, r := range h.Run() {
+		if r.Name == name {
+			return r.Breaches
+		}
+	}
+	return -1
+}
