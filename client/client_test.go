@@ -203,6 +203,29 @@ func TestRefusalsEndAtTheDeadline(t *testing.T) {
 	})
 }
 
+// What the engine left without an answer in its time may have been applied, or not:
+// it is sent again with the same ids.
+func TestDeadlineOfTheEngineIsRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &engine{}
+		tries := 0
+		e.onBatch = func(s serverStream, _ int, b *rousev1.Batch) error {
+			if tries++; tries > 3 {
+				return answerWith(s, b, e.apply(b))
+			}
+			if tries == 1 {
+				e.apply(b)
+			}
+			return answerWith(s, b, []*rousev1.ItemResult{{Status: refused, Error: &rousev1.Error{Code: rousev1.ErrorCode_ERROR_CODE_DEADLINE, Temporary: true}}})
+		}
+		c := dial(t, serve(t, e))
+		r, err := c.SendWait(t.Context(), message("u", 1))
+		if err != nil || r.GetError() != nil || tries != 4 || len(e.log) != 1 {
+			t.Fatal(r, err, tries, e.log)
+		}
+	})
+}
+
 func TestFinalRefusalIsNotRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &engine{}

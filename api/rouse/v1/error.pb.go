@@ -61,7 +61,8 @@ const (
 	ErrorCode_ERROR_CODE_UNAVAILABLE ErrorCode = 102
 	// More calls than the key's or server's rate cap; nothing was changed.
 	ErrorCode_ERROR_CODE_RATE_LIMITED ErrorCode = 103
-	// No answer in time; the effect is unknown, repeating is safe.
+	// No answer in time, which is 10 s for events and for questions about users; the
+	// effect is unknown, repeating is safe. Temporary.
 	ErrorCode_ERROR_CODE_DEADLINE ErrorCode = 104
 	// A fault of the server.
 	ErrorCode_ERROR_CODE_INTERNAL ErrorCode = 199
