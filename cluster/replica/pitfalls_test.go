@@ -346,3 +346,40 @@ func TestDiskHangs(t *testing.T) {
 		close(c)
 	})
 }
+
+// TestSlowSyncIsNoticed: a synced write that takes a little longer than is called
+// slow costs a node its leaderships, whenever it began.
+func TestSlowSyncIsNoticed(t *testing.T) {
+	for _, c := range []struct {
+		takes time.Duration
+		gone  bool
+	}{{900 * time.Millisecond, false}, {1100 * time.Millisecond, true}} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 2, 1)
+			defer w.end()
+			var slow atomic.Int64
+			n := w.startOn(3, errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+				if d := time.Duration(slow.Load()); d > 0 && op.Kind == errorfs.OpFileSyncData {
+					<-time.After(d)
+				}
+				return nil
+			})))
+			found(t, n, 1)
+			w.leader(1)
+			if err := n.change(1, []uint64{3}, []uint64{1, 2}); err != nil {
+				t.Fatal(err)
+			}
+			w.wait("learners have the log", func() bool { return n.caughtUp(1) })
+			if err := n.change(1, []uint64{1, 2, 3}, nil); err != nil {
+				t.Fatal(err)
+			}
+			slow.Store(int64(c.takes))
+			n.engine.Propose(1, 0, entry(1, "late"), func(error) {})
+			w.pass(c.takes - time.Millisecond)
+			slow.Store(0)
+			if l := w.leader(1); (l != n) != c.gone {
+				t.Errorf("a synced write takes %v; the leadership is gone: %v, want %v", c.takes, l != n, c.gone)
+			}
+		})
+	}
+}
