@@ -35,6 +35,11 @@ func behind(t *testing.T, n int, test func(t *testing.T, w *world, lead *node)) 
 		lead := w.leader(1)
 		lead.fill(n)
 		w.wait("the log is cut", func() bool { return lead.status(1).First > w.nodes[3].status(1).Last+1 })
+		for _, p := range lead.status(1).Peers {
+			if p.Snapshot != (p.ID == 3) {
+				t.Errorf("node %d needs a snapshot: %v, though node 3 does alone", p.ID, p.Snapshot)
+			}
+		}
 		test(t, w, lead)
 	})
 }

@@ -36,7 +36,7 @@ type Peer struct {
 	Learner  bool
 	Match    uint64 // the log is known to be the leader's up to here
 	Active   bool   // was heard in the last election timeout
-	Snapshot bool   // waits for a snapshot
+	Snapshot bool   // is given the group as a whole, or needs it: what it lacks is cut off the log
 }
 
 // Status returns what this node knows of a group, or storage.ErrNotFound if it
@@ -67,7 +67,8 @@ func (g *group) status() Status {
 	}
 	g.node.WithProgress(func(id uint64, kind raft.ProgressType, p tracker.Progress) {
 		s.Peers = append(s.Peers, Peer{
-			ID: id, Learner: kind == raft.ProgressTypeLearner, Match: p.Match, Active: p.RecentActive, Snapshot: p.State == tracker.StateSnapshot,
+			ID: id, Learner: kind == raft.ProgressTypeLearner, Match: p.Match, Active: p.RecentActive,
+			Snapshot: p.State == tracker.StateSnapshot || p.Match < g.log.start.index,
 		})
 	})
 	slices.SortFunc(s.Peers, func(a, b Peer) int { return cmp.Compare(a.ID, b.ID) })
