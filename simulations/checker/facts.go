@@ -58,8 +58,15 @@ func ackedIsStored(h *History, v *verdict) {
 }
 
 // contested are the tokens that several users bound while clocks were not all right:
-// who did last, each node judges by its own.
+// who did last, each node judges by its own. A bind is dated when it is applied, which
+// may be long after it happened: the client repeats it until a node answers.
 func (h *History) contested() map[[2]string]bool {
+	answered := map[uint64]simulations.Offset{}
+	for _, a := range h.Acks {
+		if a.Status != "unknown" {
+			answered[a.Event] = max(answered[a.Event], a.Answered)
+		}
+	}
 	all := map[[2]string]bool{}
 	by := map[[2]string]string{}
 	for _, e := range h.Events {
@@ -67,7 +74,11 @@ func (h *History) contested() map[[2]string]bool {
 			continue
 		}
 		token := [2]string{e.Notifier, e.Token}
-		if former, known := by[token]; known && former != e.User && !h.Dated(e.At) {
+		until, known := answered[e.N]
+		if !known {
+			until = endOfTime
+		}
+		if former, bound := by[token]; bound && former != e.User && !h.Dated(until) {
 			all[token] = true
 		}
 		by[token] = e.User

@@ -72,6 +72,22 @@ func TestBindThatMayHaveBeenApplied(t *testing.T) {
 	}
 }
 
+// Of two users who bound a token, a node whose clock was set back takes the one for the
+// last who was not: also when his bind was sent before, and applied only after that.
+func TestBindThatWaitedForAJump(t *testing.T) {
+	for answered, want := range map[simulations.Offset]int{29_999: 1, 30_001: 0} { // the jump is at 30_000
+		h := good()
+		h.happens(300, 300, simulations.Event{Kind: simulations.Bind, User: "bob", Device: "phone", Notifier: "ios", Token: "t1", Zone: "UTC"})
+		h.happens(301, 29_900, simulations.Event{Kind: simulations.Bind, User: "ann", Device: "phone", Notifier: "ios", Token: "t1", Zone: "UTC"})
+		h.Acks[len(h.Acks)-1].Answered = answered
+		h.Stored[0].Tokens = nil
+		h.Stored = append(h.Stored, Stored{User: "bob", Device: "phone", Tokens: map[string]string{"ios": "t1"}})
+		if n := breachesOf(h, "acked-is-stored"); n != want {
+			t.Errorf("ann's bind was answered at %v, and bob has the token: %d breaches, want %d", answered, n, want)
+		}
+	}
+}
+
 func breachesOf(h *History, name string) int {
 	for _, r := range h.Run() {
 		if r.Name == name {
