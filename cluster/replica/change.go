@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
 
 	"github.com/rouse-im/rouse/internal/plant"
@@ -153,15 +154,17 @@ func (l *loop) proposeChange(g *group, cc *pb.ConfChangeV2) bool {
 
 // Remove deletes all that this node holds of a group that it is no member of any
 // more, but for how it voted, and calls done when that is on disk. That it is no member is the
-// caller's to know, since a removed replica is not always told. One that leads, or
-// that counts itself in and has heard a leader, is not removed: storage.ErrBusy.
+// caller's to know, since a removed replica is not always told. A replica that leads,
+// or that has heard a leader lately, is not removed (storage.ErrBusy): the caller may
+// not know yet that it was added, nor does its own configuration tell, which may be
+// that of a snapshot from before. Nor is any while this node is not informed.
 func (e *Engine) Remove(id uint16, done func(error)) {
 	err := e.in.order(func() {
 		g := e.group(id)
 		switch {
 		case g == nil:
 			done(nil)
-		case g.leader == e.o.ID || isSole(g.conf, e.o.ID) || isMember(g.conf, e.o.ID) && g.silent < 2*e.o.Election:
+		case g.leader == e.o.ID || isSole(g.conf, e.o.ID) || g.silent < 2*e.o.Election || !e.informed():
 			done(fmt.Errorf("replica: group %d has a leader, which may count this node in: %w", id, storage.ErrBusy))
 		default:
 			e.loop.remove(g, done)
@@ -170,6 +173,16 @@ func (e *Engine) Remove(id uint16, done func(error)) {
 	if err != nil {
 		done(err)
 	}
+}
+
+// metaGroup says which nodes have replicas of the others; every node has one of it.
+const metaGroup = 0
+
+// informed tells that what callers know of memberships is of this moment: this node
+// leads the group that says so, or has heard its leader lately.
+func (e *Engine) informed() bool {
+	g := e.group(metaGroup)
+	return g == nil || g.state == raft.StateLeader || g.silent < e.o.Election
 }
 
 func (l *loop) remove(g *group, done func(error)) {
