@@ -211,7 +211,10 @@ func TestAdmittedWithoutRecordsFoundsNothing(t *testing.T) {
 		} else if !errors.Is(err, storage.ErrNotLeader) {
 			t.Fatal(err)
 		}
-		<-seen // it is not elected yet
+		select { // it is not elected yet, or has not applied what came before, of which nothing tells
+		case <-seen:
+		case <-time.After(lookEvery):
+		}
 	}
 	for len(late.Groups()) == 0 {
 		<-seen
