@@ -224,6 +224,7 @@ func crash(t *testing.T, point string, hits int, term bool) {
 	child, exit := w.serve(point, hits)
 	c := w.dial()
 	var acked, refused atomic.Int64
+	first := make(chan struct{}) // closed with the first answer
 	for i := range crashMessages {
 		ev := &rousev1.Event{Kind: &rousev1.Event_Message{Message: &rousev1.MessageEvent{
 			MessageId:  fmt.Sprint("m", i),
@@ -231,7 +232,9 @@ func crash(t *testing.T, point string, hits int, term bool) {
 		}}}
 		if err := c.Send(t.Context(), ev, func(r *rousev1.ItemResult) {
 			if r.GetError() == nil {
-				acked.Add(1)
+				if acked.Add(1) == 1 {
+					close(first)
+				}
 			} else {
 				refused.Add(1)
 				t.Errorf("refused: %v", r.GetError())
@@ -240,6 +243,11 @@ func crash(t *testing.T, point string, hits int, term bool) {
 			t.Fatal(err)
 		}
 		if term && i == crashMessages/2 {
+			select { // a client that never met its server gives up
+			case <-first:
+			case <-time.After(20 * time.Second):
+				t.Fatal("no answer to any of the first messages")
+			}
 			_ = child.Process.Signal(syscall.SIGTERM)
 		}
 	}
