@@ -3,7 +3,6 @@ package replica
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -215,8 +214,3 @@ func isSole(c *pb.ConfState, self uint64) bool {
 }
 
 func isJoint(c *pb.ConfState) bool { return len(c.GetVotersOutgoing()) > 0 }
-
-// isMember reports whether the configuration names the node.
-func isMember(c *pb.ConfState, id uint64) bool {
-	return slices.Contains(slices.Concat(c.GetVoters(), c.GetVotersOutgoing(), c.GetLearners(), c.GetLearnersNext()), id)
-}
