@@ -10,6 +10,7 @@
 //	e shard day(u16 unix day) app 0 msg 0 user  steps of the decision of a message for a user, expired a day at a time
 //	m name                                      node-local: format, node id, shard count
 //	u shard app 0 user                          user record
+//	u shard 0                                   numbers of the last users' erasures, for a minute
 //	o shard due(u64 unix ms) app 0 user 0 msg   outbox: pushes of one message not ended
 //	r shard day(u16 unix day) app 0 user 0 msg  outcome record, expired a day at a time
 //	s shard app 0 user 0 kind(u8) conversation  settings of a user for one conversation

@@ -26,6 +26,7 @@ func TestGoldenKeys(t *testing.T) {
 	show("shards", shardsKey)
 	show("user", AppendUserKey(nil, 0x0102, "app", "ann"))
 	show("user escaped", AppendUserKey(nil, 1, "a\x00p", "\x01n"))
+	show("erasures", Erasures(0x0102).Lo)
 	show("outbox", AppendOutboxKey(nil, OutboxKey{0x0102, 1_795_392_000_000, "app", "ann", "m1"}))
 	show("outcome", AppendOutcomeKey(nil, OutcomeKey{0x0102, 20780, "app", "ann", "m1"}))
 	show("trace", AppendTraceKey(nil, TraceKey{0x0102, 20780, "app", "m1", "ann"}))
@@ -178,6 +179,9 @@ func TestRangesHoldTheirKeys(t *testing.T) {
 			AppendTellingKey(nil, TellingKey{Shard: shard, App: "\xff", AtMilli: 1<<64 - 1, Stage: 0xff, User: "\xff"}),
 			AppendIntentKey(nil, shard, 0xff, Sum{0xff}),
 		}
+		if users, own := UserRange(shard), Erasures(shard); !users.Contains(own.Lo) || own.Contains(AppendUserKey(nil, shard, "", "\x00")) {
+			t.Errorf("shard %d: its erasures are not of it, or not alone", shard)
+		}
 		if !OutcomeDays(shard, 0, end.Day+1).Contains(keys[2]) || OutcomeDays(shard, 0, end.Day).Contains(keys[2]) ||
 			!TraceDays(shard, 0, end.Day+1).Contains(keys[0]) || TraceDays(shard, 0, end.Day).Contains(keys[0]) {
 			t.Errorf("shard %d: day bounds are off", shard)
@@ -211,6 +215,7 @@ func TestShardsSpreadEvenly(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte{})
 	f.Add(AppendUserKey(nil, 1, "a\x00", "b\x01"))
+	f.Add(Erasures(1).Lo)
 	f.Add(AppendOutboxKey(nil, OutboxKey{1, 2, "a", "b", "c"}))
 	f.Add(AppendOutcomeKey(nil, OutcomeKey{1, 2, "a", "b", "c"}))
 	f.Add(AppendTraceKey(nil, TraceKey{1, 2, "a", "b", "c"}))
@@ -234,6 +239,9 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		shard, app, user, err := ParseUserKey(key)
+		if OfErasures(key) && err == nil && app+user != "" || err == nil && app+user == "" && !OfErasures(key) {
+			t.Errorf("%q is of user %q of app %q, and of erasures: %t", key, user, app, OfErasures(key))
+		}
 		check("user", err, func() []byte { return AppendUserKey(nil, shard, app, user) })
 		trace, err := ParseTraceKey(key)
 		check("trace", err, func() []byte { return AppendTraceKey(nil, trace) })

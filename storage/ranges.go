@@ -19,6 +19,17 @@ func (r Range) Contains(key []byte) bool {
 // UserRange is all user records of a shard.
 func UserRange(shard uint16) Range { return family(familyUser, shard) }
 
+// Erasures is the one key of the numbers of the last users' erasures of a shard. It
+// is that of a user without a name in an app without one, whom there is not: so
+// releases that do not know it carry it along. Delete it as a range: the deletion of
+// a user's record tells replicas of an erasure.
+func Erasures(shard uint16) Range { return exactly(AppendUserKey(nil, shard, "", "")) }
+
+// OfErasures tells whether key is such a one.
+func OfErasures(key []byte) bool {
+	return len(key) == headBytes+len(separator) && key[0] == familyUser
+}
+
 // OutboxRange is the outbox of a shard, the earliest due first.
 func OutboxRange(shard uint16) Range { return family(familyOutbox, shard) }
 

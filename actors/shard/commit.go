@@ -30,6 +30,7 @@ func (a *Actor) onStep(c actor.Context, s *user.Step) {
 		}
 	}
 	a.intend(s)
+	a.noteErasure(s)
 	if plant.On(plant.WebhookBeforeCommit) && s.Tells && a.o.User.Told != nil {
 		a.o.User.Told(s.App)
 	}
@@ -151,9 +152,6 @@ func (a *Actor) finish(c actor.Context, steps []*user.Step, committed bool) {
 		}
 		if s.Erased && a.alone() {
 			a.set.wipe(s.Mutations) // at once, as no log tells of it after a restart; else replicas do it
-		}
-		if s.Erased && s.Envelope != nil {
-			a.erasures.add(s.Envelope.Op, a.o.User.Now())
 		}
 		a.startIntents(s)
 		if s.Tells && a.o.User.Told != nil && !plant.On(plant.WebhookBeforeCommit) {

@@ -1,6 +1,8 @@
 package shard
 
 import (
+	"errors"
+
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/rouse-im/rouse/actors/user"
@@ -8,10 +10,10 @@ import (
 	"github.com/rouse-im/rouse/storage"
 )
 
-// restore starts the users with pushes that have not ended and takes up the
-// intents that were not acknowledged.
+// restore starts the users with pushes that have not ended, takes up the intents
+// that were not acknowledged, and knows again which users were just erased.
 func (a *Actor) restore(c actor.Context) error {
-	if err := a.loadIntents(); err != nil {
+	if err := errors.Join(a.loadIntents(), a.loadErasures()); err != nil {
 		return err
 	}
 	outbox := map[userKey][]user.Entry{}

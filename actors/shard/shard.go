@@ -100,7 +100,7 @@ type Actor struct {
 	made     time.Time
 	draining bool            // for good: the node ends
 	drained  []chan struct{} // closed when nothing is left to do
-	erasures erasures        // lately
+	erasures erasures        // of the last minute, those not durable yet among them
 	failed   int             // commits in a row that were certainly not written
 }
 
@@ -211,8 +211,8 @@ func (a *Actor) onEnvelope(c actor.Context, m *actors.Envelope) {
 		m.Return() // of a node that ends another one leads the shard in a moment
 	case a.waiting() >= queueBound || !a.open():
 		m.Reject()
-	case m.Op != 0 && a.erasures.have(m.Op, a.o.User.Now()):
-		m.Done(actors.Reply{Status: rousev1.ItemStatus_ITEM_STATUS_ACCEPTED, Response: &rousev1.EraseUserResponse{}})
+	case m.Op != 0 && a.erasures.have(m.Op):
+		a.erasedBefore(c, m)
 	default:
 		a.toUser(c, userKey{m.App, m.User}, m)
 	}
@@ -297,6 +297,7 @@ func (a *Actor) onTick(c actor.Context) {
 		a.swept = now
 		a.sweep(c, a.seconds(now), idle)
 		a.dropOutcomes(c, now)
+		a.forgetErasures(c, now)
 	}
 	a.checkDrained()
 }

@@ -60,6 +60,9 @@ func (w *rewriter) put(group uint16, key, value []byte) error {
 	if group == storage.MetaShard {
 		return w.batch.Put(group, key, value)
 	}
+	if storage.OfErasures(key) {
+		return nil // no repeat outlives a restoration
+	}
 	shard, ok, err := storage.Home(key, w.s.Shards())
 	if err == nil && !ok {
 		_, kind, _, fault := storage.ParseIntentKey(key)
