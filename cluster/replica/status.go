@@ -17,6 +17,7 @@ type Status struct {
 	Leader           uint64 // 0 = unknown
 	Term             uint64
 	Leads            bool     // this node, and all before its term is applied
+	Heard            bool     // it leads, or hears a leader: within two election timeouts
 	Voters, Learners []uint64 // ascending
 	// Outgoing are the former voters while the configuration is joint.
 	Outgoing        []uint64
@@ -48,6 +49,7 @@ func (e *Engine) Status(id uint16) (s Status, err error) {
 			return fmt.Errorf("replica: group %d: %w", id, storage.ErrNotFound)
 		}
 		s = g.status()
+		s.Heard = g.leader == e.o.ID || g.leader != raft.None && g.silent < 2*e.o.Election
 		s.Sending, s.Receiving = e.traffic.moving(id)
 		return nil
 	})

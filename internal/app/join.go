@@ -177,24 +177,38 @@ func (n *Node) excluded() bool {
 	return v.Removed(n.self) || placed && !p.Has(n.self)
 }
 
+// hearsMeta tells whether this node leads the meta group, or hears who does.
+func (n *Node) hearsMeta() bool {
+	s, err := n.engine.Status(storage.MetaShard)
+	return err == nil && s.Heard
+}
+
 // announce keeps this node's record up to date: addresses and version change
 // with a restart. A node that was removed ends: it knows neither new API keys nor
-// which were revoked.
+// which were revoked. Who hears no leader of the meta group for a while asks whether
+// it is one that was removed: a leader that drops a replica does not wait until that
+// has heard why.
 func (n *Node) announce(ctx context.Context) {
 	if !n.clustered() {
 		return
 	}
+	unheard := 0
 	for pause(ctx, announceEvery) {
+		if unheard++; n.hearsMeta() {
+			unheard = 0
+		}
 		m, ok := n.roster.View().Member(n.self)
-		excluded := n.excluded()
-		if ok && !excluded && sameRecord(m, n.admit()) {
+		out := n.excluded() || unheard > 1
+		if ok && !out && sameRecord(m, n.admit()) {
 			continue
 		}
 		switch err := n.askToBeAdmitted(ctx); {
 		case err == nil || ctx.Err() != nil:
-		case excluded && isRefusal(err):
+		case out && isRefusal(err):
 			n.fail(err)
 			return
+		case unheard > 1:
+			n.log.Warn("no leader of the meta group is heard, and nobody tells whether this node is still a member", "error", err)
 		default:
 			n.log.Warn("the record of this node is not up to date yet", "error", err)
 		}

@@ -477,3 +477,31 @@ func TestRemovedNodeEnds(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A node that was down when it was removed hears of it from those that stay, as
+// no leader counts on it any more.
+func TestNodeRemovedWhileDownDoesNotComeBack(t *testing.T) {
+	dir := t.TempDir()
+	one, err := startWithin(t, 20*time.Second, memberConfig(dir, "one", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop(t, one)
+	c := memberConfig(dir, "two", gossipOf(t, one))
+	two, err := startWithin(t, 20*time.Second, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop(t, two)
+	if status, got := post(t, one, operatorKey(t, one.o.Config.Data.Dir), "ClusterService/RemoveNode", `{"node":"two"}`); status != 200 {
+		t.Fatal(status, got)
+	}
+	waitFor(t, one, func() bool { return one.roster.View().Removed(two.self) })
+	if two, err = startWithin(t, 20*time.Second, c); err == nil {
+		stop(t, two)
+		t.Fatal("it came back")
+	}
+	if !strings.Contains(err.Error(), "empty data directory") {
+		t.Error(err)
+	}
+}

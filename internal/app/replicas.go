@@ -110,8 +110,21 @@ func (n *Node) awaitLeaders() error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	began := time.Now()
+	asking, end := context.WithCancel(n.starting)
+	refused := make(chan error, 1) // one value: who asks never waits
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer end()
+	if n.clustered() {
+		running.Go(func() { n.askWhetherRemoved(asking, refused) })
+	}
 	for told := began; ; {
 		missing := n.leaderless()
+		select {
+		case err := <-refused:
+			return fmt.Errorf("the cluster refuses this node: %w", err)
+		default:
+		}
 		if canServe(missing, time.Since(began)) {
 			if len(missing) > 0 {
 				n.log.Warn("serving without the shards that have no leader; bring back the nodes that have their replicas", "shards", len(missing), "first", missing[0])
@@ -130,16 +143,35 @@ func (n *Node) awaitLeaders() error {
 	}
 }
 
+// askWhetherRemoved tells the refusal of a cluster that this node is no member of
+// any more. Who was down when it was removed does not hear it from a leader. It
+// waits first: members hear one.
+func (n *Node) askWhetherRemoved(ctx context.Context, refused chan<- error) {
+	for pause(ctx, tellEvery) {
+		if n.hearsMeta() {
+			continue
+		}
+		if err := n.askToBeAdmitted(ctx); err != nil && isRefusal(err) {
+			refused <- err
+			return
+		}
+	}
+}
+
 // canServe tells whether the wait for leaders is over, of the groups that miss
 // one, ascending. Without that of the meta group a node is most likely cut off.
 func canServe(missing []uint16, waited time.Duration) bool {
 	return len(missing) == 0 || waited >= patience && missing[0] != storage.MetaShard
 }
 
-// leaderless are the groups that nobody works for, as far as this node knows.
+// leaderless are the groups that nobody works for, as far as this node knows. The
+// leader of the meta group, of which each member has a replica, it must have heard:
+// by its own records one that was removed would take any voter for him.
 func (n *Node) leaderless() (groups []uint16) {
 	for group := range n.store.Shards() + 1 {
-		if _, _, elsewhere := n.leaderOf(group); elsewhere || group == storage.MetaShard && n.leadsMeta() || group != storage.MetaShard && n.shards.Leads(group) {
+		_, term, elsewhere := n.leaderOf(group)
+		heard := elsewhere && (term != 0 || group != storage.MetaShard)
+		if heard || group == storage.MetaShard && n.leadsMeta() || group != storage.MetaShard && n.shards.Leads(group) {
 			continue
 		}
 		groups = append(groups, group)
