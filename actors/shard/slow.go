@@ -3,8 +3,9 @@ package shard
 import "time"
 
 // slowAfter is how long a commit or a confirmation takes before the log tells of it:
-// twice the deadline of requests, whose callers have given up.
-const slowAfter = 10 * time.Second
+// as long as a router tries, and half as long as a gateway waits, so that the reason
+// stands in the log before what callers are told.
+const slowAfter = 5 * time.Second
 
 // began is when something that shards wait for began.
 type began struct {
@@ -23,6 +24,6 @@ func (a *Actor) complainOf(stage string, b *began, steps int, now time.Time) {
 		return
 	}
 	b.told = true
-	a.o.Logger.Warn("a shard waits for its log; callers have given up by now", "stage", stage, "shard", a.id, "term", a.term,
+	a.o.Logger.Warn("a shard waits for its log, and callers will give up", "stage", stage, "shard", a.id, "term", a.term,
 		"for", now.Sub(b.at).Round(time.Millisecond), "steps", steps, "waiting", a.waiting())
 }

@@ -4,10 +4,15 @@ import (
 	"bytes"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/rouse-im/rouse/actors/user"
+	"github.com/rouse-im/rouse/storage"
 )
 
 // A commit that takes too long is told of once, and the next one anew.
@@ -35,4 +40,51 @@ func TestSlowCommitIsToldOfOnce(t *testing.T) {
 	if n := strings.Count(log.String(), "\n"); n != 2 {
 		t.Errorf("%d lines after the next one", n)
 	}
+}
+
+// journal is a log that is read while it is written.
+type journal struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.b.Write(p)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.b.String()
+}
+
+// The reason why nothing is answered is told well before a gateway answers that
+// nothing was, after 10 s.
+func TestSlowCommitIsToldOfInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &journal{}
+		e := startEngine(t, vfs.NewMem(), func(_ *engine, o *Options) { o.Logger = slog.New(slog.NewTextHandler(log, nil)) })
+		e.bind("ann", "phone", "aa")
+		synctest.Wait()
+		open := make(chan func(error), 1)
+		e.hold(func(_ uint16, _ []storage.Mutation, done func(error)) { open <- done })
+		replies, _ := e.route("ann", "m1")
+		end := <-open
+		for _, c := range []struct {
+			wait time.Duration
+			told bool
+		}{{4 * time.Second, false}, {3 * time.Second, true}} {
+			<-time.After(c.wait)
+			synctest.Wait()
+			if told := strings.Contains(log.String(), "stage=commit"); told != c.told {
+				t.Errorf("after another %v: told %t, log %q", c.wait, told, log)
+			}
+		}
+		e.held.Store(nil)
+		end(storage.ErrBusy)
+		<-replies
+		e.stop()
+	})
 }
