@@ -41,7 +41,7 @@ type Observed struct {
 	// Behind are the replicas that have not caught up.
 	Behind []uint64
 	// Sure: it was told more than once, over a time in which a leader that was cut
-	// off would have noticed.
+	// off would have noticed, and under the record that is now.
 	Sure bool
 }
 

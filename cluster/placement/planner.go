@@ -19,7 +19,8 @@ const (
 	observeTime = 2 * time.Second        // for all answers
 	writeTime   = 5 * time.Second
 	// sureAfter is three times the time in which a leader that is cut off notices:
-	// what it told unchanged for so long, it told as the leader.
+	// what it told unchanged for so long, it told as the leader. By then it does not
+	// go by a former record either.
 	sureAfter = 3 * time.Second
 )
 
@@ -53,8 +54,11 @@ type Planner struct {
 	moving  bool // as was told last
 }
 
+// heard is what the leader of a group tells, the same since a time, under a record
+// that wants the same replicas since then.
 type heard struct {
 	Observed
+	want  roster.Placement
 	since time.Time
 }
 
@@ -161,11 +165,11 @@ func (p *Planner) observe(ctx context.Context, v *roster.View, now time.Time) {
 	maps.DeleteFunc(p.heard, func(group uint16, _ heard) bool { _, ok := told[group]; return !ok })
 	for group, x := range told {
 		was, ok := p.heard[group]
-		if !ok || was.Leader != x.Leader || was.Term != x.Term || !was.Conf.same(x.Conf) {
+		want := v.Placements()[group]
+		if !ok || was.Leader != x.Leader || was.Term != x.Term || !was.Conf.same(x.Conf) || !was.want.SameReplicas(want) {
 			was.since = now
 		}
-		x.Sure = now.Sub(was.since) >= sureAfter
-		p.heard[group] = heard{x, was.since}
+		p.heard[group] = heard{x, want, was.since}
 	}
 }
 
@@ -196,6 +200,7 @@ func (p *Planner) mutations(v *roster.View, now time.Time) ([]storage.Mutation, 
 func (p *Planner) state(v *roster.View, now time.Time) State {
 	s := State{Nodes: p.nodes(v, now), Records: v.Placements(), Observed: make(map[uint16]Observed, len(p.heard))}
 	for group, x := range p.heard {
+		x.Sure = now.Sub(x.since) >= sureAfter && x.want.SameReplicas(v.Placements()[group])
 		s.Observed[group] = x.Observed
 	}
 	return s
