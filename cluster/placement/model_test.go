@@ -216,6 +216,9 @@ func (m *model) plan() bool {
 		x.seen = x.Conf
 	})
 	changes := Plan(s, DefaultRules(), m.now)
+	for g, p := range changes {
+		m.roomFirst(g, m.records[g], p)
+	}
 	maps.Copy(m.records, changes)
 	gaining := make(map[uint64]int)
 	m.each(func(g uint16, x *mgroup) {
@@ -238,6 +241,21 @@ func (m *model) plan() bool {
 		}
 	}
 	return len(changes) > 0
+}
+
+// roomFirst checks that no node without room is to take in a voter's replica while
+// another node could.
+func (m *model) roomFirst(g uint16, was, next roster.Placement) {
+	for _, id := range next.Voters {
+		if was.Has(id) || !m.nodes[id].DiskLow {
+			continue
+		}
+		for other, n := range m.nodes {
+			if !next.Has(other) && !n.Leaving && !n.lost(DefaultRules(), m.now) && (!n.DiskLow || was.Has(other)) {
+				m.fault("group %d: %d has no room and is to get a replica, %d could: %+v -> %+v", g, id, other, was, next)
+			}
+		}
+	}
 }
 
 // settle runs until nothing happens for a minute, and tells after how long.

@@ -32,7 +32,7 @@ type Node struct {
 	// Zone is its failure domain; a node without one is a domain of its own.
 	Zone              string
 	Draining, Leaving bool
-	// DiskLow: it has no room for what a leader must take in.
+	// DiskLow: it has no room for what a leader must take in, nor for a new replica.
 	DiskLow bool
 	Alive   bool
 	// Since when it has been alive, or has not, without a break.
@@ -79,33 +79,43 @@ func ranked(nodes []Node, group uint16) []Node {
 	return nodes
 }
 
-// pick takes n of nodes in their order, of zones that have none so far first.
-func pick(nodes []Node, n int) (ids []uint64) {
+// pick takes n of nodes in their order, of zones that have none so far first; of
+// those that come later only when there are no others.
+func pick(n int, nodes, later []Node) (ids []uint64) {
 	used := make(map[string]bool)
-	var rest []uint64
-	for _, node := range nodes {
-		if node.Zone != "" && used[node.Zone] {
-			rest = append(rest, node.ID)
-			continue
+	for _, nodes := range [...][]Node{nodes, later} {
+		var rest []uint64
+		for _, node := range nodes {
+			if node.Zone != "" && used[node.Zone] {
+				rest = append(rest, node.ID)
+				continue
+			}
+			used[node.Zone] = true
+			ids = append(ids, node.ID)
 		}
-		used[node.Zone] = true
-		ids = append(ids, node.ID)
+		ids = append(ids, rest...)
 	}
-	ids = append(ids, rest...)
 	return ids[:min(n, len(ids))]
 }
 
-// desired is where a group's replicas shall be, given where they were to be.
+// desired is where a group's replicas shall be, given where they were to be. A node
+// without room keeps what it has, and gets more only if there are not enough others.
 func desired(group uint16, was roster.Placement, nodes []Node, r Rules, now time.Time) roster.Placement {
-	var stay, usable []Node
+	var stay, usable, roomy, full []Node
 	for _, n := range nodes {
 		if n.Leaving {
 			continue
 		}
 		stay = append(stay, n)
-		if !n.lost(r, now) {
-			usable = append(usable, n)
+		switch {
+		case n.lost(r, now):
+			continue
+		case n.DiskLow && !was.Has(n.ID):
+			full = append(full, n)
+		default:
+			roomy = append(roomy, n)
 		}
+		usable = append(usable, n)
 	}
 	if len(stay) == 0 {
 		return was
@@ -116,7 +126,7 @@ func desired(group uint16, was roster.Placement, nodes []Node, r Rules, now time
 	if want == 1 {
 		voters = []uint64{sole(group, was, stay, usable)}
 	} else {
-		voters = pick(ranked(usable, group), want)
+		voters = pick(want, ranked(roomy, group), ranked(full, group))
 		for _, id := range slices.Concat(was.Voters, ids(ranked(stay, group))) {
 			if len(voters) < want && has(stay, id) && !slices.Contains(voters, id) {
 				voters = append(voters, id)

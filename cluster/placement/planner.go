@@ -30,7 +30,8 @@ type PlannerOptions struct {
 	Rules  Rules
 	// Alive tells whether a node is alive, without blocking.
 	Alive func(node uint64) bool
-	// DiskLow tells whether a living node has no room to lead, without blocking.
+	// DiskLow tells whether a living node has no room to lead, nor for new replicas,
+	// without blocking.
 	DiskLow func(node uint64) bool
 	// Leads tells whether this node leads the meta group, all of it applied.
 	Leads func() (term uint64, ok bool)

@@ -75,6 +75,44 @@ func TestReplicasOfFullDisksStay(t *testing.T) {
 	}
 }
 
+// A new replica goes to a node with room if there is one, before one of another zone;
+// what a node without room has stays there.
+func TestNewReplicasNeedRoom(t *testing.T) {
+	at := func(id uint64, zone string, low bool) Node {
+		return Node{ID: id, Zone: zone, Alive: true, DiskLow: low}
+	}
+	dead := Node{ID: 1}
+	three := []uint64{1, 2, 3}
+	for name, c := range map[string]struct {
+		was   []uint64
+		nodes []Node
+		want  []uint64 // of all groups; nil = the group's own choice
+	}{
+		"one has come without room":   {three, []Node{at(1, "", false), at(2, "", false), at(3, "", false), at(4, "", true)}, three},
+		"one has come with room":      {three, []Node{at(1, "", false), at(2, "", false), at(3, "", false), at(4, "", false)}, nil},
+		"who has it is without room":  {three, []Node{at(1, "", true), at(2, "", true), at(3, "", true), at(4, "", true)}, three},
+		"to replace one, one of two":  {three, []Node{dead, at(2, "", true), at(3, "", false), at(4, "", true), at(5, "", false)}, []uint64{2, 3, 5}},
+		"to replace one, no other":    {three, []Node{dead, at(2, "", false), at(3, "", false), at(4, "", true)}, []uint64{2, 3, 4}},
+		"room comes before zones":     {three, []Node{dead, at(2, "x", false), at(3, "y", false), at(4, "z", true), at(5, "x", false)}, []uint64{2, 3, 5}},
+		"zones count among the rest":  {[]uint64{1, 2, 6}, []Node{dead, at(2, "x", false), {ID: 6}, at(4, "x", true), at(5, "y", true), at(7, "z", true)}, []uint64{2, 5, 7}},
+		"from one to three, one full": {[]uint64{1}, []Node{at(1, "", false), at(2, "", true), at(3, "", false), at(4, "", false)}, []uint64{1, 3, 4}},
+	} {
+		moved := 0
+		for g := uint16(1); g <= 64; g++ {
+			got := desired(g, roster.Placement{Voters: c.was}, c.nodes, DefaultRules(), epoch).Voters
+			if c.want != nil && !slices.Equal(got, c.want) {
+				t.Errorf("%s: group %d goes to %v, not %v", name, g, got, c.want)
+			}
+			if !slices.Equal(got, c.was) {
+				moved++
+			}
+		}
+		if c.want == nil && moved < 32 {
+			t.Errorf("%s: %d groups of 64 move", name, moved)
+		}
+	}
+}
+
 // A node whose disk is low gives all that it leads away at once; with room it gets
 // its share back slowly. When all are low nothing moves.
 func TestFullDiskLeadsNothing(t *testing.T) {
