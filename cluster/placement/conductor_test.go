@@ -49,6 +49,35 @@ func TestGrowReplaceAndLeave(t *testing.T) {
 	})
 }
 
+// What little there is is soon on three nodes: each step follows the one before it, and
+// none waits for the next look.
+func TestGrowsAtOnce(t *testing.T) {
+	play(t, 64, func(w *world) {
+		w.far = 5 * time.Millisecond // with the disk
+		w.found()
+		began := time.Now()
+		w.join(2, 3)
+		for w.grown() <= int(w.shards) && time.Since(began) < time.Minute {
+			w.pass(10 * time.Millisecond)
+		}
+		took := time.Since(began)
+		t.Logf("%d groups have three voters after %v", w.grown(), took)
+		if took > 3*time.Second {
+			t.Errorf("growing took %v", took)
+		}
+	})
+}
+
+// grown counts the groups that have three voters.
+func (w *world) grown() (n int) {
+	for g := range w.shards + 1 {
+		if s, err := w.nodes[1].engine.Status(g); err == nil && len(s.Voters) == 3 && len(s.Outgoing) == 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // counted checks the metrics of a cluster that has grown to n nodes and is at rest:
 // all groups moved and arrived, and each node leads what it shall.
 func (w *world) counted(n int) {

@@ -16,6 +16,7 @@ const (
 	planEvery   = time.Second
 	watchEvery  = 5 * time.Second        // where another node plans
 	busyEvery   = 200 * time.Millisecond // while replicas move
+	leastRest   = 20 * time.Millisecond  // between two turns, however much happens
 	observeTime = 2 * time.Second        // for all answers
 	writeTime   = 5 * time.Second
 	// sureAfter is three times the time in which a leader that is cut off notices:
@@ -68,8 +69,8 @@ func NewPlanner(o PlannerOptions) *Planner {
 	return &Planner{PlannerOptions: o, changed: o.Roster.Changed(), wake: make(chan struct{}, 1), heard: make(map[uint16]heard)}
 }
 
-// Wake says that the living, or who leads the meta group, may have changed. It does
-// not block.
+// Wake says that the living, who leads the meta group, or a group on this node may have
+// changed. It does not block.
 func (p *Planner) Wake() {
 	select {
 	case p.wake <- struct{}{}:
@@ -77,13 +78,19 @@ func (p *Planner) Wake() {
 	}
 }
 
-// Run plans on each change of the members, and every second, or more often while
-// replicas move, until ctx ends. Where another node plans it only looks who lives.
+// Run plans on each change of the members, when it is woken, and every second, or more
+// often while replicas move, until ctx ends. Where another node plans it only looks who lives.
 func (p *Planner) Run(ctx context.Context) {
 	timer := time.NewTimer(planEvery)
 	defer timer.Stop()
 	for {
 		p.turn(ctx, time.Now())
+		timer.Reset(leastRest)
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
 		timer.Reset(p.rest())
 		select {
 		case <-ctx.Done():

@@ -23,10 +23,11 @@ import (
 )
 
 // world is nodes with real stores, replicas, rosters, planners and conductors, in
-// one bubble of fake time. Frames take a millisecond.
+// one bubble of fake time.
 type world struct {
 	t      *testing.T
 	shards uint16
+	far    time.Duration // that a frame takes, 1 ms
 	mu     sync.Mutex
 	nodes  map[uint64]*wnode
 	low    map[uint64]bool // whose disk is
@@ -54,7 +55,7 @@ type frame struct {
 
 func play(t *testing.T, shards uint16, f func(w *world)) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, shards: shards, nodes: make(map[uint64]*wnode), low: make(map[uint64]bool)}
+		w := &world{t: t, shards: shards, far: time.Millisecond, nodes: make(map[uint64]*wnode), low: make(map[uint64]bool)}
 		f(w)
 		for _, id := range slices.Sorted(maps.Keys(w.nodes)) {
 			w.stop(id)
@@ -85,20 +86,16 @@ func (w *world) start(id uint64) *wnode {
 	w.ok(err)
 	n.roster, err = roster.Open(roster.Options{Store: n.store, Logger: testLog(id)})
 	w.ok(err)
-	wake := func(uint16) {
-		if n.conductor != nil {
-			n.conductor.Wake()
-		}
-	}
 	ready := make(chan struct{})
 	n.engine, err = replica.Open(replica.Options{
 		ID: id, Store: n.store, Logger: testLog(id),
 		Send: func(to uint64, b []byte) error { return w.send(id, to, b) },
 		Open: func(_ context.Context, to uint64) (net.Conn, error) { return w.dial(id, to) },
-		Changed: func(group uint16) {
+		Changed: func(uint16) {
 			select {
 			case <-ready:
-				wake(group)
+				n.conductor.Wake()
+				n.planner.Wake()
 			default:
 			}
 		},
@@ -210,7 +207,7 @@ func (w *world) send(from, to uint64, b []byte) error {
 		return errors.New("down")
 	}
 	select {
-	case n.inbox <- frame{from, time.Now().Add(time.Millisecond), b}:
+	case n.inbox <- frame{from, time.Now().Add(w.far), b}:
 	default:
 	}
 	return nil

@@ -136,6 +136,9 @@ func (l *loop) step(m message) {
 		m.m.Commit = new(min(m.m.GetCommit(), g.log.last()))
 	}
 	_ = g.node.Step(m.m) // of a stranger to the group, or too old
+	if o := g.snapshots[m.m.GetFrom()]; o != nil && kind == pb.MsgAppResp {
+		l.answered(g, o)
+	}
 	l.mark(g)
 }
 

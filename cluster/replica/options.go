@@ -60,7 +60,7 @@ type Options struct {
 	// term is gone; it comes once for each Lead, except at Close.
 	Lead, Lose func(group uint16, term uint64)
 	// Changed tells, from the loop, that leader, configuration or existence of
-	// a group may have changed.
+	// a group may have changed, or that a replica has taken in a snapshot.
 	Changed func(group uint16)
 	// Fatal ends the process, for the reason given: what is on disk is known to
 	// a new one only. The default logs and exits with 1.

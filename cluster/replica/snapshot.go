@@ -29,8 +29,9 @@ type outgoing struct {
 	at    position
 	stop  context.CancelFunc
 
-	sent bool // and not yet answered
-	left int  // ticks until it is taken for lost
+	sent     bool // and not yet answered
+	answered bool // and told of
+	left     int  // ticks until it is taken for lost
 }
 
 // incoming is a group that has arrived whole and waits to be installed.
@@ -126,6 +127,20 @@ func (l *loop) overdue(g *group) {
 				l.lost(g, o)
 			}
 		}
+	}
+}
+
+// answered tells, once, of a snapshot that Raft takes for answered: the next step for the
+// group may wait for that.
+func (l *loop) answered(g *group, o *outgoing) {
+	if o.answered {
+		return
+	}
+	g.node.WithProgress(func(id uint64, _ raft.ProgressType, p tracker.Progress) {
+		o.answered = o.answered || id == o.to && p.State != tracker.StateSnapshot
+	})
+	if o.answered {
+		l.e.o.Changed(g.id)
 	}
 }
 

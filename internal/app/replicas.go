@@ -183,6 +183,7 @@ func (n *Node) leaderless() (groups []uint16) {
 func (n *Node) groupChanged(group uint16) {
 	if c := n.conductor.Load(); c != nil {
 		c.Wake()
+		n.planner.Wake()
 	}
 	if r := n.router.Load(); r != nil && group != storage.MetaShard {
 		r.Wake(group)
