@@ -114,6 +114,7 @@ func (b *box) ready() bool {
 }
 
 func (b *box) run() {
+	spread(false)
 	for b.turn() {
 	}
 }

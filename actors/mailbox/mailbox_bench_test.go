@@ -66,3 +66,35 @@ func BenchmarkIdle(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkDeepTurn is a turn that needs as much stack as one of a user, in a goroutine of its own.
+func BenchmarkDeepTurn(b *testing.B) {
+	sys := newSystem(b)
+	done := make(chan struct{})
+	pid := sys.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+		if _, ok := c.Message().(*item); ok {
+			descend(40)
+			done <- struct{}{}
+		}
+	}, actor.WithMailbox(Producer(1<<30))))
+	m := &item{}
+	b.ReportAllocs()
+	for b.Loop() {
+		sys.Root.Send(pid, m)
+		<-done
+	}
+}
+
+// descend through frames of a size that is usual.
+//
+//go:noinline
+func descend(n int) (sum byte) {
+	var frame [128]byte
+	if n > 0 {
+		frame[n] = descend(n - 1)
+	}
+	for _, b := range frame {
+		sum += b
+	}
+	return sum
+}
