@@ -86,3 +86,41 @@ func TestQuotaWhenTheClockIsSet(t *testing.T) {
 		t.Errorf("back on the day before the quota is renewed at %s", use.ResetsAt)
 	}
 }
+
+// TestExpiryWhenTheClockIsSet: what waits for the vendor's next day expires when its
+// life has passed. A clock that is set meanwhile neither ends it nor keeps it, nor does
+// one that was wrong when it was decided, or is where it is taken in, keep it longer.
+func TestExpiryWhenTheClockIsSet(t *testing.T) {
+	const life = 30 * time.Minute
+	for name, c := range map[string]struct {
+		decider, taker, later time.Duration // ahead
+		want                  time.Duration
+	}{
+		"set forth":              {0, 0, 10 * time.Minute, life},
+		"set back":               {0, 0, -7 * time.Hour, life},
+		"put right":              {time.Hour, time.Hour, 0, life},
+		"decided by one ahead":   {7 * time.Hour, 0, 0, life},
+		"taken in by one behind": {0, -time.Hour, -time.Hour, life},
+		"decided by one behind":  {-10 * time.Minute, 0, 0, life - 10*time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, Options{Quota: Quota{Limits: [quota.Classes]uint64{classIM: 1}}}, 8)
+			r.s.o.Quota.Account = &r.account
+			clock := clock{passed: time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)}
+			decided := clock.passed.Add(c.decider)
+			look := func(passed, ahead time.Duration) {
+				clock.passed, clock.ahead = clock.passed.Add(passed), ahead
+				r.now = clock.now()
+				r.settle()
+			}
+			look(0, c.taker)
+			r.im("first", 1)
+			r.answer(0, accepted)
+			r.enter(&push{d: &Dispatch{PushID: "p", Order: 1, Life: life, N: &vendors.Notification{Class: vendors.ClassIM, Expires: decided.Add(life)}}})
+			look(c.want-time.Second, c.later)
+			r.wantEnded("p", "not ended")
+			look(time.Second, c.later)
+			r.wantEnded("p", "EXPIRED/NOTIFIER_OUT_OF_QUOTA")
+		})
+	}
+}

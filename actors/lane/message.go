@@ -33,7 +33,12 @@ type Dispatch struct {
 	Shared bool
 	// Again: it may have been sent before a restart.
 	Again bool
-	N     *vendors.Notification
+	// Life is all that the push was given: it waits here for no longer, whatever the
+	// clocks of who decided it and of this node say; 0 = as long as N says.
+	Life time.Duration
+	// N expires by the clock on the wall; the lane counts what is left of that when
+	// it takes the push in.
+	N *vendors.Notification
 	// To is told the Ended; nil = nobody.
 	To *actor.PID
 	// TokenSum comes back in Ended, so that only the token sent is dropped.

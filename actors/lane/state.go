@@ -91,6 +91,7 @@ func (s *state) dispatch(p *push, now time.Time) {
 		s.end(p, rousev1.OutcomeStatus_OUTCOME_STATUS_EXPIRED, obstacle{reason: rousev1.Reason_REASON_TTL}, now)
 		return
 	}
+	p.d.N.Expires = p.d.ends(now)
 	s.seq++
 	p.level, p.seq, p.since = levelOf(p.d.N), s.seq, s.seq
 	s.pushes[p.d.PushID] = p
@@ -102,6 +103,16 @@ func (s *state) dispatch(p *push, now time.Time) {
 		s.supersede(old, now)
 	}
 	s.queue.add(p, now)
+}
+
+// ends is when what is left of a push's life will have passed, counted from now on:
+// that the wall clock is set meanwhile neither ends it nor keeps it waiting.
+func (d *Dispatch) ends(now time.Time) time.Time {
+	left := d.N.Expires.Sub(now)
+	if d.Life > 0 {
+		left = min(left, d.Life)
+	}
+	return now.Add(left)
 }
 
 func (s *state) supersede(p *push, now time.Time) {

@@ -38,6 +38,7 @@ func (s *State) payload(p *Pending, m *rousev1.MessageEvent, e *Env) *rousev1.Me
 		Content: m.GetContent(), Text: m.GetText(), ContentType: m.GetContentType(),
 		Template: m.GetTemplate(), MentionAll: m.GetMentionAll(), NoMentionText: m.GetNoMentionText(),
 		SenderNickname: m.GetSenderNickname(), SenderGroupNickname: m.GetSenderGroupNickname(), ShowContent: m.GetShowContent(),
+		Ttl: m.GetTtl(),
 	}
 	var languages []string
 	if len(m.GetTranslations()) > 0 {

@@ -3,10 +3,12 @@ package user
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/internal/content"
@@ -105,6 +107,7 @@ func TestPayloadIsEnoughAndNoMore(t *testing.T) {
 		DirectedTemplate: &rousev1.DirectedTemplate{Targets: []string{"carl", "ann"}, Template: &rousev1.TemplateUse{Name: "b"}},
 		Overrides:        map[string]*rousev1.VendorOverride{"apns": {ThreadId: "t"}, "xiaomi": {ChannelId: "x"}},
 		Content:          &rousev1.Content{Title: "t"},
+		Ttl:              durationpb.New(time.Minute),
 	}
 	got := w.do(Message{MessageEvent: m}).Send[0].Pending.Payload
 	want := proto.CloneOf(m)
@@ -170,5 +173,24 @@ func TestEqualRendersStayEqual(t *testing.T) {
 	}
 	if c := shows(&State{}, app, m); vendors.Alike(a, c) {
 		t.Error("another style looks the same")
+	}
+}
+
+// A push is wanted for as long as its message says, or else the app.
+func TestLife(t *testing.T) {
+	app := &App{TTL: time.Hour}
+	for name, c := range map[string]struct {
+		p    Pending
+		want time.Duration
+	}{
+		"of the message": {Pending{Message: "m", Payload: &rousev1.MessageEvent{Ttl: durationpb.New(time.Minute)}}, time.Minute},
+		"of the app":     {Pending{Message: "m", Payload: &rousev1.MessageEvent{}}, time.Hour},
+		"of a badge":     {Pending{Message: refreshMark + "1", Payload: &rousev1.MessageEvent{}}, refreshTTL},
+	} {
+		// What clocks said of the decision is nothing to it.
+		c.p.DecidedAt, c.p.Expires = 0, (7 * time.Hour).Milliseconds()
+		if got := c.p.life(app); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
 	}
 }

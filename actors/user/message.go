@@ -200,12 +200,14 @@ func sentAt(m *rousev1.MessageEvent, now time.Time) time.Time {
 	return m.GetSentAt().AsTime()
 }
 
-func expires(m *rousev1.MessageEvent, e *Env) time.Time {
-	ttl := e.App.TTL
+func expires(m *rousev1.MessageEvent, e *Env) time.Time { return sentAt(m, e.Now).Add(life(m, e.App)) }
+
+// life is how long a push of the message is wanted.
+func life(m *rousev1.MessageEvent, app *App) time.Duration {
 	if m.GetTtl() != nil {
-		ttl = m.GetTtl().AsDuration()
+		return m.GetTtl().AsDuration()
 	}
-	return sentAt(m, e.Now).Add(ttl)
+	return app.TTL
 }
 
 // counts names the devices whose offline count the message raises: those it

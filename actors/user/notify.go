@@ -54,7 +54,8 @@ func (a *Actor) dispatch(s *State, app *App, p Push, l *lane.Lane) LaneMessage {
 	}
 	return LaneMessage{Lane: l, Dispatch: &lane.Dispatch{
 		Ref: ref, PushID: id, Order: order(a.app, a.user, v.Device, v.Notifier), To: a.home.To, TokenSum: [16]byte(b.Sum),
-		Shared: coalesce && forMany(p.Pending.Payload), N: a.notification(s, app, p, d, id, token),
+		Shared: coalesce && forMany(p.Pending.Payload), Life: p.Pending.life(app),
+		N: a.notification(s, app, p, d, id, token),
 	}}
 }
 

@@ -85,6 +85,15 @@ func (p *Pending) done() bool {
 	return true
 }
 
+// life is how long a push of it is wanted at most, whatever clocks said when it was
+// decided.
+func (p *Pending) life(app *App) time.Duration {
+	if isRefresh(p.Message) {
+		return refreshTTL
+	}
+	return life(p.Payload, app)
+}
+
 // Outcomes in the words of the contract.
 func (p *Pending) Outcomes(app, user string) []*rousev1.Outcome {
 	out := make([]*rousev1.Outcome, 0, len(p.Verdicts))

@@ -74,12 +74,11 @@ func (w *watcher) Send(ctx context.Context, n *vendors.Notification) (vendors.Re
 
 // timely has the push expire by the clock of the vendor's client, which is right.
 func (w *watcher) timely(n *vendors.Notification) *vendors.Notification {
-	ahead := time.Duration(w.p.m.ahead.Load())
-	if ahead == 0 {
+	if w.p.m.ahead.Load() == 0 {
 		return n
 	}
 	m := *n
-	m.Expires = n.Expires.Add(-ahead)
+	m.Expires = time.Now().Add(n.Expires.Sub(w.p.m.now()))
 	return &m
 }
 
