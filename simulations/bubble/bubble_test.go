@@ -105,13 +105,15 @@ func TestSeeds(t *testing.T) {
 	playSeeds(t, *which, seeds, *jumps)
 }
 
-// The same while clocks of nodes jump by minutes and hours, in some seeds of brief.
+// The same while clocks of nodes jump by minutes and hours, in some seeds of brief and harsh.
 func TestClocks(t *testing.T) {
-	seeds := min(*count, 24)
-	if testing.Short() {
-		seeds = min(seeds, 4)
+	for scenario, seeds := range map[string]uint64{"brief": 24, "harsh": 12} {
+		seeds = min(*count, seeds)
+		if testing.Short() {
+			seeds = min(seeds, 4)
+		}
+		t.Run(scenario, func(t *testing.T) { playSeeds(t, scenario, seeds, true) })
 	}
-	playSeeds(t, "brief", seeds, true)
 }
 
 func playSeeds(t *testing.T, scenario string, seeds uint64, jump bool) {
@@ -126,7 +128,8 @@ func playSeeds(t *testing.T, scenario string, seeds uint64, jump bool) {
 			r := play(t, o)
 			if err := r.Err(); err != nil {
 				t.Errorf("%d nodes, faults %+v: caught by %v: %v", p.Nodes, p.Faults, r.Caught(), err)
-				save(t, o, steps, r.Caught())
+				t.Logf("play it again: %s", again(scenario, seed, jump))
+				save(t, scenario, o, steps, r.Caught())
 			}
 			t.Logf("%v: %d nodes, %d events, %d outcomes, %d pushes, %d decisions compared, %d users lost", time.Since(began), p.Nodes, len(r.History.Events), len(r.History.Outcomes), len(r.History.Pushes), r.Examined, len(r.Lost))
 		})

@@ -29,10 +29,18 @@ var (
 	within  = flag.Duration("sim.within", 10*time.Minute, "how long a script may take to be made small")
 )
 
-// save the script of a failed run as small as it gets, and say how to play it again.
-func save(t *testing.T, o bubble.Options, steps []simulations.Step, caught []string) {
+// again is the command that plays a seed as it was played.
+func again(scenario string, seed uint64, jump bool) string {
+	command := fmt.Sprintf("go test ./simulations/bubble -run ^TestSeeds$ -sim.scenario %s -sim.seed %d -sim.seeds 1 -sim.log", scenario, seed)
+	if jump {
+		command += " -sim.clocks"
+	}
+	return command
+}
+
+// save the script of a failed run as small as it gets.
+func save(t *testing.T, scenario string, o bubble.Options, steps []simulations.Step, caught []string) {
 	t.Helper()
-	t.Logf("play it again: go test ./simulations/bubble -run 'TestSeeds' -sim.scenario %s -sim.seed %d -sim.seeds 1 -sim.log", *which, o.Seed)
 	if !*keep {
 		return
 	}
@@ -54,12 +62,12 @@ func save(t *testing.T, o bubble.Options, steps []simulations.Step, caught []str
 	if err := os.MkdirAll(*scripts, 0o750); err != nil {
 		t.Fatal(err)
 	}
-	f, err := os.Create(filepath.Join(*scripts, fmt.Sprintf("%d-nodes-%s-%d.jsonl", o.Nodes, *which, o.Seed)))
+	f, err := os.Create(filepath.Join(*scripts, fmt.Sprintf("%d-nodes-%s-%d.jsonl", o.Nodes, scenario, o.Seed)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	commit, _ := exec.CommandContext(ctx, "git", "rev-parse", "HEAD").Output() // without git nobody knows
-	w, err := trace.NewWriter(f, trace.Header{Scenario: *which, Seed: o.Seed, Start: o.Start, Commit: strings.TrimSpace(string(commit))})
+	w, err := trace.NewWriter(f, trace.Header{Scenario: scenario, Seed: o.Seed, Start: o.Start, Commit: strings.TrimSpace(string(commit))})
 	for _, s := range small.Steps {
 		err = errors.Join(err, w.Write(s))
 	}
@@ -119,4 +127,28 @@ func saved(t *testing.T, name string) bubble.Options {
 	}
 	o.Steps = slices.Values(steps)
 	return o
+}
+
+// What a failure prints plays the same script, whatever test it was found by.
+func TestAgain(t *testing.T) {
+	type played struct {
+		run, scenario string
+		seed, seeds   uint64
+		jump          bool
+	}
+	for _, want := range []played{{scenario: "brief"}, {scenario: "brief", jump: true}, {scenario: "harsh"}, {scenario: "harsh", jump: true}} {
+		want.run, want.seed, want.seeds = "^TestSeeds$", 7, 1
+		command := again(want.scenario, want.seed, want.jump)
+		args, ok := strings.CutPrefix(command, "go test ./simulations/bubble ")
+		flags, got := flag.NewFlagSet("again", flag.ContinueOnError), played{}
+		flags.StringVar(&got.run, "run", "", "")
+		flags.StringVar(&got.scenario, "sim.scenario", "brief", "")
+		flags.Uint64Var(&got.seed, "sim.seed", 1, "")
+		flags.Uint64Var(&got.seeds, "sim.seeds", 200, "")
+		flags.BoolVar(&got.jump, "sim.clocks", false, "")
+		flags.Bool("sim.log", false, "")
+		if err := flags.Parse(strings.Fields(args)); err != nil || !ok || got != want {
+			t.Errorf("%q plays %+v, want %+v (%v)", command, got, want, err)
+		}
+	}
 }
