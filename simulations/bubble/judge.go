@@ -93,12 +93,12 @@ func (e *Engine) judge() (*Result, error) {
 		Events: e.events, Faults: e.broken, Stops: e.stops, Gauges: drained, Pushes: e.sent(), Registers: registers,
 	}
 	h.Limits.TTL = simulations.At(cmp.Or(e.o.Settings.GetDefaultTtl().AsDuration(), 24*time.Hour))
-	e.limits(&h.Limits)
 	e.acks(h)
 	if err := e.read(h); err != nil {
 		return nil, err
 	}
 	e.witness(h)
+	e.limits(h)
 	h.Doubt(simulations.At(2 * time.Second))
 	e.compare(h)
 	r := &Result{History: h, Faults: e.faults}
@@ -372,7 +372,7 @@ func (e *Engine) opinion(r *Result) {
 	for _, a := range r.History.Acks {
 		undated[a.Event] = !r.History.Dated(a.Answered)
 	}
-	sharers := e.sharers()
+	rivals := e.rivals()
 	right, waits := map[[2]string]bool{}, map[[3]string]bool{}
 	for _, x := range m.Expect() {
 		key := [2]string{x.User, x.Message}
@@ -385,7 +385,7 @@ func (e *Engine) opinion(r *Result) {
 			continue
 		}
 		err := x.Allows(decided[key])
-		if err != nil && undated[x.Event] && (sharers[x.User] || timely(&x, decided[key])) {
+		if err != nil && undated[x.Event] && (rivals[x.User] || timely(&x, decided[key])) {
 			continue
 		}
 		r.Examined++
@@ -408,9 +408,10 @@ func (e *Engine) opinion(r *Result) {
 	r.Lost = m.Lost()
 }
 
-// sharers are the users of tokens that several have bound: of two of them each node
-// judges by its clock who did last.
-func (e *Engine) sharers() map[string]bool {
+// rivals are the users of tokens of which clocks decide whose they are: those that
+// several have bound, as each node judges by its own who did last; and those that were
+// bound after their vendor had forgotten them, which it dates by another one.
+func (e *Engine) rivals() map[string]bool {
 	of, all := map[[2]string][]string{}, map[string]bool{}
 	for _, t := range e.clients.told {
 		if t.Event.Kind != simulations.Bind {
@@ -419,6 +420,13 @@ func (e *Engine) sharers() map[string]bool {
 		key := [2]string{t.Event.Notifier, t.Event.Token}
 		if of[key] = append(of[key], t.User); slices.ContainsFunc(of[key], func(u string) bool { return u != t.User }) {
 			for _, u := range of[key] {
+				all[u] = true
+			}
+		}
+	}
+	for _, p := range e.vendors.pushes {
+		if p.Answer == "invalid-token" && e.boundSince(p) {
+			for _, u := range of[[2]string{p.Notifier, p.Token}] {
 				all[u] = true
 			}
 		}
