@@ -46,7 +46,11 @@ func (l *Link) serve(raw net.Conn) {
 	<-l.knocks
 	if err != nil {
 		if l.ctx.Err() == nil {
-			l.log.Info("link refused a connection", slog.String("from", raw.RemoteAddr().String()), slog.Any("error", err))
+			level := slog.LevelInfo
+			if errors.Is(err, stranger) {
+				level = slog.LevelDebug // who knocks warns if that lasts
+			}
+			l.log.Log(l.ctx, level, "link refused a connection", slog.String("from", raw.RemoteAddr().String()), slog.Any("error", err))
 		}
 		return
 	}
@@ -83,7 +87,7 @@ func (l *Link) admit(raw net.Conn) (h hello, p *peer, conn net.Conn, err error) 
 	p, v, err := l.judge(h, state)
 	if v != accepted {
 		l.metrics.refused.WithLabelValues(v.String()).Inc()
-		err = errors.Join(fmt.Errorf("node %016x: %v", h.from, v), err)
+		err = errors.Join(fmt.Errorf("node %016x: %w", h.from, v), err)
 	}
 	if _, wrote := conn.Write(answer{verdict: v, id: l.o.Self}.encode()); wrote != nil && err == nil {
 		err = wrote

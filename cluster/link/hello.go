@@ -43,6 +43,9 @@ func (v verdict) String() string {
 	return fmt.Sprintf("verdict %d of a newer version", byte(v))
 }
 
+// Error has a verdict be why the node that gives it refuses.
+func (v verdict) Error() string { return v.String() }
+
 // refusal is an error because of a verdict.
 type refusal struct {
 	verdict verdict

@@ -3,6 +3,7 @@ package link
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"slices"
 	"strings"
@@ -301,6 +302,54 @@ func TestStrangerIsRefusedUntilAdmitted(t *testing.T) {
 		expect(t, "a, after", a.told(), "up2")
 		expect(t, "b, after", b.told(), "up1")
 	})
+}
+
+// journal is a log that is read while it is written.
+type journal struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.b.Write(p)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.b.String()
+}
+
+// Of two nodes that meet, one always hears of the other first: that it is refused for
+// a moment is no news. A peer that does not come to know it is told of, once.
+func TestStrangerIsToldOfIfItLasts(t *testing.T) {
+	for name, c := range map[string]struct {
+		after time.Duration // is it admitted; 0 = never
+		want  int
+	}{"met": {strangeFor - 100*time.Millisecond, 0}, "not met": {0, 1}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *wires) {
+				log := &journal{}
+				info := slog.New(slog.NewTextHandler(log, nil))
+				a, b := w.start(t, 1, func(o *Options) { o.Logger = info }), w.start(t, 2, func(o *Options) { o.Logger = info })
+				defer stop(t, a, b)
+				b.SetPeers(map[uint64]string{1: w.addr(1)})
+				if c.after > 0 {
+					wait(c.after)
+					a.SetPeers(map[uint64]string{2: w.addr(2)})
+					wait(10 * time.Second)
+					expect(t, "a", a.told(), "up2")
+				} else {
+					wait(time.Minute)
+				}
+				if got := log.String(); strings.Count(got, "level=WARN") != c.want || strings.Count(got, "\n") != c.want {
+					t.Errorf("%d warnings wanted, and nothing else: %s", c.want, got)
+				}
+			})
+		})
+	}
 }
 
 func TestRefusals(t *testing.T) {

@@ -16,6 +16,9 @@ import (
 const (
 	firstPause   = 20 * time.Millisecond
 	longestPause = time.Second
+	// strangeFor is how long a peer may refuse this node as a stranger before the log
+	// warns: of two nodes that meet, one always hears of the other first.
+	strangeFor = silence
 )
 
 // The directions of a peer's connections.
@@ -127,16 +130,21 @@ func (p *peer) send(frame []byte) error {
 // run keeps the outgoing connection.
 func (p *peer) run() {
 	wait := firstPause
-	warned := ""
+	var same, warned string // why attempts have failed since, and why as of the last warning
+	var since time.Time
 	for p.ctx.Err() == nil {
 		conn, addr, err := p.attempt()
 		if err == nil {
-			wait, warned = firstPause, ""
+			wait, same, warned = firstPause, "", ""
 			err = p.stay(conn, addr)
 			p.l.log.Info("link lost the connection to a peer", peerAttr(p.id), slog.Any("error", err))
 		} else if p.ctx.Err() == nil {
 			level, why := slog.LevelDebug, reasonOf(err)
-			if why != warned { // repeats are not news
+			if why != same {
+				same, since = why, time.Now()
+			}
+			early := why == stranger.String() && time.Since(since) < time.Duration(p.l.o.Pace)*strangeFor
+			if why != warned && !early { // repeats are not news
 				level, warned = slog.LevelWarn, why
 			}
 			p.l.log.Log(p.ctx, level, "link cannot reach a peer", peerAttr(p.id), slog.String("address", addr), slog.Any("error", err))
