@@ -112,6 +112,10 @@ type question struct {
 	envelope actors.Envelope
 }
 
+// send does not wait for the node that asked, so it may be called in a turn: what goes
+// to a node is put into a queue that grows, which another goroutine empties, and which
+// who asks bounds by what it has under way. The first message to a node makes its
+// queue, and waits for that alone, not for the connection.
 func (q *question) send(m *actorv1.Answer) {
 	m.Id = q.id
 	q.set.sys.Root.Send(q.from, m)

@@ -50,6 +50,7 @@ var newer func(sys *actor.ActorSystem, to *actor.PID)
 //
 //	ask ADDRESS TARGET APP USER LIMIT   one request
 //	flood ADDRESS N SIZE                N requests of SIZE bytes; counts the answers
+//	outrun ADDRESS N                    N requests that have no answer; says whether the last left before one came back
 //	newer ADDRESS                       a message of the next release
 //	stats                               metrics
 //	drop ADDRESS                        Disconnect
@@ -115,6 +116,8 @@ func obey(sys *actor.ActorSystem, r *Remote, metrics *prometheus.Registry, do []
 		say("unanswered %v after %d", err, time.Since(began).Milliseconds())
 	case "flood":
 		flood(sys, do[1], do[2], do[3])
+	case "outrun":
+		outrun(sys, do[1], do[2])
 	case "newer":
 		if newer == nil {
 			say("failed: this is not the next release")
@@ -154,6 +157,22 @@ func flood(sys *actor.ActorSystem, address, n, size string) {
 		}
 	}
 	say("flooded %d %d", answered, dead)
+}
+
+func outrun(sys *actor.ActorSystem, address, n string) {
+	count, _ := strconv.Atoi(n)
+	back := make(chan struct{}, count)
+	sender := sys.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+		if _, ok := c.Message().(*actor.DeadLetterResponse); ok {
+			back <- struct{}{}
+		}
+	}))
+	for i := range count {
+		sys.Root.RequestWithCustomSender(actor.NewPID(address, "shard-1"), &actorv1.Ask{Id: uint64(i)}, sender)
+	}
+	before := len(back) == 0
+	<-back // so nobody took them
+	say("outrun %t", before)
 }
 
 func stats(metrics *prometheus.Registry) {

@@ -75,6 +75,28 @@ func TestLongMessages(t *testing.T) {
 	}
 }
 
+// Whoever sends to a peer, as actors do in their turns, waits neither for a
+// connection to it nor for room: all is sent before the first message is given up,
+// which takes seconds.
+func TestSendersDoNotWait(t *testing.T) {
+	s := newSecrets(t)
+	a := spawn(t, testProgram(t), s.dir, "a", "127.0.0.1:0")
+	for what, silent := range map[string]bool{"a peer that says nothing": true, "nobody": false} {
+		l, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts, and nobody reads
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		if !silent {
+			l.Close()
+		}
+		a.tell("outrun", l.Addr().String(), strconv.Itoa(4*queueInitial))
+		if l := a.hear("outrun"); l != "outrun true" {
+			t.Errorf("%s: %s", what, l)
+		}
+	}
+}
+
 // A peer that restarts at its address is found again without the library's 2 s.
 func TestQuickRedial(t *testing.T) {
 	s := newSecrets(t)
