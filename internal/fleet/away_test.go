@@ -28,7 +28,7 @@ const (
 // another node that dies.
 func TestAway(t *testing.T) {
 	rare(t)
-	w := three(t, 2)
+	w := three(t, 2, nil)
 	l := w.busyWith(t, "awayload", 8)
 	victim := w.busiest(t)
 	rest := w.others(victim)

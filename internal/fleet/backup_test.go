@@ -45,7 +45,7 @@ func (o asOperator) RoundTrip(r *http.Request) (*http.Response, error) {
 // TestBackupOfManyNodes: no node holds all groups, and yet one archive has all that
 // was acknowledged before it was asked for, through any node and under load.
 func TestBackupOfManyNodes(t *testing.T) {
-	t.Parallel() // with TestReturn, as it takes no longer beside it
+	t.Parallel()
 	w := ownTown(t, 4, 8, nil)
 	for _, d := range w.doors[1:] {
 		if err := d.Start(t.Context()); err != nil {

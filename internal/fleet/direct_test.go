@@ -40,6 +40,7 @@ func (w *town) direct(t *testing.T, app string) *direct.Client {
 // TestDirect sends messages straight to the actors of users, with a certificate
 // for it, also when a node is killed. The certificate is good for its app alone.
 func TestDirect(t *testing.T) {
+	t.Parallel()
 	w := threeNodes(t)
 	users := w.everywhere("direct", 1)
 	until(t, 10*time.Second, "phones", func() error { return w.doors[0].offline(t.Context(), users) })

@@ -226,6 +226,7 @@ func tell(part []porcupine.Operation) string {
 // TestLinearizable has clients of all nodes count and bind while nodes die and
 // freeze.
 func TestLinearizable(t *testing.T) {
+	t.Parallel()
 	w := threeNodes(t)
 	h := newHistorian()
 	counters, registers := w.everywhere(h.name+"count", 1)[:6], w.everywhere(h.name+"bind", 1)[:6]

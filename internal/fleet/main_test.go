@@ -17,6 +17,7 @@ var program string
 
 func TestMain(m *testing.M) {
 	if os.Getenv(envSick) == "" { // its flags are not those of tests
+		beside()
 		flag.Parse()
 	}
 	if order := os.Getenv(envIMNode); order != "" {
@@ -41,7 +42,7 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		program = filepath.Join(dir, "roused")
-		if out, err := exec.Command("go", "build", "-o", program, "../../cmd/roused").CombinedOutput(); err != nil {
+		if out, err := exec.Command("go", "build", "-ldflags=-s -w", "-o", program, "../../cmd/roused").CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "building roused: %v\n%s", err, out)
 			return 1
 		}
@@ -53,6 +54,18 @@ func TestMain(m *testing.M) {
 		return code
 	}())
 }
+
+// beside has several tests run at once also on few CPUs, as they wait most of the time,
+// for each other too. Those that judge how long something takes are not among them.
+// -parallel goes before.
+func beside() {
+	f := flag.Lookup("test.parallel")
+	if n, err := strconv.Atoi(f.Value.String()); err == nil && n < together {
+		_ = f.Value.Set(strconv.Itoa(together)) // it is a number
+	}
+}
+
+const together = 6
 
 // needsProcesses skips tests that start servers.
 func needsProcesses(t *testing.T) {

@@ -13,9 +13,10 @@ import (
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 )
 
-// spaced is the cluster of three whose nodes have networks of their own; there is a
-// network for one more.
+// spaced is the cluster of three whose nodes have networks of their own, which tests
+// use one after the other.
 var spaced struct {
+	turn   turn
 	dir    string
 	spaces *Spaces
 	town   *town
@@ -25,6 +26,7 @@ var spaced struct {
 func apart(t *testing.T) (*town, *Spaces) {
 	t.Helper()
 	needsProcesses(t)
+	spaced.turn.take(t)
 	if spaced.town == nil {
 		openApart(t)
 	}
@@ -46,7 +48,7 @@ func openApart(t *testing.T) {
 	if atEnd == nil {
 		atEnd = append(atEnd, closeApart)
 	}
-	s, err := NewSpaces(4)
+	s, err := NewSpaces(3)
 	if errors.Is(err, ErrNoSpaces) {
 		t.Skip(err)
 	}
@@ -107,6 +109,7 @@ var cuts = []cut{
 // on, the other refuses; nothing that was acknowledged is lost, and counters and
 // tokens behave as if there were one of each.
 func TestPartitions(t *testing.T) {
+	t.Parallel()
 	w, s := apart(t)
 	h := newHistorian()
 	counters, registers := w.everywhere(h.name+"count", 1)[:4], w.everywhere(h.name+"bind", 1)[:4]
@@ -207,6 +210,7 @@ func (p *prober) tried(t *testing.T, n int, d *door) error {
 
 // TestFlappingLink cuts and heals the network of one node again and again.
 func TestFlappingLink(t *testing.T) {
+	t.Parallel()
 	w, s := apart(t)
 	p := w.startProber(t, "flap", w.doors[0], w.doors[1])
 	p.until(t, time.Now())
@@ -232,8 +236,10 @@ func TestFlappingLink(t *testing.T) {
 // TestJoinWhilePartitioned starts a new node on the side without a majority: it
 // becomes a member only when the network is whole.
 func TestJoinWhilePartitioned(t *testing.T) {
-	w, s := apart(t)
-	t.Cleanup(func() { endApart(t) }) // it has one node more from here on
+	t.Parallel()
+	needsProcesses(t)
+	s := spaces(t, 4)
+	w := three(t, 8, s)
 	newcomer := w.addNode(t, 3)
 	if err := s.Split([]int{0, 3}, []int{1, 2}); err != nil {
 		t.Fatal(err)

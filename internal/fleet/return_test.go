@@ -12,10 +12,10 @@ import (
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 )
 
-// three is a small cluster of one test, whole.
-func three(t *testing.T, shards int) *town {
+// three is a small cluster of one test, whole; spaces may be nil.
+func three(t *testing.T, shards int, spaces *Spaces) *town {
 	t.Helper()
-	w := ownTown(t, 3, shards, nil)
+	w := ownTown(t, 3, shards, spaces)
 	for _, d := range w.doors[1:] {
 		if err := d.Start(t.Context()); err != nil {
 			t.Fatal(err)
@@ -53,8 +53,8 @@ func (w *town) flood(t *testing.T, prefix string, d *door, each int) []string {
 // TestReturn has nodes come back: one that the groups have moved on from, and one
 // that lost its disk. Both serve what the others know.
 func TestReturn(t *testing.T) {
-	t.Parallel() // with the next: both wait most of the time
-	w := three(t, 2)
+	t.Parallel()
+	w := three(t, 2, nil)
 	victim := w.doors[2]
 	if err := victim.Kill(); err != nil {
 		t.Fatal(err)
@@ -128,7 +128,7 @@ func idOf(s *rousev1.GetClusterStatusResponse, name string) string {
 // TestStrangersAreRefused starts nodes that may not become members.
 func TestStrangersAreRefused(t *testing.T) {
 	t.Parallel()
-	w := three(t, 2)
+	w := three(t, 2, nil)
 	// A removed node cannot come back with its data.
 	removed := w.doors[2]
 	if _, err := w.doors[0].cluster.RemoveNode(t.Context(), &rousev1.RemoveNodeRequest{Node: removed.Name}); err != nil {

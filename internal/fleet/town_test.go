@@ -312,11 +312,21 @@ func (w *town) named(name string) *door {
 
 // shared is the cluster of three that most tests use, one after the other.
 var shared struct {
+	turn turn
 	once sync.Once
 	dir  string
 	town *town
 	err  error
 	more bool // nodes have joined the first
+}
+
+// turn is of one test at a time.
+type turn struct{ sync.Mutex }
+
+// take waits for the turn, which ends when the test has cleaned up.
+func (t *turn) take(test *testing.T) {
+	t.Lock()
+	test.Cleanup(t.Unlock)
 }
 
 // shards of the shared cluster: as many as servers have by default when time does
@@ -341,6 +351,7 @@ func oneNode(t *testing.T) *town {
 
 func sharedTown(t *testing.T) *town {
 	t.Helper()
+	shared.turn.take(t)
 	shared.once.Do(func() {
 		if shared.dir, shared.err = os.MkdirTemp("", "rouse-town-"); shared.err == nil {
 			shared.town, shared.err = newTown(shared.dir, 3, sharedShards(), nil)
