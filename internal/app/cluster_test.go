@@ -40,6 +40,7 @@ func stop(t *testing.T, n *Node) {
 
 // Calls come in anywhere, and what one node is told the others know.
 func TestAnyNodeTakesAnyUser(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	one := startMember(t, dir, "one", "")
 	gossip := (*one.peers.alive.Load())[one.self].Addresses.GetGossip()

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -24,6 +25,7 @@ import (
 	"github.com/rouse-im/rouse/client"
 	"github.com/rouse-im/rouse/internal/config"
 	"github.com/rouse-im/rouse/internal/failpoint"
+	"github.com/rouse-im/rouse/internal/fleet"
 	"github.com/rouse-im/rouse/vendors/fake"
 )
 
@@ -41,6 +43,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(envDir) != "" {
 		os.Exit(serveChild())
 	}
+	_ = flag.Set("test.parallel", "6") // they wait most of the time; the command line goes before
 	os.Exit(m.Run())
 }
 
@@ -154,14 +157,14 @@ func (w *town) credentials() connect.ClientOption {
 	}))
 }
 
+// freePort is an address that nobody else uses, also while its server is down.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := fleet.FreePorts()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 }
 
 // serve starts the child; exit tells how it ended.
@@ -197,6 +200,7 @@ func TestKillLosesNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts and kills processes")
 	}
+	t.Parallel()
 	for _, tc := range []struct {
 		point string
 		hits  int
@@ -213,7 +217,10 @@ func TestKillLosesNothing(t *testing.T) {
 		{"shard/drain", 3, true},
 		{"app/before-close", 1, true},
 	} {
-		t.Run(strings.ReplaceAll(tc.point, "/", "-"), func(t *testing.T) { crash(t, tc.point, tc.hits, tc.term) })
+		t.Run(strings.ReplaceAll(tc.point, "/", "-"), func(t *testing.T) {
+			t.Parallel()
+			crash(t, tc.point, tc.hits, tc.term)
+		})
 	}
 }
 
@@ -283,6 +290,7 @@ func TestKillUnderLoad(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts and kills processes")
 	}
+	t.Parallel()
 	const kills = 4
 	w := newTown(t)
 	child, exit := w.serve("", 0)

@@ -61,6 +61,7 @@ func refusedToFound(t *testing.T, when string, c config.Config) {
 // A node that lost its disk, and is not told to join, founds no second cluster; what
 // has facts goes on, and an operator who means it may found anew.
 func TestNoSecondClusterByAccident(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	c := memberConfig(dir, "one", "")
 	first, err := founds(t, c, false)
@@ -108,6 +109,7 @@ func TestNoSecondClusterByAccident(t *testing.T) {
 // A member whose replicas had not come when it stopped does not found, even where its
 // directory of secrets is its own and its store the same.
 func TestMemberWithoutReplicasFoundsNothing(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	one, err := startWithin(t, 20*time.Second, memberConfig(dir, "one", ""))
 	if err != nil {

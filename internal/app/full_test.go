@@ -18,6 +18,7 @@ import (
 // A node that starts without room takes calls and leads nothing, though it founded
 // the cluster: it refuses only what nobody with room can take.
 func TestNodeWithoutRoom(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	one := startMember(t, dir, "one", "")
 	gossip := gossipOf(t, one)

@@ -69,6 +69,7 @@ func operatorKey(t *testing.T, dir string) string {
 // Nodes without data that are told to join each other found nothing: with two
 // clusters, whatever one of them took in would be lost.
 func TestTwoThatJoinEachOtherFoundNothing(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	a, b := memberConfig(dir, "a", ""), memberConfig(dir, "b", "")
 	a.Cluster.Gossip, b.Cluster.Gossip = freePort(t), freePort(t)
@@ -108,6 +109,7 @@ func TestTwoThatJoinEachOtherFoundNothing(t *testing.T) {
 // A server that was alone becomes the first node of a cluster with all it has,
 // and keeps its keys; it does not join another one, which would delete its facts.
 func TestServerThatWasAloneOpensToOthers(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	alone := memberConfig(dir, "first", "")
 	secrets := alone.Cluster.Dir
@@ -140,6 +142,7 @@ func TestServerThatWasAloneOpensToOthers(t *testing.T) {
 
 // The facts of a server that served alone are not exchanged for a cluster's.
 func TestServerWithFactsDoesNotJoin(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	old := memberConfig(dir, "old", "")
 	s, err := storage.Open(old.Data.Dir, storage.Options{Shards: 4, MinFreeBytes: 64 << 20, Logger: slog.New(slog.DiscardHandler)})
@@ -238,6 +241,7 @@ func TestAdmittedWithoutRecordsFoundsNothing(t *testing.T) {
 // Members that restart at other ports, without the node that they once joined,
 // find each other by their records.
 func TestMembersRestartWithoutTheFirst(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	one, err := startWithin(t, 20*time.Second, memberConfig(dir, "one", ""))
 	if err != nil {
@@ -308,6 +312,7 @@ func waitFor(t *testing.T, n *Node, is func() bool) {
 // What a start had built is gone when it fails: the same directory and ports
 // serve a later one.
 func TestFailedStartLeavesNothing(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	c := memberConfig(dir, "one", "")
 	c.Cluster.Peers, c.Cluster.Actors, c.Cluster.Gossip = freePort(t), freePort(t), freePort(t)
@@ -402,6 +407,7 @@ func TestCanServe(t *testing.T) {
 // What a server alone has sealed cannot be opened with the keys of a cluster that
 // others founded: it says so instead of losing tokens and API keys in silence.
 func TestOtherKeysAreRefused(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	c := memberConfig(dir, "one", "")
 	secrets := c.Cluster.Dir
@@ -425,6 +431,7 @@ func TestOtherKeysAreRefused(t *testing.T) {
 
 // A node that is no longer to be open to others says where its keys are.
 func TestClosedAgainWithoutKeys(t *testing.T) {
+	t.Parallel()
 	c := memberConfig(t.TempDir(), "one", "")
 	n, err := startWithin(t, 20*time.Second, c)
 	if err != nil {
@@ -446,6 +453,7 @@ func TestClosedAgainWithoutKeys(t *testing.T) {
 // A node that was removed ends, and does not come back on its old data: it would
 // go on with the API keys of the day when it went.
 func TestRemovedNodeEnds(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	one, err := startWithin(t, 20*time.Second, memberConfig(dir, "one", ""))
 	if err != nil {
@@ -481,6 +489,7 @@ func TestRemovedNodeEnds(t *testing.T) {
 // A node that was down when it was removed hears of it from those that stay, as
 // no leader counts on it any more.
 func TestNodeRemovedWhileDownDoesNotComeBack(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	one, err := startWithin(t, 20*time.Second, memberConfig(dir, "one", ""))
 	if err != nil {

@@ -185,6 +185,7 @@ const (
 // Xiaomi is asked for receipts with each push; what it reports is kept with the
 // outcome, through a crash, and changes tokens. Nobody else can report.
 func TestReceiptsOfAVendor(t *testing.T) {
+	t.Parallel()
 	r := newReported(t, nil)
 	r.bind("ann", "phone", miToken)
 	r.push("ann", "m1")

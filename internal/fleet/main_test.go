@@ -17,7 +17,7 @@ var program string
 
 func TestMain(m *testing.M) {
 	if os.Getenv(envSick) == "" { // its flags are not those of tests
-		beside()
+		_ = flag.Set("test.parallel", "6") // they wait most of the time, for each other too; the command line goes before
 		flag.Parse()
 	}
 	if order := os.Getenv(envIMNode); order != "" {
@@ -54,18 +54,6 @@ func TestMain(m *testing.M) {
 		return code
 	}())
 }
-
-// beside has several tests run at once also on few CPUs, as they wait most of the time,
-// for each other too. Those that judge how long something takes are not among them.
-// -parallel goes before.
-func beside() {
-	f := flag.Lookup("test.parallel")
-	if n, err := strconv.Atoi(f.Value.String()); err == nil && n < together {
-		_ = f.Value.Set(strconv.Itoa(together)) // it is a number
-	}
-}
-
-const together = 6
 
 // needsProcesses skips tests that start servers.
 func needsProcesses(t *testing.T) {
