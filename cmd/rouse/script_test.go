@@ -30,7 +30,7 @@ func TestScripts(t *testing.T) {
 		t.Skip("starts servers")
 	}
 	path := filepath.Join(t.TempDir(), "roused") // the real server
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "../roused").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-ldflags=-s -w", "-o", path, "../roused").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	testscript.Run(t, testscript.Params{

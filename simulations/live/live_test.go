@@ -190,8 +190,9 @@ func live(t *testing.T, scenario string, spaces bool) *Result {
 	if testing.Short() {
 		t.Skip("starts processes")
 	}
+	t.Parallel() // it waits most of the time
 	server := filepath.Join(t.TempDir(), "roused")
-	if out, err := exec.Command("go", "build", "-o", server, "github.com/rouse-im/rouse/cmd/roused").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-ldflags=-s -w", "-o", server, "github.com/rouse-im/rouse/cmd/roused").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	s, err := scenarios.Parse("x.yaml", []byte("like: small\nlength: 20m\ngroups: {large: []}\n"+scenario))
