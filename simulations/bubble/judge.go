@@ -324,32 +324,7 @@ func (e *Engine) compare(h *checker.History) {
 
 // opinion asks the model.
 func (e *Engine) opinion(r *Result) {
-	m := model.New(model.Options{
-		Start: e.o.Start, Settings: e.o.Settings, Lease: 3 * e.o.Lease, Stays: e.stays(r.History), Release: handover, Credentials: e.credentials(),
-	})
-	calls := slices.Clone(e.clients.told)
-	for _, ev := range r.History.Events {
-		if ev.Kind == simulations.IMUp || ev.Kind == simulations.IMDown {
-			calls = append(calls, told{Call: model.Call{Event: ev, Sent: ev.At, Answered: ev.At}})
-		}
-	}
-	slices.SortStableFunc(calls, func(a, b told) int { return cmp.Compare(a.Sent, b.Sent) })
-	drops, again := e.drops(), map[[2]string]bool{}
-	for _, t := range calls {
-		for len(drops) > 0 && drops[0].from <= t.Sent {
-			m.Dropped(drops[0].notifier, drops[0].token, drops[0].from, drops[0].to)
-			drops = drops[1:]
-		}
-		repeated := t.unsure || t.copy == 0 && t.Status == rousev1.ItemStatus_ITEM_STATUS_DUPLICATE
-		if repeated || t.Event.Kind != simulations.Presence && t.Event.Kind != simulations.Message {
-			t.Status = 0
-		}
-		m.Tell(t.Call)
-		e.o.Progress.moves.Add(1)
-		if repeated || t.copy > 0 {
-			again[[2]string{t.User, t.Event.Message}] = true
-		}
-	}
+	expected, lost, again := e.expect(r.History)
 	decided := map[[2]string][]model.Decision{}
 	for _, o := range r.History.Outcomes {
 		d := model.Decision{Device: o.Device, Badge: -1, Reason: rousev1.Reason(rousev1.Reason_value[o.Reason])}
@@ -374,14 +349,14 @@ func (e *Engine) opinion(r *Result) {
 	}
 	rivals := e.rivals()
 	right, waits := map[[2]string]bool{}, map[[3]string]bool{}
-	for _, x := range m.Expect() {
+	for _, x := range expected {
 		key := [2]string{x.User, x.Message}
 		for _, device := range x.Delayed() {
 			waits[[3]string{x.User, x.Message, device}] = true
 		}
 		pushed(&x)
 		nobody := func(d model.Decision) bool { return d.Reason == rousev1.Reason_REASON_NO_USER }
-		if _, lost := m.Lost()[x.User]; (unknown(&x) || slices.ContainsFunc(decided[key], nobody)) && (lost || again[key]) {
+		if _, silent := lost[x.User]; (unknown(&x) || slices.ContainsFunc(decided[key], nobody)) && (silent || again[key]) {
 			continue
 		}
 		err := x.Allows(decided[key])
@@ -405,7 +380,7 @@ func (e *Engine) opinion(r *Result) {
 		o := &r.History.Outcomes[i]
 		o.Delayed = waits[[3]string{o.User, o.Message, o.Device}]
 	}
-	r.Lost = m.Lost()
+	r.Lost = lost
 }
 
 // rivals are the users of tokens of which clocks decide whose they are: those that

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -52,17 +54,58 @@ func Play(ctx context.Context, o Options) (r *Result, err error) {
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(o.Dir)) }()
 	}
-	steps := o.Steps
-	o.Steps = func(yield func(simulations.Step) bool) {
-		for s := range steps {
-			if ctx.Err() != nil || !yield(s) {
-				return
-			}
-		}
-	}
+	var end func()
+	o.Steps, end = ahead(ctx, o.Steps)
+	defer end()
 	synctest.Test(new(testing.T), func(*testing.T) { r, err = Run(o) })
 	if stopped := context.Cause(ctx); stopped != nil {
 		return nil, stopped
 	}
 	return r, err
+}
+
+// Steps are made so many at a time, and as many pieces ahead of who plays them.
+const (
+	pieceSteps  = 256
+	piecesAhead = 4
+)
+
+// ahead makes the steps in a goroutine outside of the bubble, while those before
+// are played; end waits for it. Who waits for steps within the bubble waits for the
+// world outside, so that its clock stands still meanwhile.
+func ahead(ctx context.Context, steps iter.Seq[simulations.Step]) (made iter.Seq[simulations.Step], end func()) {
+	pieces, over := make(chan []simulations.Step, piecesAhead), make(chan struct{})
+	var maker sync.WaitGroup
+	maker.Go(func() {
+		defer close(pieces)
+		var piece []simulations.Step
+		for s := range steps {
+			if ctx.Err() != nil {
+				return
+			}
+			if piece = append(piece, s); len(piece) < pieceSteps {
+				continue
+			}
+			select {
+			case pieces <- piece:
+				piece = make([]simulations.Step, 0, pieceSteps)
+			case <-over:
+				return
+			}
+		}
+		select {
+		case pieces <- piece:
+		case <-over:
+		}
+	})
+	made = func(yield func(simulations.Step) bool) {
+		for piece := range pieces {
+			for _, s := range piece {
+				if ctx.Err() != nil || !yield(s) {
+					return
+				}
+			}
+		}
+	}
+	return made, func() { close(over); maker.Wait() }
 }

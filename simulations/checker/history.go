@@ -8,7 +8,10 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/rouse-im/rouse/simulations"
 )
@@ -151,15 +154,23 @@ func (v *verdict) breach(events []uint64, format string, args ...any) {
 	}
 }
 
-// Run all checks.
+// Run all checks, as many at a time as there are CPUs: they only read.
 func (h *History) Run() []Result {
 	h.index()
-	var all []Result
-	for _, c := range Checks {
-		v := &verdict{Result{Number: c.Number, Name: c.Name, Promise: c.Promise}}
-		c.run(h, v)
-		all = append(all, v.Result)
+	all := make([]Result, len(Checks))
+	var next atomic.Int64
+	var work sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		work.Go(func() {
+			for i := next.Add(1) - 1; int(i) < len(Checks); i = next.Add(1) - 1 {
+				c := &Checks[i]
+				v := &verdict{Result{Number: c.Number, Name: c.Name, Promise: c.Promise}}
+				c.run(h, v)
+				all[i] = v.Result
+			}
+		})
 	}
+	work.Wait()
 	return all
 }
 

@@ -38,6 +38,9 @@ type Options struct {
 	// that time, they may last to its end, and so on; Stays are in their order.
 	Lease time.Duration
 	Stays []Stay
+	// Of tells of which users something shall be said; nil = of all. Models of parts of
+	// the users, each told everything, say together what one of all users says.
+	Of func(user string) bool
 	// Release is how long a token may stay with its former user after it was
 	// bound to another.
 	Release time.Duration
@@ -156,7 +159,7 @@ func (m *Model) Dropped(notifier, token string, from, to simulations.Offset) {
 }
 
 func (m *Model) take(user string, c Call) {
-	if m.lost[user] != "" {
+	if m.lost[user] != "" || m.o.Of != nil && !m.o.Of(user) {
 		return
 	}
 	p := m.users[user]

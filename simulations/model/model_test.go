@@ -2,7 +2,9 @@ package model
 
 import (
 	"cmp"
+	"maps"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -300,5 +302,43 @@ func (x *engine) take(at simulations.Offset, e *simulations.Event) {
 			x.owner[key] = id
 		}
 		x.m.change(u, Call{Event: e, Sent: at, Answered: at})
+	}
+}
+
+// Models of parts of the users say together what one of all users says.
+func TestPartsOfTheUsers(t *testing.T) {
+	s, err := scenarios.Load("small")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := world.New(s, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	say := func(of func(user string) bool, events []simulations.Event) ([]Expectation, map[string]string) {
+		r := rand.New(rand.NewPCG(3, 7))
+		m := New(Options{Start: s.Start, Lease: time.Second, Release: time.Second, Of: of})
+		for i := range events {
+			m.Tell(Call{Event: &events[i], Sent: events[i].At, Answered: events[i].At + simulations.Offset(r.IntN(4000))})
+		}
+		return m.Expect(), m.Lost()
+	}
+	events := slices.Collect(w.Events())
+	all, lost := say(nil, events)
+	inA := func(user string) bool { return user[len(user)-1]%2 == 0 }
+	a, lostA := say(inA, events)
+	b, lostB := say(func(user string) bool { return !inA(user) }, events)
+	if len(a) == 0 || len(b) == 0 || len(lostA) == 0 || len(lostB) == 0 {
+		t.Fatalf("%d and %d expectations, %d and %d users lost: the parts reach too little", len(a), len(b), len(lostA), len(lostB))
+	}
+	both := slices.SortedStableFunc(slices.Values(slices.Concat(a, b)), func(x, y Expectation) int {
+		return cmp.Or(cmp.Compare(x.User, y.User), cmp.Compare(x.Event, y.Event))
+	})
+	if !reflect.DeepEqual(both, all) {
+		t.Errorf("%d expectations of parts differ from %d of all", len(both), len(all))
+	}
+	maps.Copy(lostA, lostB)
+	if !maps.Equal(lostA, lost) {
+		t.Errorf("lost are %v of parts, %v of all", lostA, lost)
 	}
 }
