@@ -30,7 +30,11 @@ type end struct {
 	owed    int // bytes written that the peer has not told to have read
 	read    int // bytes read that the peer was not told of
 	rd, wr  time.Time
-	spare   *time.Timer // of a wait that is over
+	// timer tells at due, a time at or before the deadline of each that waits. Most
+	// deadlines are moved before they come, so it is not moved with them: when it
+	// fires too soon, who waits starts it anew. nil, or due zero = it does not run.
+	timer *time.Timer
+	due   time.Time
 }
 
 func (h *Host) end(out *flow, local, remote *net.TCPAddr) *end {
@@ -46,32 +50,40 @@ func (e *end) tell() {
 	}
 }
 
-// wait lets go of the lock until something changes or the deadline is there.
+// wait lets go of the lock until something changes or the deadline may be there.
 func (e *end) wait(deadline time.Time) {
 	if e.changed == nil {
 		e.changed = make(chan struct{})
 	}
+	if !deadline.IsZero() && (e.due.IsZero() || deadline.Before(e.due)) {
+		e.ring(deadline)
+	}
 	changed, n := e.changed, e.host.n
-	if deadline.IsZero() {
-		n.mu.Unlock()
-		<-changed
-		n.mu.Lock()
+	n.mu.Unlock()
+	<-changed
+	n.mu.Lock()
+}
+
+// ring starts the timer, or has it fire sooner.
+func (e *end) ring(at time.Time) {
+	e.due = at
+	if e.timer != nil {
+		e.timer.Reset(time.Until(at))
 		return
 	}
-	t := e.spare
-	if e.spare = nil; t == nil {
-		t = time.NewTimer(time.Until(deadline))
-	} else {
-		t.Reset(time.Until(deadline))
+	e.timer = time.AfterFunc(time.Until(at), func() {
+		e.host.n.mu.Lock()
+		defer e.host.n.mu.Unlock()
+		e.due = time.Time{}
+		e.tell()
+	})
+}
+
+// still stops the timer of an end that is closed.
+func (e *end) still() {
+	if e.timer != nil {
+		e.timer.Stop()
 	}
-	n.mu.Unlock()
-	select {
-	case <-changed:
-	case <-t.C:
-	}
-	t.Stop()
-	n.mu.Lock()
-	e.spare = t
 }
 
 func (e *end) fault(op string, err error) error {
@@ -186,6 +198,7 @@ func (e *end) Close() error {
 	}
 	e.closed, e.in = true, nil
 	delete(e.host.ends, e)
+	e.still()
 	e.tell()
 	if peer := e.peer; peer != nil && !e.reset {
 		e.out.push(0, func() {
@@ -204,6 +217,7 @@ func (e *end) die() {
 		return
 	}
 	e.closed, e.in = true, nil
+	e.still()
 	e.tell()
 	if e.peer != nil {
 		e.refuse()

@@ -154,6 +154,29 @@ func TestConnDeadlineWakesReader(t *testing.T) {
 	})
 }
 
+// What arrives before a deadline leaves its timer alone: a later one holds all the
+// same, and so does a sooner one.
+func TestConnDeadlinesFollowEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, y := pair(t, New(Options{}))
+		for _, next := range []time.Duration{5 * time.Second, time.Second} {
+			time.AfterFunc(time.Second/2, func() { write(t, y, "a") })
+			if err := x.SetReadDeadline(time.Now().Add(3 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			read(t, x, "a")
+			start := time.Now()
+			if err := x.SetReadDeadline(start.Add(next)); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := x.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Fatalf("read %d bytes, %v", n, err)
+			}
+			after(t, start, next)
+		}
+	})
+}
+
 func TestConnCutStallsUntilHealed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := New(Options{Latency: ms})

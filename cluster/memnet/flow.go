@@ -35,10 +35,11 @@ func (f *flow) arm() {
 	if f.l.blocked() || len(f.queue) == 0 {
 		return
 	}
-	if f.timer != nil {
-		f.timer.Stop()
+	if f.timer == nil {
+		f.timer = time.AfterFunc(time.Until(f.queue[0].at), f.drain)
+	} else {
+		f.timer.Reset(time.Until(f.queue[0].at))
 	}
-	f.timer = time.AfterFunc(time.Until(f.queue[0].at), f.drain)
 }
 
 // release sends on what waited for a blocked link.
