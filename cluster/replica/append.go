@@ -13,8 +13,11 @@ func (l *loop) write(g *group, m *pb.Message) {
 		l.install(g, w, s.GetMetadata())
 	}
 	l.divide(g, w)
-	if len(w.records) > 0 || w.restore != nil || g.hard.term != g.written.term || g.hard.vote != g.written.vote {
-		h := g.hard
+	if l.regain(g); g.lacks > 0 {
+		emptied(w.replies)
+	}
+	if len(w.records) > 0 || w.restore != nil || g.hard.term != g.written.term || g.hard.vote != g.written.vote || g.lacks > g.written.commit {
+		h := g.stored()
 		w.hard, g.written = &h, h
 	}
 	if !w.writes() {

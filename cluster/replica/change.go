@@ -194,6 +194,7 @@ func (l *loop) remove(g *group, done func(error)) {
 	if g.incoming != nil {
 		g.incoming.drop()
 	}
+	l.e.whole(g)
 	l.logged -= g.log.bytes
 	g.log.total = nil
 	l.groups = slices.DeleteFunc(l.groups, func(other *group) bool { return other == g })

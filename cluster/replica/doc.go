@@ -33,6 +33,11 @@
 // the configuration also has the commit of the first; a commit index alone is
 // not worth a write, and recovery takes the applied index if that is higher.
 //
+// # Losses
+//
+// What disks have lost of logs is found out and made good, as far as it can be: see
+// lost.go.
+//
 // # Failure
 //
 // It is crash-only, as the store is: after a commit that failed, or an entry

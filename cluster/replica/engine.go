@@ -34,8 +34,10 @@ type Engine struct {
 	closing atomic.Bool
 	beat    atomic.Int64 // last tick of the loop, on the engine's clock
 	commits commitTimes  // of what is proposed here
-	broken  atomic.Pointer[error]
-	release func()
+	// Replicas that lost what they had acknowledged, and those of them that lack it now.
+	losses, lacking atomic.Int64
+	broken          atomic.Pointer[error]
+	release         func()
 }
 
 // Open opens the replicas that the store holds. A group of which this node is

@@ -60,6 +60,12 @@ type group struct {
 	turns     int    // voters that are left to lead
 	snapshots map[uint64]*outgoing
 	incoming  *incoming
+
+	// lacks is up to where this replica once had the log and has not now; 0 = it has
+	// lost nothing.
+	lacks  uint64
+	told   bool              // and the operator was told
+	doubts map[uint64]*doubt // of a leader, by node: at most one for each replica
 }
 
 // leadership is what others may know of a group without asking the loop.
@@ -119,7 +125,7 @@ func isConf(e *pb.Entry) bool { return e.GetType() != pb.EntryNormal }
 // newGroup makes the replica that has this state; records are its log from
 // start on.
 func (e *Engine) newGroup(id uint16, h hardState, conf *pb.ConfState, start, applied position, records []*pb.Entry) (*group, error) {
-	g := &group{id: id, hard: h, written: h, conf: conf, applied: applied, handed: applied, snapshots: map[uint64]*outgoing{}}
+	g := &group{id: id, hard: h, written: h, conf: conf, applied: applied, handed: applied, snapshots: map[uint64]*outgoing{}, doubts: map[uint64]*doubt{}}
 	g.log.start = start
 	g.log.append(records)
 	g.log.initial = func() (hardState, *pb.ConfState) { return g.hard, g.conf }
@@ -183,12 +189,20 @@ func (e *Engine) load(id uint16) (*group, error) {
 		}
 	}
 	last := start.index + uint64(len(records))
+	lacks := uint64(0)
+	if h.commit > last && !isSole(conf, e.o.ID) {
+		lacks, h.commit = h.commit, last // see stored: others have it
+	}
 	h.commit = max(h.commit, applied.index) // the commit alone is never written
 	if applied.index < start.index || h.commit > last {
 		return fail(fmt.Errorf("%w: log %d..%d, applied %d, committed %d", errCorrupt, start.index, last, applied.index, h.commit))
 	}
 	e.eraser.found(id, records)
-	return e.newGroup(id, h, conf, start, applied, records)
+	g, err := e.newGroup(id, h, conf, start, applied, records)
+	if err == nil {
+		g.lacks = lacks
+	}
+	return g, err
 }
 
 func recordsOf(s *storage.Store, id uint16) (records []*pb.Entry, err error) {

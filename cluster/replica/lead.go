@@ -176,6 +176,9 @@ func (l *loop) tick() {
 		if len(g.snapshots) > 0 {
 			l.overdue(g)
 		}
+		if len(g.doubts) > 0 {
+			l.judge(g)
+		}
 		if len(g.reads.asked) > 0 {
 			l.overlong(g)
 		}

@@ -46,6 +46,9 @@ func (l *loop) adopt(g *group) {
 	g.log.total = &l.logged
 	l.logged += g.log.bytes
 	l.e.groups[g.id].Store(g)
+	if g.lacks > 0 {
+		l.e.lost(g, g.lacks)
+	}
 	if isSole(g.conf, l.e.o.ID) {
 		_ = g.node.Campaign() // refused while a change of the configuration is unapplied; ticks try again
 	}
@@ -129,6 +132,12 @@ func (l *loop) step(m message) {
 	}
 	if kind == pb.MsgApp || kind == pb.MsgHeartbeat {
 		g.silent = 0
+	}
+	if !g.mayHear(m.m) || l.contradicts(g, m.m) || l.atOdds(g, m.m) {
+		return
+	}
+	if kind == pb.MsgHeartbeat {
+		l.compare(g, m.m)
 	}
 	if kind == pb.MsgHeartbeat && !plant.On(plant.CommitBeyondLog) {
 		// A leader that remembers a former replica of this node would make Raft
@@ -252,6 +261,7 @@ func (l *loop) ready(g *group, rd raft.Ready) error {
 			}
 		case m.GetType() == pb.MsgSnap:
 			l.sendSnapshot(g, m)
+		case !g.maySay(m):
 		default:
 			l.post.add(g.id, m)
 		}

@@ -17,6 +17,9 @@ type metrics struct {
 	unsent    prometheus.Counter
 	rounds    prometheus.Counter
 	snapshots prometheus.Counter
+	losses    prometheus.Counter
+	renounced prometheus.Counter
+	lacking   prometheus.Gauge
 
 	snapshotSent, snapshotReceived, resumed prometheus.Counter
 	receiving, snapshotLimit                prometheus.Gauge
@@ -37,6 +40,10 @@ func newMetrics() *metrics {
 		rounds:    counter("rouse_replica_confirmations_total", "Times that the voters of a group were asked whether this node still leads, before reads were answered."),
 		snapshots: counter("rouse_replica_snapshots_total", "Groups that were sent whole."),
 
+		losses:    counter("rouse_replica_losses_total", "Times that a replica of this node lacked entries that it had acknowledged: its disk or its directory is not what it was."),
+		renounced: counter("rouse_replica_renounced_leaderships_total", "Leaderships that were ended because another node had lost entries that it had acknowledged."),
+		lacking:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "rouse_replica_lacking_groups", Help: "Groups that this node is given anew, because entries are lost that it had acknowledged."}),
+
 		snapshotSent:     counter("rouse_replica_snapshot_sent_bytes_total", "Bytes sent of groups that are sent whole."),
 		snapshotReceived: counter("rouse_replica_snapshot_received_bytes_total", "Bytes received of groups that are sent whole."),
 		resumed:          counter("rouse_replica_snapshots_resumed_total", "Times that a broken stream of a group went on."),
@@ -48,7 +55,7 @@ func newMetrics() *metrics {
 }
 
 func (m *metrics) register(r prometheus.Registerer) (release func(), err error) {
-	all := []prometheus.Collector{m.led, m.lost, m.stood, m.refused, m.dropped, m.malformed, m.unsent, m.rounds, m.snapshots, m.snapshotSent, m.snapshotReceived, m.resumed, m.receiving, m.snapshotLimit}
+	all := []prometheus.Collector{m.led, m.lost, m.stood, m.refused, m.dropped, m.malformed, m.unsent, m.rounds, m.snapshots, m.losses, m.renounced, m.lacking, m.snapshotSent, m.snapshotReceived, m.resumed, m.receiving, m.snapshotLimit}
 	release = func() {
 		for _, c := range all {
 			if r != nil {

@@ -22,6 +22,9 @@ type Status struct {
 	// Outgoing are the former voters while the configuration is joint.
 	Outgoing        []uint64
 	Applied, Commit uint64
+	// Lacks is up to where this replica once had the log and has not now; 0 = it has
+	// lost nothing.
+	Lacks uint64
 	// First and Last are the ends of the log in memory; Last < First if empty.
 	First, Last uint64
 	LogBytes    int // of the log in memory
@@ -35,7 +38,7 @@ type Status struct {
 type Peer struct {
 	ID       uint64
 	Learner  bool
-	Match    uint64 // the log is known to be the leader's up to here
+	Match    uint64 // the log is known to be the leader's up to here; 0 if it says to have lost what it acknowledged
 	Active   bool   // was heard in the last election timeout
 	Snapshot bool   // is given the group as a whole, or needs it: what it lacks is cut off the log
 }
@@ -61,13 +64,16 @@ func (g *group) status() Status {
 	s := Status{
 		Group: g.id, Leader: g.leader, Term: g.hard.term, Leads: g.led != 0,
 		Voters: sorted(g.conf.GetVoters()), Learners: sorted(slices.Concat(g.conf.GetLearners(), g.conf.GetLearnersNext())),
-		Outgoing: sorted(g.conf.GetVotersOutgoing()), Applied: g.applied.index, Commit: g.hard.commit,
+		Outgoing: sorted(g.conf.GetVotersOutgoing()), Applied: g.applied.index, Commit: g.hard.commit, Lacks: g.lacks,
 		First: g.log.start.index + 1, Last: g.log.last(), LogBytes: g.log.bytes,
 	}
 	if g.state != raft.StateLeader {
 		return s
 	}
 	g.node.WithProgress(func(id uint64, kind raft.ProgressType, p tracker.Progress) {
+		if g.doubts[id] != nil {
+			p.Match = 0
+		}
 		s.Peers = append(s.Peers, Peer{
 			ID: id, Learner: kind == raft.ProgressTypeLearner, Match: p.Match, Active: p.RecentActive,
 			Snapshot: p.State == tracker.StateSnapshot || p.Match < g.log.start.index,

@@ -20,6 +20,8 @@ type Survivor struct {
 	// Applied is where the state stands, Last the end of the log. What is above
 	// may have been acknowledged or not; what others had above Last is lost.
 	Applied, Last uint64
+	// Lacks is up to where the log is known to have been once; 0 = no further than Last.
+	Lacks uint64
 }
 
 // Survivors reads the replicas of a store that no engine has open.
@@ -38,6 +40,7 @@ func Survivors(s *storage.Store, self uint64) ([]Survivor, error) {
 		slices.Sort(voters)
 		all = append(all, Survivor{
 			Group: id, Voters: slices.Compact(voters), Learner: !slices.Contains(voters, self), Applied: r.applied.index, Last: r.last().index,
+			Lacks: r.lacks(),
 		})
 	}
 	return all, nil
@@ -84,6 +87,14 @@ func (r *remains) last() position {
 		}
 	}
 	return r.applied
+}
+
+// lacks tells of entries that this replica had acknowledged and has lost, if it knows.
+func (r *remains) lacks() uint64 {
+	if c := r.hard.commit; c > r.last().index {
+		return c
+	}
+	return 0
 }
 
 func readRemains(s *storage.Store, group uint16) (*remains, error) {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"go.etcd.io/raft/v3"
-	"go.etcd.io/raft/v3/tracker"
 )
 
 // watchdog looks after the disk: heartbeats pass a synced write that hangs, so that
@@ -61,14 +60,8 @@ func (l *loop) giveAway() {
 		if g.state != raft.StateLeader {
 			continue
 		}
-		best, match := uint64(raft.None), uint64(0)
-		g.node.WithProgress(func(id uint64, kind raft.ProgressType, p tracker.Progress) {
-			if id != l.e.o.ID && kind == raft.ProgressTypePeer && p.RecentActive && p.Match > match {
-				best, match = id, p.Match
-			}
-		})
-		if best != raft.None {
-			g.node.TransferLeader(best) // in a hurry: it counts as lost
+		if heir := l.heir(g); heir != raft.None {
+			g.node.TransferLeader(heir) // in a hurry: it counts as lost
 			l.mark(g)
 		}
 	}

@@ -28,6 +28,7 @@ type world struct {
 	rng     *rand.Rand
 	losses  *rand.Rand // guarded by mu
 	latency time.Duration
+	lossy   bool // disks are made to lose what was synced
 	options func(*Options)
 	limits  limits
 
@@ -36,6 +37,7 @@ type world struct {
 	cut   map[[2]uint64]bool // from, to
 	loss  int                // frames lost of 100
 	links map[[2]uint64]*wire
+	count map[[2]uint64]int // frames sent
 	bulk  bulk
 }
 
@@ -69,7 +71,7 @@ func newWorld(t *testing.T, nodes int, seed uint64) *world {
 func newWorldOf(t *testing.T, nodes int, seed uint64, bounds limits) *world {
 	w := &world{
 		t: t, rng: rand.New(rand.NewPCG(seed, 1)), losses: rand.New(rand.NewPCG(seed, 2)), latency: time.Millisecond, limits: bounds,
-		nodes: map[uint64]*node{}, cut: map[[2]uint64]bool{}, links: map[[2]uint64]*wire{},
+		nodes: map[uint64]*node{}, cut: map[[2]uint64]bool{}, links: map[[2]uint64]*wire{}, count: map[[2]uint64]int{},
 	}
 	for id := uint64(1); id <= uint64(nodes); id++ {
 		w.start(id, vfs.NewCrashableMem())
@@ -160,6 +162,7 @@ func (w *world) send(from, to uint64, frame []byte) error {
 		return nil
 	}
 	key := [2]uint64{from, to}
+	w.count[key]++
 	l := w.links[key]
 	if l == nil {
 		l = &wire{frames: make(chan sent, 1<<16)}
@@ -209,6 +212,9 @@ func (w *world) close(n *node) {
 	n.mu.Lock()
 	died := n.died
 	n.mu.Unlock()
+	if all, _ := n.engine.Losses(); all > 0 && !w.lossy {
+		w.t.Errorf("node %d says to have lost entries of %d groups", n.id, all)
+	}
 	if died != nil && err == nil || died == nil && err != nil {
 		w.t.Errorf("node %d: close %v, died %v", n.id, err, died)
 	}

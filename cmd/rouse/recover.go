@@ -58,6 +58,8 @@ func tellLosses(c *call, l backup.Losses, self uint64) error {
 		switch {
 		case len(g.Voters) == 1 && g.Voters[0] == self:
 			what = "nothing: it was the only voter"
+		case g.Lacks > 0:
+			what = fmt.Sprintf("at least what was up to entry %d: this node has lost it", g.Lacks)
 		case g.Learner:
 			what = "more: it only followed"
 		}
