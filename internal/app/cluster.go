@@ -88,9 +88,10 @@ func (n *Node) report(context.Context) ([]byte, error) { return proto.Marshal(n.
 
 func (n *Node) reportHere() *rousev1.NodeReport {
 	seal, now := n.ring.Fingerprint(), time.Now()
+	losses, lacking := n.engine.Losses()
 	own := &steward.Own{
 		Node: n.self, Version: n.o.Version, DiskFree: n.store.DiskFree(now), DiskLow: n.store.Writable(now) != nil,
-		Seal: seal[:], Groups: n.engine.Groups(), Why: n.conductor.Load().Why,
+		Losses: losses, Lacking: lacking, Seal: seal[:], Groups: n.engine.Groups(), Why: n.conductor.Load().Why,
 		Led: func(group uint16) (placement.Status, bool) {
 			if _, leads := n.engine.Leads(group); !leads {
 				return placement.Status{}, false

@@ -23,6 +23,8 @@ type Own struct {
 	// DiskFree is in bytes; DiskLow tells that it is below the watermark.
 	DiskFree uint64
 	DiskLow  bool
+	// Losses and Lacking are those of its replicas.
+	Losses, Lacking int
 	// Seal and Gossip are fingerprints of its newest keys, empty = it has none.
 	// They are no secrets.
 	Seal, Gossip []byte
@@ -37,7 +39,7 @@ type Own struct {
 // Report is what a node says of itself.
 func Report(o *Own, v *roster.View) *rousev1.NodeReport {
 	r := &rousev1.NodeReport{
-		Version: o.Version, DiskFreeBytes: o.DiskFree, DiskLow: o.DiskLow,
+		Version: o.Version, DiskFreeBytes: o.DiskFree, DiskLow: o.DiskLow, Losses: uint32(o.Losses), Lacking: uint32(o.Lacking),
 		SealFingerprint: fingerprint(o.Seal), GossipFingerprint: fingerprint(o.Gossip),
 	}
 	for _, group := range o.Groups {

@@ -106,6 +106,7 @@ func TestWarnings(t *testing.T) {
 	k.Seen[2] = Seen{}
 	delete(k.Reports, 2)
 	k.Reports[3].DiskLow, k.Reports[3].Version, k.Reports[3].SealFingerprint, k.Reports[3].GossipFingerprint = true, "v2", "ff", "aa"
+	k.Reports[3].Losses, k.Reports[3].Lacking = 5, 2
 	k.Strangers = []Stranger{{Node: 9, Name: "eve"}}
 	r := Status(k)
 	var text strings.Builder
@@ -118,6 +119,7 @@ func TestWarnings(t *testing.T) {
 	want := `groups 1: no answering node leads them, their users wait; start the nodes that hold them, or look why they do not answer
 groups 0: a voter is dead or far behind, another lost node may stop them; bring the node back, or wait until it is replaced
 node node-2 is dead; start it, or if it is gone for good: rouse cluster remove node-2
+node node-3: 5 of its replicas lacked what they had acknowledged, 2 are not made anew yet; its disk does not keep what was synced, or its directory is an older copy: unless you put it back yourself, replace the disk
 node node-3: its disk is nearly full; nodes with room lead in its place, and where there are none calls that need room are refused; free space on it
 node eve is reachable and no member; its log says why it was not admitted
 the newest sealing keys differ (7365616c: node-1, ff: node-3); give all nodes the same file of sealing keys and restart them

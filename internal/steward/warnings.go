@@ -49,6 +49,11 @@ func (k *Known) warnOfNodes(warn warner) {
 	staying := 0
 	for _, m := range k.View.Members() {
 		report := k.Reports[m.GetNode()]
+		if n := report.GetLosses(); n > 0 {
+			warn(rousev1.ClusterWarningKind_CLUSTER_WARNING_KIND_ENTRIES_LOST,
+				"node %s: %d of its replicas lacked what they had acknowledged, %d are not made anew yet; its disk does not keep what was synced, or its directory is an older copy: unless you put it back yourself, replace the disk",
+				m.GetName(), n, report.GetLacking())
+		}
 		if report.GetDiskLow() {
 			warn(rousev1.ClusterWarningKind_CLUSTER_WARNING_KIND_DISK_LOW, "node %s: its disk is nearly full; nodes with room lead in its place, and where there are none calls that need room are refused; free space on it", m.GetName())
 		}

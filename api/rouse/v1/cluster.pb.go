@@ -108,21 +108,24 @@ const (
 	ClusterWarningKind_CLUSTER_WARNING_KIND_UNADMITTED         ClusterWarningKind = 8
 	// Two nodes: without the first, nothing works.
 	ClusterWarningKind_CLUSTER_WARNING_KIND_NO_FAULT_TOLERATED ClusterWarningKind = 9
+	// The disk or the directory of a node has lost what the node had acknowledged.
+	ClusterWarningKind_CLUSTER_WARNING_KIND_ENTRIES_LOST ClusterWarningKind = 10
 )
 
 // Enum value maps for ClusterWarningKind.
 var (
 	ClusterWarningKind_name = map[int32]string{
-		0: "CLUSTER_WARNING_KIND_UNSPECIFIED",
-		1: "CLUSTER_WARNING_KIND_NO_LEADER",
-		2: "CLUSTER_WARNING_KIND_UNDER_REPLICATED",
-		3: "CLUSTER_WARNING_KIND_DISK_LOW",
-		4: "CLUSTER_WARNING_KIND_SEAL_DIFFERS",
-		5: "CLUSTER_WARNING_KIND_VERSIONS_DIFFER",
-		6: "CLUSTER_WARNING_KIND_NODE_AWAY",
-		7: "CLUSTER_WARNING_KIND_GOSSIP_KEYS_DIFFER",
-		8: "CLUSTER_WARNING_KIND_UNADMITTED",
-		9: "CLUSTER_WARNING_KIND_NO_FAULT_TOLERATED",
+		0:  "CLUSTER_WARNING_KIND_UNSPECIFIED",
+		1:  "CLUSTER_WARNING_KIND_NO_LEADER",
+		2:  "CLUSTER_WARNING_KIND_UNDER_REPLICATED",
+		3:  "CLUSTER_WARNING_KIND_DISK_LOW",
+		4:  "CLUSTER_WARNING_KIND_SEAL_DIFFERS",
+		5:  "CLUSTER_WARNING_KIND_VERSIONS_DIFFER",
+		6:  "CLUSTER_WARNING_KIND_NODE_AWAY",
+		7:  "CLUSTER_WARNING_KIND_GOSSIP_KEYS_DIFFER",
+		8:  "CLUSTER_WARNING_KIND_UNADMITTED",
+		9:  "CLUSTER_WARNING_KIND_NO_FAULT_TOLERATED",
+		10: "CLUSTER_WARNING_KIND_ENTRIES_LOST",
 	}
 	ClusterWarningKind_value = map[string]int32{
 		"CLUSTER_WARNING_KIND_UNSPECIFIED":        0,
@@ -135,6 +138,7 @@ var (
 		"CLUSTER_WARNING_KIND_GOSSIP_KEYS_DIFFER": 7,
 		"CLUSTER_WARNING_KIND_UNADMITTED":         8,
 		"CLUSTER_WARNING_KIND_NO_FAULT_TOLERATED": 9,
+		"CLUSTER_WARNING_KIND_ENTRIES_LOST":       10,
 	}
 )
 
@@ -368,7 +372,11 @@ type NodeReport struct {
 	SealFingerprint   string `protobuf:"bytes,7,opt,name=seal_fingerprint,json=sealFingerprint,proto3" json:"seal_fingerprint,omitempty"`
 	GossipFingerprint string `protobuf:"bytes,8,opt,name=gossip_fingerprint,json=gossipFingerprint,proto3" json:"gossip_fingerprint,omitempty"`
 	// Groups that it leads.
-	Groups        []*ClusterGroup `protobuf:"bytes,9,rep,name=groups,proto3" json:"groups,omitempty"`
+	Groups []*ClusterGroup `protobuf:"bytes,9,rep,name=groups,proto3" json:"groups,omitempty"`
+	// Times since its start that a replica lacked entries that it had acknowledged, and
+	// the replicas that are not made anew yet.
+	Losses        uint32 `protobuf:"varint,10,opt,name=losses,proto3" json:"losses,omitempty"`
+	Lacking       uint32 `protobuf:"varint,11,opt,name=lacking,proto3" json:"lacking,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -464,6 +472,20 @@ func (x *NodeReport) GetGroups() []*ClusterGroup {
 		return x.Groups
 	}
 	return nil
+}
+
+func (x *NodeReport) GetLosses() uint32 {
+	if x != nil {
+		return x.Losses
+	}
+	return 0
+}
+
+func (x *NodeReport) GetLacking() uint32 {
+	if x != nil {
+		return x.Lacking
+	}
+	return 0
 }
 
 // ClusterGroup is a group as its leader sees it. Nodes are named by id.
@@ -1622,7 +1644,7 @@ const file_rouse_v1_cluster_proto_rawDesc = "" +
 	"\x06actors\x18\x02 \x01(\tR\x06actors\x12\x16\n" +
 	"\x06gossip\x18\x03 \x01(\tR\x06gossip\x12\x12\n" +
 	"\x04grpc\x18\x04 \x01(\tR\x04grpc\x12\x12\n" +
-	"\x04http\x18\x05 \x01(\tR\x04http\"\xbd\x02\n" +
+	"\x04http\x18\x05 \x01(\tR\x04http\"\xef\x02\n" +
 	"\n" +
 	"NodeReport\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x14\n" +
@@ -1633,7 +1655,10 @@ const file_rouse_v1_cluster_proto_rawDesc = "" +
 	"\bdisk_low\x18\x06 \x01(\bR\adiskLow\x12)\n" +
 	"\x10seal_fingerprint\x18\a \x01(\tR\x0fsealFingerprint\x12-\n" +
 	"\x12gossip_fingerprint\x18\b \x01(\tR\x11gossipFingerprint\x12.\n" +
-	"\x06groups\x18\t \x03(\v2\x16.rouse.v1.ClusterGroupR\x06groups\"\xc8\x02\n" +
+	"\x06groups\x18\t \x03(\v2\x16.rouse.v1.ClusterGroupR\x06groups\x12\x16\n" +
+	"\x06losses\x18\n" +
+	" \x01(\rR\x06losses\x12\x18\n" +
+	"\alacking\x18\v \x01(\rR\alacking\"\xc8\x02\n" +
 	"\fClusterGroup\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\rR\x05group\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\x12\x1b\n" +
@@ -1722,7 +1747,7 @@ const file_rouse_v1_cluster_proto_rawDesc = "" +
 	"\x0fNODE_STATE_DEAD\x10\x03\x12\x17\n" +
 	"\x13NODE_STATE_DRAINING\x10\x04\x12\x16\n" +
 	"\x12NODE_STATE_LEAVING\x10\x05\x12\x19\n" +
-	"\x15NODE_STATE_UNADMITTED\x10\x06*\xa0\x03\n" +
+	"\x15NODE_STATE_UNADMITTED\x10\x06*\xc7\x03\n" +
 	"\x12ClusterWarningKind\x12$\n" +
 	" CLUSTER_WARNING_KIND_UNSPECIFIED\x10\x00\x12\"\n" +
 	"\x1eCLUSTER_WARNING_KIND_NO_LEADER\x10\x01\x12)\n" +
@@ -1733,7 +1758,9 @@ const file_rouse_v1_cluster_proto_rawDesc = "" +
 	"\x1eCLUSTER_WARNING_KIND_NODE_AWAY\x10\x06\x12+\n" +
 	"'CLUSTER_WARNING_KIND_GOSSIP_KEYS_DIFFER\x10\a\x12#\n" +
 	"\x1fCLUSTER_WARNING_KIND_UNADMITTED\x10\b\x12+\n" +
-	"'CLUSTER_WARNING_KIND_NO_FAULT_TOLERATED\x10\t2\xc0\x04\n" +
+	"'CLUSTER_WARNING_KIND_NO_FAULT_TOLERATED\x10\t\x12%\n" +
+	"!CLUSTER_WARNING_KIND_ENTRIES_LOST\x10\n" +
+	"2\xc0\x04\n" +
 	"\x0eClusterService\x12^\n" +
 	"\x10GetClusterStatus\x12!.rouse.v1.GetClusterStatusRequest\x1a\".rouse.v1.GetClusterStatusResponse\"\x03\x90\x02\x01\x12D\n" +
 	"\tDrainNode\x12\x1a.rouse.v1.DrainNodeRequest\x1a\x1b.rouse.v1.DrainNodeResponse\x12J\n" +
