@@ -22,6 +22,12 @@ const (
 	// slowPace is that of the nodes in scripts longer than quickPlay.
 	slowPace  = 5
 	quickPlay = time.Hour
+	// playGC is how much garbage there may be, in percent of what lives, while a
+	// script is played: many short lives, for which memory is there and time is not.
+	// Who judges makes much that lives to the end: with as much garbage it would be
+	// twice what the script needs at most.
+	playGC  = 300
+	judgeGC = 100
 	// verdictFile has what a run in fake time found.
 	verdictFile = "verdict.json"
 )
@@ -49,7 +55,7 @@ type checked struct {
 
 // simulate plays the plot against nodes in this process, in fake time, and reports.
 func (v *simVerb) simulate(c *call, p *plot) error {
-	defer debug.SetGCPercent(debug.SetGCPercent(300)) // many short lives: memory is there, time is not
+	defer debug.SetGCPercent(debug.SetGCPercent(playGC))
 	began := time.Now()
 	r, err := v.fake(c, p)
 	if still, stands := errors.AsType[*standstill](err); stands {
@@ -131,6 +137,7 @@ func (v *simVerb) await(c *call, p *plot, progress *bubble.Progress, profile *pr
 		show.step(live.Progress{Stage: stage, At: at, Events: events})
 		if stage == "settling" {
 			profile.heap()
+			debug.SetGCPercent(judgeGC)
 		}
 		if n := progress.Moves(); n != moves {
 			moves, moved = n, time.Now()
