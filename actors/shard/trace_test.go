@@ -184,7 +184,9 @@ func TestSampledTraces(t *testing.T) {
 // before they are durable.
 func TestTracesEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := traced(t, vfs.NewMem(), 1, nil)
+		e := traced(t, vfs.NewMem(), 1, func(_ *engine, o *Options) {
+			o.IdleAfter = time.Hour // days pass faster with a sweep each minute
+		})
 		ann, long := strings.Repeat("a", 120), strings.Repeat("m", 120)
 		e.session(ann, "phone", disconnected, 1)
 		e.session("bob", "phone", disconnected, 1)

@@ -108,6 +108,14 @@ func TestPhraseRule(t *testing.T) {
 		"go.sum", "TO"+"DO\n",
 		"x.yml", "env: GO"+"PROXY=off\n")),
 		"a_test.go:2: a real sleep", "b.go:2: a note to do it later", "c.md:1: a path of somebody's machine", "x.yml:1: the address of a package registry")
+	for _, text := range []string{
+		"FIX" + "ME", "/Us" + "ers/Me", "(/ro" + "ot/x", "=/wo" + "rk/x", "gopro" + "xy.io", "proxy.gol" + "ang.org",
+		"registry.npm" + "js.org", "pypi.o" + "rg", "artifac" + "tory",
+	} {
+		if got := checkPhrases(fixture(t, "a.md", text)); len(got) != 1 {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
 }
 
 func TestDocPathRule(t *testing.T) {
