@@ -197,6 +197,7 @@ func (r *Router) Pass(shard uint16, m proto.Message) {
 }
 
 func (r *Router) tell(q *request, m proto.Message) {
+	final := plant.On(plant.GuessIsFinal) // not within: the compiler leaves its name there
 	r.step(func(s *state, now time.Time) {
 		to, ok := s.lead(q.shard)
 		if !ok || to == s.self() {
@@ -206,8 +207,8 @@ func (r *Router) tell(q *request, m proto.Message) {
 		// Who holds no replica of the shard only guesses who leads it, and is not told
 		// better: whoever gets the message may pass it on, once.
 		relay := !q.relayed
-		if plant.On(plant.GuessIsFinal) {
-			relay = next != to
+		if final && next == to {
+			relay = false
 		}
 		switch m := m.(type) {
 		case *actorv1.Claim:
