@@ -39,12 +39,13 @@ const (
 	Recall   Kind = "recall" // Text is what the message says now; empty = it is withdrawn
 	Settings Kind = "settings"
 	Policy   Kind = "policy"
+	Erase    Kind = "erase"   // a user is forgotten; the phones do not hear of it
 	IMUp     Kind = "im-up"   // an IM node starts
 	IMDown   Kind = "im-down" // an IM node dies: its sessions end without a word
 )
 
 // Kinds lists all of them.
-var Kinds = []Kind{Presence, Bind, Unbind, Dead, Message, Read, Fetched, Recall, Settings, Policy, IMUp, IMDown}
+var Kinds = []Kind{Presence, Bind, Unbind, Dead, Message, Read, Fetched, Recall, Settings, Policy, Erase, IMUp, IMDown}
 
 // MaxRecipients of one event, as the contract says; messages to more users are
 // several events with one id.
@@ -135,7 +136,7 @@ func (e *Event) Users() []string {
 	switch e.Kind {
 	case Message, Recall:
 		return e.To
-	case Presence, Bind, Unbind, Read, Fetched, Settings, Policy:
+	case Presence, Bind, Unbind, Read, Fetched, Settings, Policy, Erase:
 		return []string{e.User}
 	}
 	return nil

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/rouse-im/rouse/internal/plant"
 )
 
 // EraseUser returns the mutations that delete a user's record, his settings for
@@ -37,7 +39,9 @@ func (s *Store) EraseUser(app, user string, fromDay, toDay uint16) ([]Mutation, 
 		if err = errors.Join(err, bad); err != nil {
 			return ms, err
 		}
-		ms = append(ms, r.Delete())
+		if !plant.On(plant.ErasureKeepsSome) {
+			ms = append(ms, r.Delete())
+		}
 	}
 	drop := func(key []byte, of string, err error) bool {
 		bad = err

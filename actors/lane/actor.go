@@ -8,6 +8,8 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
+	"github.com/rouse-im/rouse/internal/plant"
+	"github.com/rouse-im/rouse/vendors"
 )
 
 // shell joins the pure state with the world: clock, timer, sends, messages.
@@ -43,6 +45,9 @@ func (a *shell) Receive(c actor.Context) {
 		for p := range m.p.all() {
 			a.metrics.answer(&p.answer)
 			a.landedOf(p)
+			if plant.On(plant.TokenLogged) && p.answer.res.Outcome == vendors.TokenInvalid {
+				a.lane.log.Info("token is invalid", "token", p.d.N.Token)
+			}
 		}
 		a.state.land(m.p, now)
 	case sendDue:

@@ -132,6 +132,8 @@ func command(e *simulations.Event, start time.Time) proto.Message {
 		return e.UnbindRequest()
 	case simulations.Policy:
 		return &rousev1.SetUserPolicyRequest{UserId: e.User, Policy: e.DevicePolicy()}
+	case simulations.Erase:
+		return &rousev1.EraseUserRequest{UserId: e.User}
 	case simulations.Settings:
 		if r := e.SettingsRequest(); r != nil {
 			return r
@@ -169,6 +171,9 @@ func (c *clients) ask(user, node string, incarnation uint64, m proto.Message, r 
 	defer late.Stop()
 	select {
 	case reply = <-answered:
+		if reply.Err != nil {
+			c.e.secrets.look("answers", reply.Err.GetMessage())
+		}
 	case <-p.dead:
 		return reply, false
 	case <-late.C:

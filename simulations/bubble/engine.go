@@ -78,6 +78,7 @@ type Engine struct {
 	over      chan struct{}  // closed at the end
 	leaders   leaders
 	registers *registers
+	secrets   *secrets
 
 	mu     sync.Mutex
 	faults []error
@@ -105,6 +106,7 @@ func Run(o Options) (*Result, error) {
 		o: o, net: memnet.New(memnet.Options{Seed: o.Seed, Latency: o.Latency, Jitter: o.Latency / 4}), random: rand.New(rand.NewPCG(o.Seed, 0xb0bb1e)),
 		fate:    &fate{r: rand.New(rand.NewPCG(o.Seed, 0xd15c))},
 		leaders: leaders{open: map[tenure]checker.Lead{}, dead: map[string]bool{}},
+		secrets: newSecrets(),
 		over:    make(chan struct{}), cuts: map[*simulations.Fault]bool{},
 	}
 	defer e.end()
@@ -226,6 +228,7 @@ func (e *Engine) play() {
 		}
 		if step.Delivery.Copy == 0 {
 			e.events = append(e.events, step.Delivery.Event)
+			e.secrets.keep(step.Delivery.Event)
 		}
 		e.o.Progress.events.Add(1)
 		e.clients.deliver(step.Delivery, e.random)

@@ -1,6 +1,7 @@
 package bubble
 
 import (
+	"cmp"
 	"sync"
 	"time"
 
@@ -72,7 +73,7 @@ func (e *Engine) witness(h *checker.History) {
 		user[h.Outcomes[i].PushID] = h.Outcomes[i].User
 	}
 	for i := range h.Pushes {
-		if u := user[h.Pushes[i].PushID]; u != "" {
+		if u := cmp.Or(user[h.Pushes[i].PushID], e.vendors.receivers[h.Pushes[i].PushID]); u != "" {
 			h.Pushes[i].Shard = storage.ShardOf(appID, u, uint16(e.o.Shards)) //nolint:gosec // there are few
 		}
 	}

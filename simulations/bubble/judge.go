@@ -77,6 +77,9 @@ func (e *Engine) judge() (*Result, error) {
 	if err := e.await("the replicas are equal", func() bool { return e.differing() == nil }); err != nil {
 		e.fault("%v", errors.Join(err, e.differing()))
 	}
+	if err := e.metrics(); err != nil {
+		return nil, err
+	}
 	for _, m := range e.machines {
 		m.kill(0)
 	}
@@ -97,6 +100,10 @@ func (e *Engine) judge() (*Result, error) {
 	if err := e.read(h); err != nil {
 		return nil, err
 	}
+	if err := e.search(h); err != nil {
+		return nil, err
+	}
+	h.Canaries = append(h.Canaries, e.secrets.canaries()...)
 	e.witness(h)
 	e.limits(h)
 	h.Doubt(simulations.At(2 * time.Second))
@@ -347,12 +354,15 @@ func (e *Engine) opinion(r *Result) {
 	for _, a := range r.History.Acks {
 		undated[a.Event] = !r.History.Dated(a.Answered)
 	}
-	rivals := e.rivals()
+	rivals, forgotten, erased := e.rivals(), e.forgotten(), e.erasedAt()
 	right, waits := map[[2]string]bool{}, map[[3]string]bool{}
 	for _, x := range expected {
 		key := [2]string{x.User, x.Message}
 		for _, device := range x.Delayed() {
 			waits[[3]string{x.User, x.Message, device}] = true
+		}
+		if forgotten[key] {
+			continue
 		}
 		pushed(&x)
 		nobody := func(d model.Decision) bool { return d.Reason == rousev1.Reason_REASON_NO_USER }
@@ -360,7 +370,8 @@ func (e *Engine) opinion(r *Result) {
 			continue
 		}
 		err := x.Allows(decided[key])
-		if err != nil && undated[x.Event] && (rivals[x.User] || timely(&x, decided[key])) {
+		_, unknown := erased[x.User] // of whom a decision may be dated on a day to come
+		if err != nil && undated[x.Event] && (rivals[x.User] || unknown && len(decided[key]) == 0 || timely(&x, decided[key])) {
 			continue
 		}
 		r.Examined++

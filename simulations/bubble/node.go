@@ -116,7 +116,7 @@ func (m *machine) start() *process {
 	m.e.work.Go(func() {
 		defer close(started)
 		node, err := app.StartContext(ctx, app.Options{
-			Config: m.config(), Logger: m.e.o.Logger.With("node", m.name), FS: p.watched(disk), BeforeSync: m.wait, Headless: true, Version: "simulated", Now: m.now,
+			Config: m.config(), Logger: m.logger(), FS: p.watched(disk), BeforeSync: m.wait, Headless: true, Version: "simulated", Now: m.now,
 			Led:     func(group uint16, term uint64, leads bool) { m.e.led(p.name, group, term, leads) },
 			Network: m.e.network(host), Tick: tick * time.Duration(m.e.o.Pace), Pace: m.e.o.Pace, Vendors: &app.Vendors{
 				Dial: func(ctx context.Context, _, address string) (net.Conn, error) { return host.Dial(ctx, address) },
@@ -144,6 +144,11 @@ func (m *machine) start() *process {
 		}
 	})
 	return p
+}
+
+// logger of a run.
+func (m *machine) logger() *slog.Logger {
+	return slog.New(&listener{m.e.o.Logger.Handler(), m.e.secrets, "the log of " + m.name}).With("node", m.name)
 }
 
 // now is the time by the machine's clock.

@@ -20,11 +20,14 @@ type outside struct {
 
 	mu     sync.Mutex
 	pushes []checker.Push
-	taken  map[[2]string]int // by push id and token, how often a vendor took it
+	// receivers of pushes, by push id, where they are told of: outcomes of erased users
+	// are gone at the end.
+	receivers map[string]string
+	taken     map[[2]string]int // by push id and token, how often a vendor took it
 }
 
 func openVendors(e *Engine) (*outside, error) {
-	v := &outside{e: e, taken: map[[2]string]int{}, kinds: map[simulations.FaultKind]string{
+	v := &outside{e: e, taken: map[[2]string]int{}, receivers: map[string]string{}, kinds: map[simulations.FaultKind]string{
 		simulations.VendorDown: demo.Down, simulations.VendorThrottle: demo.Throttle, simulations.VendorSlow: "slow",
 		simulations.VendorCut: demo.Unanswered, simulations.VendorHang: demo.Silent, simulations.VendorExpire: demo.Expired,
 		simulations.VendorRefuse: demo.Rejected,
@@ -126,6 +129,9 @@ func (w *watcher) note(at time.Time, n *vendors.Notification, token string, r ve
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.pushes = append(v.pushes, p)
+	if to := n.Data["t"]; to != "" {
+		v.receivers[p.PushID] = to
+	}
 }
 
 func answer(r vendors.Result, err error) string {

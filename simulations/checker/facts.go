@@ -24,13 +24,20 @@ func ackedIsStored(h *History, v *verdict) {
 		decided[[2]string{o.User, o.Message}] = true
 	}
 	newest := map[deviceKey]*simulations.Event{}
-	for e := range h.taken(simulations.Presence, simulations.Message) {
+	forgotten := h.erasures()
+	for e, a := range h.taken(simulations.Presence, simulations.Message) {
 		if e.Kind == simulations.Message {
 			for _, u := range e.To {
+				if forgotten.maybe(u, a.Sent) || len(forgotten[u]) > 0 && !h.Dated(a.Answered) {
+					continue // or nobody knew him, on a day that is to come by other clocks
+				}
 				if v.look(); !decided[[2]string{u, e.Message}] {
 					v.breach([]uint64{e.N}, "message %s was acknowledged and has no outcome for user %s", e.Message, u)
 				}
 			}
+			continue
+		}
+		if forgotten.maybe(e.User, a.Sent) {
 			continue
 		}
 		key := deviceKey{e.User, e.Device}
@@ -103,7 +110,7 @@ type tokenOwner struct {
 // puts a token there. To take one away it is enough that it may have been applied: a
 // duplicate was, when it came before, and what has no answer that is known may be.
 func (h *History) bound() map[bindKey]boundToken {
-	last := map[bindKey]boundToken{}
+	last, forgotten := map[bindKey]boundToken{}, h.erasures()
 	owner := map[[2]string]tokenOwner{}
 	for _, a := range h.Acks {
 		e := h.event[a.Event]
@@ -119,8 +126,8 @@ func (h *History) bound() map[bindKey]boundToken {
 				delete(last, former.key)
 			}
 			owner[token] = tokenOwner{key, max(a.Answered, former.at)}
-			if before, ok := last[key]; a.Status != "accepted" || ok && a.Sent < before.at || other && a.Sent < former.at {
-				delete(last, key) // in doubt, or one of two at the same time
+			if before, ok := last[key]; a.Status != "accepted" || forgotten.maybe(e.User, a.Sent) || ok && a.Sent < before.at || other && a.Sent < former.at {
+				delete(last, key) // in doubt, forgotten, or one of two at the same time
 				continue
 			}
 			last[key] = boundToken{e.Token, e.N, a.Sent, a.Answered}
@@ -191,7 +198,7 @@ var terminal = []string{"accepted", "suppressed", "expired", "cancelled", "faile
 
 func oneOutcome(h *History, v *verdict) {
 	type key struct{ user, device, notifier, message string }
-	count, byStatus := map[key][]uint64{}, map[string]float64{}
+	count, byStatus, forgotten := map[key][]uint64{}, map[string]float64{}, h.erasures()
 	for _, o := range h.Outcomes {
 		v.look()
 		k := key{o.User, o.Device, o.Notifier, o.Message}
@@ -207,7 +214,7 @@ func oneOutcome(h *History, v *verdict) {
 		byStatus[o.Status]++
 	}
 	for _, c := range h.Counters {
-		if c.Name != "outcomes" {
+		if c.Name != "outcomes" || len(forgotten) > 0 { // it counts what is forgotten, too
 			continue
 		}
 		if v.look(); byStatus[c.Label] != c.Value {
@@ -249,6 +256,7 @@ func onePushID(h *History, v *verdict) {
 		ids[k] = o.PushID
 	}
 	last := map[[2]string]*Push{} // by push id and token
+	forgotten, binders := h.erasures(), h.binders()
 	for i := range h.Pushes {
 		p := &h.Pushes[i]
 		v.look()
@@ -257,7 +265,8 @@ func onePushID(h *History, v *verdict) {
 			v.breach(h.eventOf(p.PushID), "push %s was sent to %s by %s at %v, answered %q at %v, and again by %s at %v", p.PushID, p.Vendor, b.By, b.At, b.Answer, b.Answered, p.By, p.At)
 		}
 		last[k] = p
-		if h.outcome[p.PushID] == nil {
+		excused := func(user string) bool { return forgotten.maybe(user, p.At-h.handover()) }
+		if h.outcome[p.PushID] == nil && !slices.ContainsFunc(binders[[2]string{p.Notifier, p.Token}], excused) {
 			v.breach(nil, "%s saw push %s at %v, which belongs to no outcome", p.Vendor, p.PushID, p.At)
 		}
 	}
@@ -280,7 +289,7 @@ type imRun struct {
 // may lack it.
 func (h *History) onlines() map[deviceKey][]span {
 	all := map[deviceKey][]span{}
-	sent := map[deviceKey][]Ack{}
+	sent, forgotten := map[deviceKey][]Ack{}, h.erasures()
 	var downs []*simulations.Event
 	up := map[imRun]bool{{}: true}
 	for _, e := range h.Events {
@@ -306,6 +315,11 @@ func (h *History) onlines() map[deviceKey][]span {
 		for _, other := range sent[k] {
 			if other.Event != a.Event && other.Answered >= a.Sent {
 				s.to = min(s.to, other.Sent)
+			}
+		}
+		for _, x := range forgotten[e.User] {
+			if x.answered >= a.Sent {
+				s.to = min(s.to, x.sent)
 			}
 		}
 		for _, d := range downs {
@@ -352,6 +366,18 @@ func noRemovedToken(h *History, v *verdict) {
 				}
 			}
 			holds[k] = nil
+		case e.Kind == simulations.Erase:
+			for k, all := range holds {
+				if k.user != e.User {
+					continue
+				}
+				for _, t := range all {
+					if owners[t] == k {
+						gone[t] = when{a.Answered, e.N}
+					}
+				}
+				delete(holds, k)
+			}
 		}
 	}
 	for _, p := range h.Pushes {

@@ -170,7 +170,7 @@ func (h *History) quotas(v *verdict) {
 	took := map[string]uint64{}
 	for _, p := range h.Pushes {
 		quota, limited := h.Limits.Quotas[p.Notifier]
-		if o := h.outcome[p.PushID]; !limited || p.Answer != "accepted" || o != nil && h.isCall(o) {
+		if o := h.outcome[p.PushID]; !limited || p.Answer != "accepted" || o == nil || h.isCall(o) {
 			continue
 		}
 		v.look()

@@ -18,7 +18,7 @@ type quietWish struct {
 // user's zone. Only wishes that surely held are looked at.
 // After a clock jumped windows went by that one, of which outcomes do not tell.
 func quietTimes(h *History, v *verdict) {
-	wishes, zones := map[string][]quietWish{}, map[string]map[string]bool{}
+	wishes, zones, forgotten := map[string][]quietWish{}, map[string]map[string]bool{}, h.erasures()
 	for e, a := range h.taken(simulations.Settings, simulations.Presence, simulations.Bind) {
 		if e.Zone != "" {
 			if zones[e.User] == nil {
@@ -26,7 +26,7 @@ func quietTimes(h *History, v *verdict) {
 			}
 			zones[e.User][e.Zone] = true
 		}
-		if e.Wish != nil && e.Group == "" {
+		if e.Wish != nil && e.Group == "" && !forgotten.maybe(e.User, a.Sent) {
 			wishes[e.User] = append(wishes[e.User], quietWish{e.Wish, a.Sent, a.Answered, e.N})
 		}
 	}

@@ -246,6 +246,8 @@ func order(ctx context.Context, s *rpc.Services, e *simulations.Event) (err erro
 		_, err = s.Device.UnbindToken(ctx, e.UnbindRequest())
 	case simulations.Policy:
 		_, err = s.User.SetUserPolicy(ctx, &rousev1.SetUserPolicyRequest{UserId: e.User, Policy: e.DevicePolicy()})
+	case simulations.Erase:
+		_, err = s.User.EraseUser(ctx, &rousev1.EraseUserRequest{UserId: e.User})
 	case simulations.Settings:
 		if r := e.SettingsRequest(); r != nil {
 			_, err = s.Settings.SetUserSettings(ctx, r)

@@ -342,3 +342,16 @@ func TestPartsOfTheUsers(t *testing.T) {
 		t.Errorf("lost are %v of parts, %v of all", lostA, lost)
 	}
 }
+
+// Who was erased is somebody unknown, and has a new life with what comes then.
+func TestErasure(t *testing.T) {
+	s := newScript().bind(10, "ann", "t").message(100, 100, "before")
+	s.at(200, 200, simulations.Event{Kind: simulations.Erase}).message(300, 300, "after")
+	s.bind(400, "ann", "t").message(500, 500, "again")
+	for _, x := range s.Expect() {
+		want := map[string]Decision{"before": {"phone", queued, 1}, "after": {"", rousev1.Reason_REASON_NO_USER, -1}, "again": {"phone", queued, 1}}[x.Message]
+		if err := x.Allows([]Decision{want}); err != nil || !x.Sure() {
+			t.Errorf("%s: %v, of %v", x.Message, err, x.Either)
+		}
+	}
+}

@@ -249,6 +249,8 @@ func (m *Model) change(u *oracle.User, c Call) rousev1.ItemStatus {
 		u.Recall(e.Message, e.Version, e.Text != "")
 	case simulations.Policy:
 		u.SetPolicy(e.DevicePolicy())
+	case simulations.Erase:
+		*u = *m.newUser(u.ID)
 	case simulations.Settings:
 		if r := e.SettingsRequest(); r != nil {
 			if r.QuietFor != nil {

@@ -120,7 +120,10 @@ type Churn struct {
 	Guest         Dist `yaml:"guest"`
 	// Unbinds is the share of logouts that take the token back.
 	Unbinds Share `yaml:"unbinds"`
-	Logout  Rate  `yaml:"logout"`
+	// Erased is the share of users whom the app forgets at some time of the scenario.
+	// Who takes a phone up after it comes back without a past.
+	Erased Share `yaml:"erased"`
+	Logout Rate  `yaml:"logout"`
 	// Kick is the share of logins on a second phone that force the first one off.
 	Kick Share `yaml:"kick"`
 }

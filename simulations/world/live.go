@@ -367,3 +367,28 @@ func (w *World) dies(t simulations.Offset, d *device, r *rand.Rand) {
 		w.later.add(t+max(1, draw(r, w.s.Churn.Dies)), follow{kind: followDead, ref: uint64(w.index(d)), tokens: d.tokens, session: uint32(d.install)})
 	}
 }
+
+// planErasures says who is forgotten, and when. It takes nothing from the random
+// numbers of devices.
+func (w *World) planErasures() {
+	if w.s.Churn.Erased.Of == 0 {
+		return
+	}
+	from := simulations.At(w.s.Warmup)
+	for u := range w.users {
+		source := w.random("erase", uint64(u))
+		if r := rand.New(&source); hit(r, w.s.Churn.Erased) {
+			w.later.add(from+simulations.Offset(r.Int64N(int64(w.end-from))), follow{kind: followErase, ref: uint64(u)})
+		}
+	}
+}
+
+// erase a user. Phones on which he is logged in register anew when they are taken up.
+func (w *World) erase(t simulations.Offset, u uint32) {
+	w.tell(simulations.Event{At: t, Kind: simulations.Erase, User: userName(u)})
+	for i := range w.devices {
+		if d := &w.devices[i]; d.account == u {
+			d.fresh = true
+		}
+	}
+}

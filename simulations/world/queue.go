@@ -62,13 +62,14 @@ const (
 	followDown
 	followUp
 	followLarge
+	followErase
 )
 
 type follow struct {
 	at   simulations.Offset
 	n    uint64 // breaks ties: in the order in which they were planned
 	kind int
-	// ref is a device, a group or an outage; more depends on the kind.
+	// ref is a device, a group, an outage or a user; more depends on the kind.
 	ref     uint64
 	message uint64
 	session uint32

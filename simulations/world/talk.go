@@ -195,6 +195,8 @@ func (w *World) follow(f follow) {
 	case followLarge:
 		g := &w.groups[f.ref]
 		w.inGroup(f.at, g, rand.New(&g.rng), w.s.Groups.Large[f.ref].MentionAll)
+	case followErase:
+		w.erase(f.at, uint32(f.ref))
 	}
 }
 

@@ -85,6 +85,7 @@ func (w *World) Events() iter.Seq[simulations.Event] {
 		for i, o := range w.s.IM.Outages {
 			w.later.add(simulations.At(o.At), follow{kind: followDown, ref: uint64(i)})
 		}
+		w.planErasures()
 		for !w.over {
 			at, due := w.queue.next()
 			if f, ok := w.later.due(at); ok {

@@ -153,7 +153,8 @@ func (f *follower) see(e simulations.Event) {
 func TestEventsMakeSense(t *testing.T) {
 	seen := map[string]int{}
 	for seed := range uint64(20) {
-		_, w := open(t, "small", seed)
+		s, w := open(t, "small", seed)
+		s.Churn.Erased.Of = 0.1
 		f := newFollower(t)
 		for e := range w.Events() {
 			f.see(e)
