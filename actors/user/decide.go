@@ -90,9 +90,9 @@ type Decision struct {
 	Send []Push
 	// Cancel are pushes to withdraw from their lanes.
 	Cancel []Push
-	// Claim are tokens bound just now; Disown those given up.
+	// Claim are tokens bound just now; Disown those given up, without a device.
 	Claim  []Claim
-	Disown []Sum
+	Disown []Claim
 	// Conversations are settings to be written with the record.
 	Conversations []ConversationChange
 	// Erase: remove all that is kept.
@@ -106,7 +106,7 @@ type Push struct {
 	Reason  rousev1.Reason
 }
 
-// Claim says that a token was bound.
+// Claim says that a token was bound, or that what was bound then is given up.
 type Claim struct {
 	Sum     Sum
 	Device  string
@@ -196,7 +196,7 @@ func (s *State) decideErase() Decision {
 	}
 	for i := range s.Devices {
 		for j := range s.Devices[i].Bindings {
-			d.Disown = append(d.Disown, s.Devices[i].Bindings[j].Sum)
+			d.disown(&s.Devices[i].Bindings[j])
 		}
 	}
 	for _, p := range s.Pending {

@@ -207,6 +207,6 @@ func (c *Receipt) after(bound int64) bool {
 func (d *Decision) replace(dev *Device, b *Binding, sealed string, sum Sum) {
 	d.Events = append(d.Events, tokenBound{device: dev.ID, notifier: b.Notifier, sealed: sealed, sum: sum, at: b.BoundAt})
 	d.Claim = append(d.Claim, Claim{Sum: sum, Device: dev.ID, BoundAt: b.BoundAt})
-	d.Disown = append(d.Disown, b.Sum)
+	d.disown(b)
 	d.Changed = true
 }

@@ -198,7 +198,7 @@ func TestReceiptReplaced(t *testing.T) {
 	if b == nil || b.Sum != (Sum{0xbb}) || b.Sealed != "sealed:bb" || b.BoundAt != t0.UnixMilli() || b.LastReason != 0 {
 		t.Fatalf("binding %+v", b)
 	}
-	if diff := cmp.Diff([]Claim{{Sum: Sum{0xbb}, Device: "phone", BoundAt: t0.UnixMilli()}}, d.Claim); diff != "" || len(d.Disown) != 1 || d.Disown[0] != w.sum {
+	if diff := cmp.Diff([]Claim{{Sum: Sum{0xbb}, Device: "phone", BoundAt: t0.UnixMilli()}}, d.Claim); diff != "" || len(d.Disown) != 1 || d.Disown[0].Sum != w.sum {
 		t.Errorf("claims %v, disowned %v", diff, d.Disown)
 	}
 	if d := w.receipt(vendors.ReceiptReplaced, fresh); d.Reply.Status != stale || len(d.Claim) != 0 {

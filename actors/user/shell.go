@@ -369,10 +369,7 @@ func (a *Actor) effects(t *turn, d *Decision, s *Step) {
 			}})
 		}
 	}
-	s.Claims = append(s.Claims, d.Claim...)
-	for _, sum := range d.Disown {
-		s.Claims = append(s.Claims, Claim{Sum: sum, BoundAt: t.env.Now.UnixMilli()})
-	}
+	s.Claims = append(append(s.Claims, d.Claim...), d.Disown...)
 	if due := t.state.NextDue(t.env.Now); !due.IsZero() || a.due {
 		s.Due, s.SetsDue = due, true
 		a.due = !due.IsZero()
@@ -491,10 +488,14 @@ func (a *Actor) daysToAsk(now time.Time) [2]uint16 {
 }
 
 // lastDay is the last with decisions that outcomes may be of: today, or a day to
-// come when a clock was set back since, by no more than outcomes are kept.
+// come when a clock was set back since, by no more than outcomes are kept. Nobody
+// knows of those of somebody unknown.
 func (a *Actor) lastDay(today uint16) uint16 {
+	if a.record == "" {
+		return today + OutcomeDays
+	}
 	days, err := decodeDays(a.record)
-	if last := max(days[0], days[1]); a.record != "" && err == nil && last > today && last-today <= OutcomeDays {
+	if last := max(days[0], days[1]); err == nil && last > today && last-today <= OutcomeDays {
 		return last
 	}
 	return today

@@ -30,7 +30,7 @@ func (s *State) decideBind(c Bind, e *Env) Decision {
 			fmt.Sprintf("the device has %d bindings; unbind one first", MaxBindings))
 	default:
 		if old := d.binding(c.GetNotifier()); old != nil && old.Sum != c.Sum {
-			dec.Disown = append(dec.Disown, old.Sum)
+			dec.disown(old)
 		}
 	}
 	for i := range s.Devices {
@@ -38,8 +38,8 @@ func (s *State) decideBind(c Bind, e *Env) Decision {
 			s.dropBindings(&dec, e, o, func(b *Binding) bool { return b.Sum == c.Sum })
 		}
 	}
-	dec.Disown = slices.DeleteFunc(dec.Disown, func(sum Sum) bool { return sum == c.Sum })
-	at := e.Now.UnixMilli()
+	dec.Disown = slices.DeleteFunc(dec.Disown, func(old Claim) bool { return old.Sum == c.Sum })
+	at := max(e.Now.UnixMilli(), s.boundAt(c.Sum)) // not before, whatever clocks say
 	dec.Events = append(dec.Events, tokenBound{device: c.GetDeviceId(), notifier: c.GetNotifier(), sealed: c.Sealed, sum: c.Sum, at: at, info: infoOf(c.GetDevice())})
 	dec.Claim = append(dec.Claim, Claim{Sum: c.Sum, Device: c.GetDeviceId(), BoundAt: at})
 	return dec
@@ -76,7 +76,7 @@ func (s *State) dropBindings(dec *Decision, e *Env, d *Device, match func(*Bindi
 			continue
 		}
 		dec.Events = append(dec.Events, tokenDropped{device: d.ID, notifier: b.Notifier})
-		dec.Disown = append(dec.Disown, b.Sum)
+		dec.disown(b)
 		dec.Changed = true
 		s.endPushes(dec, e, rousev1.OutcomeStatus_OUTCOME_STATUS_CANCELLED, rousev1.Reason_REASON_UNBOUND,
 			func(v *Verdict) bool { return v.Device == d.ID && v.Notifier == b.Notifier })
@@ -116,4 +116,21 @@ func (d *Device) list(tail func(device string, b *Binding) string) []*rousev1.Bi
 		return b.GetBoundAt().AsTime().Compare(a.GetBoundAt().AsTime())
 	})
 	return out
+}
+
+// disown gives up what was bound, and not what is bound later.
+func (d *Decision) disown(b *Binding) {
+	d.Disown = append(d.Disown, Claim{Sum: b.Sum, BoundAt: b.BoundAt})
+}
+
+// boundAt is when the user bound a token that he has; 0 = he has not.
+func (s *State) boundAt(sum Sum) (at int64) {
+	for i := range s.Devices {
+		for j := range s.Devices[i].Bindings {
+			if b := &s.Devices[i].Bindings[j]; b.Sum == sum {
+				at = max(at, b.BoundAt)
+			}
+		}
+	}
+	return at
 }

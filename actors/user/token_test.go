@@ -2,6 +2,7 @@ package user
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -129,5 +130,21 @@ func TestErase(t *testing.T) {
 	d := w.do(&rousev1.EraseUserRequest{UserId: "ann"})
 	if !d.Erase || len(d.Cancel) != 1 || len(d.Disown) != 1 || w.s.Known || len(w.s.Pending) != 0 {
 		t.Errorf("%+v", d)
+	}
+}
+
+// A token that was bound while the clock was ahead is given up with the time at which
+// it was bound, by which its owner's record knows it; a repeated bind is not earlier.
+func TestDisownWhenTheClockIsSetBack(t *testing.T) {
+	w := offlinePhone(t)
+	w.env.Now = w.env.Now.Add(time.Hour)
+	ahead := w.bind("phone", "apns", "9").Claim[0]
+	w.env.Now = w.env.Now.Add(-time.Hour)
+	if again := w.bind("phone", "apns", "9").Claim[0]; again != ahead {
+		t.Errorf("bound again: %+v, was %+v", again, ahead)
+	}
+	want := []Claim{{Sum: ahead.Sum, BoundAt: ahead.BoundAt}}
+	if got := w.do(&rousev1.EraseUserRequest{UserId: "ann"}).Disown; !slices.Equal(got, want) {
+		t.Errorf("erased: %+v, want %+v", got, want)
 	}
 }
