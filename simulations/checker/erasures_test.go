@@ -12,6 +12,7 @@ func forgotten() *History {
 	h := good()
 	h.Outcomes = slices.DeleteFunc(h.Outcomes, func(o Outcome) bool { return o.User == "ann" })
 	h.Stored, h.Counters = nil, nil
+	h.Faults = h.Faults[:1] // clocks are right
 	return h
 }
 
@@ -36,6 +37,10 @@ func TestErasure(t *testing.T) {
 		"a message after it": {func(h *History) {
 			h.happens(301, erasedAt+10, simulations.Event{Kind: simulations.Message, Message: "new", To: []string{"ann"}})
 		}, []string{"acked-is-stored"}},
+		"a message after it, by a clock ahead": {func(h *History) {
+			h.happens(301, erasedAt+10, simulations.Event{Kind: simulations.Message, Message: "new", To: []string{"ann"}})
+			h.Faults = append(h.Faults, simulations.Fault{N: 2, At: 30_000, Kind: simulations.ClockJump, Nodes: []int{0}, Delay: 1000})
+		}, nil},
 		"a session after it": {func(h *History) {
 			h.happens(301, erasedAt+10, simulations.Event{Kind: simulations.Presence, User: "ann", Device: "phone", State: simulations.Connected, Session: 2})
 		}, []string{"acked-is-stored"}},
