@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/rouse-im/rouse/internal/plant"
 )
 
 // EraseUser returns the mutations that delete a user's record, his settings for
@@ -39,9 +37,7 @@ func (s *Store) EraseUser(app, user string, fromDay, toDay uint16) ([]Mutation, 
 		if err = errors.Join(err, bad); err != nil {
 			return ms, err
 		}
-		if !plant.On(plant.ErasureKeepsSome) {
-			ms = append(ms, r.Delete())
-		}
+		ms = append(ms, r.Delete())
 	}
 	drop := func(key []byte, of string, err error) bool {
 		bad = err

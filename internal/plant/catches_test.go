@@ -28,6 +28,5 @@ var catches = []tests{
 		"lost-cancel", "drop-token-on-refusal", "retry-after-ttl", "binding-order-broken", "collapse-keeps-both",
 		"rejected-push-retried", "hand-over-keeps-pushing",
 	}},
-	{"storage", "^TestEraseUserLeavesNothing$", []string{"erasure-keeps-some"}},
 	{"internal/app", "^TestCanary$", []string{"token-logged"}},
 }

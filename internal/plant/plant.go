@@ -56,6 +56,5 @@ const (
 	RefusedPushRetried  Name = "rejected-push-retried" // what the vendor refused for good is sent again
 	NewerTokenDropped   Name = "newer-token-dropped"   // a late verdict on an old token drops the new one
 	CommandDoneTwice    Name = "command-done-twice"    // a repeat that comes late undoes what others did since
-	ErasureKeepsSome    Name = "erasure-keeps-some"    // outcomes of an erased user stay
 	TokenLogged         Name = "token-logged"          // a token that its vendor calls invalid gets into the log
 )
