@@ -31,6 +31,8 @@ type Member struct {
 	Zone      string
 	// DiskLow: its disk has too little room to take in what a leader must.
 	DiskLow bool
+	// Deaf: it hears no leader of the meta group.
+	Deaf bool
 	// Unknown members told of themselves what this release cannot read: only
 	// Name and Addresses.Gossip are set.
 	Unknown bool
@@ -41,7 +43,7 @@ func (m Member) ID() string { return m.System + "~" + strconv.FormatUint(uint64(
 
 func (m Member) equal(o Member) bool {
 	return m.Name == o.Name && m.Node == o.Node && m.System == o.System && m.Epoch == o.Epoch && m.Version == o.Version &&
-		m.Zone == o.Zone && m.DiskLow == o.DiskLow && m.Unknown == o.Unknown && proto.Equal(m.Addresses, o.Addresses)
+		m.Zone == o.Zone && m.DiskLow == o.DiskLow && m.Deaf == o.Deaf && m.Unknown == o.Unknown && proto.Equal(m.Addresses, o.Addresses)
 }
 
 // places are the fields of the addresses that are told, in one order.
@@ -54,7 +56,7 @@ func encodeMeta(m Member) ([]byte, error) {
 	if m.System == "" {
 		return nil, errors.New("cluster: Self.System is empty; it is the id of the actor system")
 	}
-	meta := &actorv1.NodeMeta{System: m.System, Epoch: m.Epoch, Node: m.Node, Version: m.Version, Zone: m.Zone, DiskLow: m.DiskLow, Addresses: &actorv1.NodeAddresses{}}
+	meta := &actorv1.NodeMeta{System: m.System, Epoch: m.Epoch, Node: m.Node, Version: m.Version, Zone: m.Zone, DiskLow: m.DiskLow, Deaf: m.Deaf, Addresses: &actorv1.NodeAddresses{}}
 	if m.Addresses != nil {
 		meta.Addresses = proto.CloneOf(m.Addresses)
 	}
@@ -103,6 +105,6 @@ func decodeMeta(name, gossip string, b []byte) Member {
 	}
 	at.Gossip = gossip
 	return Member{
-		Name: name, Node: meta.Node, System: meta.System, Epoch: meta.Epoch, Addresses: at, Version: meta.Version, Zone: meta.Zone, DiskLow: meta.DiskLow,
+		Name: name, Node: meta.Node, System: meta.System, Epoch: meta.Epoch, Addresses: at, Version: meta.Version, Zone: meta.Zone, DiskLow: meta.DiskLow, Deaf: meta.Deaf,
 	}
 }

@@ -17,7 +17,7 @@ func addresses(host string) *actorv1.NodeAddresses {
 // The longest host name that DNS allows, on all ports, with much else, fits.
 func TestMetaFits(t *testing.T) {
 	host := strings.Repeat(strings.Repeat("h", 62)+".", 4) + "h" // 253
-	m := Member{Name: long(200), Node: ^uint64(0), System: long(22), Epoch: ^uint32(0), Version: long(40), Zone: long(63), DiskLow: true, Addresses: addresses(host)}
+	m := Member{Name: long(200), Node: ^uint64(0), System: long(22), Epoch: ^uint32(0), Version: long(40), Zone: long(63), DiskLow: true, Deaf: true, Addresses: addresses(host)}
 	b, err := encodeMeta(m)
 	if err != nil {
 		t.Fatal(err)

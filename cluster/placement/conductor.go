@@ -34,8 +34,10 @@ type ConductorOptions struct {
 	Rules  Rules
 	// Alive tells whether a node is alive, without blocking.
 	Alive func(node uint64) bool
-	// DiskLow tells whether a living node has no room to lead, without blocking.
-	DiskLow func(node uint64) bool
+	// Fit tells whether a node should lead, as far as this one knows, without blocking:
+	// it is alive and in reach, its disk has room and it hears the leader of the meta
+	// group.
+	Fit func(node uint64) bool
 	// Groups are those of which this node has a replica.
 	Groups func() []uint16
 	// Leads tells whether this node leads a group, all of it applied; it does not
@@ -180,20 +182,17 @@ func (c *Conductor) turn(ctx context.Context, now time.Time) (open bool) {
 
 // inPlace: the group is as its record wants it, and this node may lead it.
 func (c *Conductor) inPlace(record roster.Placement) bool {
-	return record.Settled && (record.Leader == c.Self || record.Leader == 0) && !(c.DiskLow(c.Self) && slices.ContainsFunc(record.Voters, c.roomy))
+	return record.Settled && (record.Leader == c.Self || record.Leader == 0) && (c.Fit(c.Self) || !slices.ContainsFunc(record.Voters, c.Fit))
 }
 
-// roomy tells whether a node is alive and has room to lead.
-func (c *Conductor) roomy(node uint64) bool { return c.Alive(node) && !c.DiskLow(node) }
-
 // heir is the voter that shall lead a group in the place of this node; 0 = none, now.
-// A node without room gives to any that has some, before a record says so; a node with
-// room gives to no other.
+// A node that is not fit gives to any that is, before a record says so; a fit one gives
+// to no other.
 func (c *Conductor) heir(group uint16, s *Status, record roster.Placement) uint64 {
-	if !c.DiskLow(c.Self) {
-		return Give(c.Self, s, record, c.roomy)
+	if c.Fit(c.Self) {
+		return Give(c.Self, s, record, c.Fit)
 	}
-	if to := Successor(c.Self, group, s, record, c.roomy); to != 0 {
+	if to := Successor(c.Self, group, s, record, c.Fit); to != 0 {
 		return to
 	}
 	return Give(c.Self, s, record, c.Alive)
@@ -245,12 +244,12 @@ func (c *Conductor) say(group uint16, why string) {
 }
 
 // mayGive paces what is given away for balance alone. A node that drains,
-// leaves or has no room does not wait; nor does anyone after an order to rebalance.
+// leaves or is not fit does not wait; nor does anyone after an order to rebalance.
 func (c *Conductor) mayGive(group uint16, view *roster.View, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	self, _ := view.Member(c.Self)
-	if self.GetDraining() || self.GetLeaving() || c.DiskLow(c.Self) || now.Before(c.hurry) {
+	if self.GetDraining() || self.GetLeaving() || !c.Fit(c.Self) || now.Before(c.hurry) {
 		return true
 	}
 	if c.eyes.stableFor(now) < c.Rules.StableFor || now.Sub(c.held[group].since) < c.Rules.StableFor || now.Sub(c.lastGive) < c.GiveEvery {

@@ -84,7 +84,7 @@ func (c *Conductor) drainGroup(ctx context.Context, group uint16) (alone bool) {
 		return true
 	}
 	record, _ := c.Roster.View().Placement(group)
-	to := Successor(c.Self, group, &status, record, c.roomy)
+	to := Successor(c.Self, group, &status, record, c.Fit)
 	if to == 0 { // better one without room than nobody
 		to = Successor(c.Self, group, &status, record, c.Alive)
 	}

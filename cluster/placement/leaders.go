@@ -12,9 +12,10 @@ import (
 // Leaders are the nodes that shall lead, one of the voters of each group: those
 // that were to lead, changed as little as it takes to give all nodes the same
 // number, give or take one. A node that drains or leaves leads nothing that
-// another voter could lead, and one whose disk is low nothing that any with room
-// could. A node that has just died, or just come, keeps what it was to lead and is
-// given no more, unless only one that drains, leaves or has no room could lead else.
+// another voter could lead, and one whose disk is low, or that hears no leader of the
+// meta group, nothing that any other could. A node that has just died, or just come,
+// keeps what it was to lead and is given no more, unless only one that drains, leaves
+// or is not fit could lead else.
 // 0 = no voter could.
 func Leaders(groups map[uint16]roster.Placement, nodes []Node, r Rules, now time.Time) map[uint16]uint64 {
 	b := balance{leader: make(map[uint16]uint64, len(groups)), may: make(map[uint16][]uint64, len(groups)), load: make(map[uint64]int)}
@@ -36,7 +37,7 @@ func Leaders(groups map[uint16]roster.Placement, nodes []Node, r Rules, now time
 // candidates are the voters that may be told to lead a group.
 func candidates(p roster.Placement, nodes []Node, r Rules, now time.Time) (ids []uint64) {
 	var fresh []uint64   // better than who is to lead nothing
-	var last [3][]uint64 // better than nobody: going, without room, both
+	var last [3][]uint64 // better than nobody: going, not fit, both
 	for _, n := range nodes {
 		if !slices.Contains(p.Voters, n.ID) {
 			continue
@@ -45,12 +46,12 @@ func candidates(p roster.Placement, nodes []Node, r Rules, now time.Time) (ids [
 		lasting := n.Alive || now.Sub(n.Since) < r.LeadAfter
 		going := n.Draining || n.Leaving
 		switch {
-		case !going && !n.DiskLow && (steady || lasting && p.Leader == n.ID):
+		case !going && n.fit() && (steady || lasting && p.Leader == n.ID):
 			ids = append(ids, n.ID)
 		case !n.Alive:
-		case !going && !n.DiskLow:
+		case !going && n.fit():
 			fresh = append(fresh, n.ID)
-		case !n.DiskLow:
+		case n.fit():
 			last[0] = append(last[0], n.ID)
 		case !going:
 			last[1] = append(last[1], n.ID)

@@ -73,12 +73,17 @@ func (m *model) fill(id uint64, low bool) {
 	m.nodes[id].DiskLow = low
 }
 
+func (m *model) deafen(id uint64, deaf bool) {
+	m.say("%s is deaf: %t", letter(id), deaf)
+	m.nodes[id].Deaf = deaf
+}
+
 // worse tells why a node should lead only if no better one could; 0 = it is good.
 func (m *model) worse(id uint64) (rank int) {
 	if m.nodes[id].Draining {
 		rank = 1
 	}
-	if m.nodes[id].DiskLow {
+	if !m.nodes[id].fit() {
 		rank += 2
 	}
 	return rank

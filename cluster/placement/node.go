@@ -34,7 +34,10 @@ type Node struct {
 	Draining, Leaving bool
 	// DiskLow: it has no room for what a leader must take in, nor for a new replica.
 	DiskLow bool
-	Alive   bool
+	// Deaf: it hears no leader of the meta group, so that it does not learn which IM
+	// nodes' leases have ended.
+	Deaf  bool
+	Alive bool
 	// Since when it has been alive, or has not, without a break.
 	Since time.Time
 }
@@ -55,6 +58,9 @@ type Rules struct {
 func DefaultRules() Rules {
 	return Rules{ReplaceAfter: 5 * time.Minute, LeadAfter: 30 * time.Second, StableFor: 5 * time.Second, MovesPerNode: 2}
 }
+
+// fit tells whether it could lead as well as any other, if it is alive and stays.
+func (n *Node) fit() bool { return !n.DiskLow && !n.Deaf }
 
 // lost tells whether a node is dead for good, as far as replicas go.
 func (n *Node) lost(r Rules, now time.Time) bool {

@@ -22,7 +22,7 @@ func TestAnyLifeOfACluster(t *testing.T) {
 		for range rapid.IntRange(1, 25).Draw(rt, "events") {
 			present := slices.Sorted(maps.Keys(m.nodes))
 			id := rapid.SampledFrom(present).Draw(rt, "node")
-			event := rapid.SampledFrom([]string{"join", "join", "die", "return", "leave", "drain", "undrain", "fill", "free", "long"}).Draw(rt, "event")
+			event := rapid.SampledFrom([]string{"join", "join", "die", "return", "leave", "drain", "undrain", "fill", "free", "deafen", "hear", "long"}).Draw(rt, "event")
 			switch event {
 			case "join":
 				if len(m.nodes) < 8 && last < 20 {
@@ -43,6 +43,8 @@ func TestAnyLifeOfACluster(t *testing.T) {
 				m.drain(id, false)
 			case "fill", "free":
 				m.fill(id, event == "fill")
+			case "deafen", "hear":
+				m.deafen(id, event == "deafen")
 			case "long":
 				for range 310 {
 					m.second()

@@ -34,6 +34,9 @@ type PlannerOptions struct {
 	// DiskLow tells whether a living node has no room to lead, nor for new replicas,
 	// without blocking.
 	DiskLow func(node uint64) bool
+	// Deaf tells whether a living node hears no leader of the meta group, without
+	// blocking.
+	Deaf func(node uint64) bool
 	// Leads tells whether this node leads the meta group, all of it applied.
 	Leads func() (term uint64, ok bool)
 	// Observe asks the leaders of these groups how they are. It ends with ctx;
@@ -218,7 +221,7 @@ func (p *Planner) state(v *roster.View, now time.Time) State {
 func (p *Planner) nodes(v *roster.View, now time.Time) []Node {
 	nodes := p.Nodes(v, now)
 	for i := range nodes {
-		nodes[i].DiskLow = p.DiskLow(nodes[i].ID)
+		nodes[i].DiskLow, nodes[i].Deaf = p.DiskLow(nodes[i].ID), p.Deaf(nodes[i].ID)
 	}
 	return nodes
 }

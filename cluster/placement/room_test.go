@@ -22,6 +22,7 @@ func TestLeadersOfFullDisks(t *testing.T) {
 		{ID: 6, Alive: true, Since: old, Draining: true, DiskLow: true},
 		{ID: 7, Since: old},
 		{ID: 8, Since: epoch}, // was low or not: it is dead
+		{ID: 9, Alive: true, Since: old, Deaf: true},
 	}
 	for name, c := range map[string]struct {
 		voters []uint64
@@ -41,6 +42,9 @@ func TestLeadersOfFullDisks(t *testing.T) {
 		"only one that drains and low":  {[]uint64{6, 7}, 6, 6},
 		"nobody led, the low is better": {[]uint64{2, 7}, 0, 2},
 		"alone":                         {[]uint64{2}, 2, 2},
+		"deaf, another hears":           {[]uint64{1, 2, 9}, 9, 1},
+		"deaf, and one just come":       {[]uint64{4, 9}, 9, 4},
+		"deaf as good as low":           {[]uint64{2, 9}, 9, 9},
 	} {
 		got := Leaders(map[uint16]roster.Placement{7: {Voters: c.voters, Leader: c.was}}, nodes, DefaultRules(), epoch)
 		if got[7] != c.want {
@@ -149,6 +153,35 @@ func TestFullDiskLeadsNothing(t *testing.T) {
 		if loads := w.loads(); loads[1]+loads[2] == 0 || loads[1]+loads[2] > share {
 			t.Errorf("4 s after there was room everywhere: %v", loads)
 		}
+		w.pass(2 * time.Minute)
+		w.settled(3)
+	})
+}
+
+// A node that hears no leader of the meta group leads nothing, and keeps its replicas,
+// as long as there is one that hears it.
+func TestDeafNodeLeadsNothing(t *testing.T) {
+	play(t, 32, func(w *world) {
+		w.three()
+		before := w.nodes[1].roster.View().Placements()
+		w.deafen(true, 3)
+		w.pass(2 * time.Second)
+		if loads := w.loads(); loads[3] != 0 {
+			t.Errorf("deaf: %v", loads)
+		}
+		for g, p := range w.nodes[1].roster.View().Placements() {
+			if !slices.Equal(p.Voters, before[g].Voters) {
+				t.Errorf("group %d moved from %v to %v", g, before[g].Voters, p.Voters)
+			}
+		}
+		w.pass(time.Minute)
+		w.deafen(true, 1, 2)
+		loads := w.loads()
+		w.pass(time.Minute)
+		if after := w.loads(); !maps.Equal(loads, after) {
+			t.Errorf("nobody hears a leader: %v, then %v", loads, after)
+		}
+		w.deafen(false, 1, 2, 3)
 		w.pass(2 * time.Minute)
 		w.settled(3)
 	})

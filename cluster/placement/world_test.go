@@ -31,6 +31,7 @@ type world struct {
 	mu     sync.Mutex
 	nodes  map[uint64]*wnode
 	low    map[uint64]bool // whose disk is
+	deaf   map[uint64]bool // who hears no leader of the meta group
 }
 
 type wnode struct {
@@ -55,7 +56,7 @@ type frame struct {
 
 func play(t *testing.T, shards uint16, f func(w *world)) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, shards: shards, far: time.Millisecond, nodes: make(map[uint64]*wnode), low: make(map[uint64]bool)}
+		w := &world{t: t, shards: shards, far: time.Millisecond, nodes: make(map[uint64]*wnode), low: make(map[uint64]bool), deaf: make(map[uint64]bool)}
 		f(w)
 		for _, id := range slices.Sorted(maps.Keys(w.nodes)) {
 			w.stop(id)
@@ -113,7 +114,7 @@ func (w *world) start(id uint64) *wnode {
 	})
 	w.ok(err)
 	n.planner = NewPlanner(PlannerOptions{
-		Roster: n.roster, Rules: DefaultRules(), Alive: w.alive, DiskLow: w.diskLow, Logger: testLog(id),
+		Roster: n.roster, Rules: DefaultRules(), Alive: w.alive, DiskLow: w.diskLow, Deaf: w.isDeaf, Logger: testLog(id),
 		Leads:   func() (uint64, bool) { return n.engine.Leads(MetaGroup) },
 		Observe: func(_ context.Context, groups []uint16) map[uint16]Observed { return w.observe(groups) },
 		Propose: func(term uint64, ms []storage.Mutation, done func(error)) {
@@ -121,7 +122,7 @@ func (w *world) start(id uint64) *wnode {
 		},
 	})
 	n.conductor = NewConductor(ConductorOptions{
-		Self: id, Roster: n.roster, Rules: DefaultRules(), Alive: w.alive, DiskLow: w.diskLow, Logger: testLog(id),
+		Self: id, Roster: n.roster, Rules: DefaultRules(), Alive: w.alive, Fit: w.fit, Logger: testLog(id),
 		Groups: n.engine.Groups, Leads: n.engine.Leads,
 		Status: func(group uint16) (Status, error) { s, err := n.engine.Status(group); return StatusOf(s), err },
 		Change: func(group uint16, to Configuration, done func(error)) {
@@ -178,11 +179,24 @@ func (w *world) diskLow(id uint64) bool {
 	return w.low[id]
 }
 
+func (w *world) isDeaf(id uint64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.deaf[id]
+}
+
+func (w *world) fit(id uint64) bool { return w.alive(id) && !w.diskLow(id) && !w.isDeaf(id) }
+
 // fill has disks have room or not, as gossip would tell all at once.
-func (w *world) fill(low bool, ids ...uint64) {
+func (w *world) fill(low bool, ids ...uint64) { w.mark(w.low, low, ids) }
+
+// deafen has nodes hear no leader of the meta group, or hear one again.
+func (w *world) deafen(deaf bool, ids ...uint64) { w.mark(w.deaf, deaf, ids) }
+
+func (w *world) mark(what map[uint64]bool, is bool, ids []uint64) {
 	w.mu.Lock()
 	for _, id := range ids {
-		w.low[id] = low
+		what[id] = is
 	}
 	w.mu.Unlock()
 	for _, n := range w.living() {

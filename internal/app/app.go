@@ -98,6 +98,7 @@ type Node struct {
 	ring      *seal.Ring
 	store     *storage.Store
 	room      room
+	hearing   hearing
 	self      uint64 // Raft's id of this node
 	engine    *replica.Engine
 	link      atomic.Pointer[link.Link] // nil = there are no other nodes

@@ -47,7 +47,7 @@ func (n *Node) clusterStatus(ctx context.Context, r *rousev1.GetClusterStatusReq
 		View: n.roster.View(), Self: n.self, Seen: make(map[uint64]steward.Seen), Reports: n.askReports(ctx), SkipSettled: r.GetSkipSettled(),
 	}
 	for _, m := range k.View.Members() {
-		k.Seen[m.GetNode()] = steward.Seen{Alive: n.isAlive(m.GetNode()), Last: n.planner.LastSeen(m.GetNode())}
+		k.Seen[m.GetNode()] = steward.Seen{Alive: n.isAlive(m.GetNode()), Deaf: n.deaf(m.GetNode()), Last: n.planner.LastSeen(m.GetNode())}
 	}
 	for id, m := range *n.peers.alive.Load() {
 		if _, ok := k.View.Member(id); !ok {

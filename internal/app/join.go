@@ -177,12 +177,6 @@ func (n *Node) excluded() bool {
 	return v.Removed(n.self) || placed && !p.Has(n.self)
 }
 
-// hearsMeta tells whether this node leads the meta group, or hears who does.
-func (n *Node) hearsMeta() bool {
-	s, err := n.engine.Status(storage.MetaShard)
-	return err == nil && s.Heard
-}
-
 // announce keeps this node's record up to date: addresses and version change
 // with a restart. A node that was removed ends: it knows neither new API keys nor
 // which were revoked. Who hears no leader of the meta group for a while asks whether

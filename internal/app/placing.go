@@ -21,13 +21,13 @@ func (n *Node) newPlacement() error {
 	rules := placement.DefaultRules()
 	rules.ReplaceAfter = n.o.Config.Cluster.ReplaceAfter
 	n.planner = placement.NewPlanner(placement.PlannerOptions{
-		Roster: n.roster, Rules: rules, Alive: n.isAlive, DiskLow: n.diskLow, Logger: n.log, Observe: n.observe,
+		Roster: n.roster, Rules: rules, Alive: n.isAlive, DiskLow: n.diskLow, Deaf: n.deaf, Logger: n.log, Observe: n.observe,
 		Leads:   n.metaTerm,
 		Propose: n.proposeMeta,
 	})
 	n.orders = n.newOrders()
 	conductor := placement.NewConductor(placement.ConductorOptions{
-		Self: n.self, Roster: n.roster, Rules: rules, Alive: n.isAlive, DiskLow: n.diskLow, Logger: n.log,
+		Self: n.self, Roster: n.roster, Rules: rules, Alive: n.isAlive, Fit: n.fit, Logger: n.log,
 		Groups: n.engine.Groups, Leads: n.engine.Leads, Transfer: n.engine.Transfer, Remove: n.engine.Remove,
 		Status: func(group uint16) (placement.Status, error) {
 			s, err := n.engine.Status(group)
@@ -61,6 +61,7 @@ func (n *Node) runPlacement() {
 	running.Go(func() { n.conductor.Load().Run(ctx) })
 	running.Go(func() { n.announce(ctx) })
 	running.Go(func() { n.watchRoom(ctx) })
+	running.Go(func() { n.watchHearing(ctx) })
 	if n.clustered() {
 		shares := &meta.Shares{Asker: n.meta, Node: n.self, Lanes: n.sharedLanes, Pace: n.o.Pace, Now: n.o.Now, Logger: n.log}
 		running.Go(func() { shares.Run(ctx) })

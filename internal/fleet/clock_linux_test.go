@@ -111,7 +111,7 @@ func TestClockJumps(t *testing.T) {
 	w.whole(t)
 	w.balance(t)
 	users := w.everywhere("clock", 1)
-	w.imNode(t, users)
+	w.imNode(t, w.doors[1], users)
 	l := w.busyWith(t, "clocked", 2)
 	p := w.startProberAt(t, "clockp", growEvery, w.doors...)
 	p.until(t, time.Now())

@@ -107,11 +107,16 @@ func (d *door) quiet(t testing.TB) (all map[uint32]written) {
 	return all
 }
 
-// imNode starts the process of an IM node to which users are connected.
-func (w *town) imNode(t *testing.T, users []string) *os.Process {
+// imNode starts the process of an IM node to which users are connected, in the
+// network of a node and with the others as second choice.
+func (w *town) imNode(t *testing.T, near *door, users []string) *os.Process {
 	t.Helper()
 	im := exec.Command(os.Args[0]) //nolint:gosec // this program
-	im.Env = append(os.Environ(), envIMNode+"="+strings.Join(append([]string{w.doors[1].GRPC(), w.doors[2].GRPC() + "," + w.doors[0].GRPC(), w.key}, users...), " "))
+	if near.space != nil {
+		near.space.enter(im)
+	}
+	others := w.others(near)
+	im.Env = append(os.Environ(), envIMNode+"="+strings.Join(append([]string{near.GRPC(), others[0].GRPC() + "," + others[1].GRPC(), w.key}, users...), " "))
 	im.Stderr = os.Stderr
 	out, err := im.StdoutPipe()
 	if err != nil {
@@ -124,6 +129,8 @@ func (w *town) imNode(t *testing.T, users []string) *os.Process {
 		_ = im.Process.Kill()
 		_ = im.Wait()
 	})
+	late := time.AfterFunc(20*time.Second, func() { _ = im.Process.Kill() })
+	defer late.Stop()
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "connected\n" {
 		t.Fatal(line, err)
 	}
@@ -135,7 +142,7 @@ func (w *town) imNode(t *testing.T, users []string) *os.Process {
 func TestIMNodeDies(t *testing.T) {
 	w := threeNodes(t)
 	users := w.everywhere("mortal", 2)
-	im := w.imNode(t, users)
+	im := w.imNode(t, w.doors[1], users)
 	for _, d := range w.doors {
 		if n, err := d.online(t.Context(), users); err != nil || n != len(users) {
 			t.Errorf("%s takes %d of %d users for online: %v", d.Name, n, len(users), err)

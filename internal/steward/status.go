@@ -20,6 +20,8 @@ const farBehind = 10_000
 // Seen is what gossip knows of a node.
 type Seen struct {
 	Alive, Suspect bool
+	// Deaf: it tells that it hears no leader of the meta group.
+	Deaf bool
 	// Last is when it was last seen alive; zero = never.
 	Last time.Time
 }

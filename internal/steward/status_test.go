@@ -107,6 +107,7 @@ func TestWarnings(t *testing.T) {
 	delete(k.Reports, 2)
 	k.Reports[3].DiskLow, k.Reports[3].Version, k.Reports[3].SealFingerprint, k.Reports[3].GossipFingerprint = true, "v2", "ff", "aa"
 	k.Reports[3].Losses, k.Reports[3].Lacking = 5, 2
+	k.Seen[3] = Seen{Alive: true, Deaf: true}
 	k.Strangers = []Stranger{{Node: 9, Name: "eve"}}
 	r := Status(k)
 	var text strings.Builder
@@ -121,6 +122,7 @@ groups 0: a voter is dead or far behind, another lost node may stop them; bring 
 node node-2 is dead; start it, or if it is gone for good: rouse cluster remove node-2
 node node-3: 5 of its replicas lacked what they had acknowledged, 2 are not made anew yet; its disk does not keep what was synced, or its directory is an older copy: unless you put it back yourself, replace the disk
 node node-3: its disk is nearly full; nodes with room lead in its place, and where there are none calls that need room are refused; free space on it
+node node-3 hears no leader of group 0, so others lead in its place; look into the network between it and the node that leads group 0
 node eve is reachable and no member; its log says why it was not admitted
 the newest sealing keys differ (7365616c: node-1, ff: node-3); give all nodes the same file of sealing keys and restart them
 the gossip keys in use differ (none: node-1, aa: node-3); finish their rotation

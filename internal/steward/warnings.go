@@ -61,10 +61,13 @@ func (k *Known) warnOfNodes(warn warner) {
 			continue
 		}
 		staying++
-		switch {
-		case !k.Seen[m.GetNode()].Alive:
+		switch seen := k.Seen[m.GetNode()]; {
+		case !seen.Alive:
 			warn(rousev1.ClusterWarningKind_CLUSTER_WARNING_KIND_NODE_AWAY,
 				"node %s is dead; start it, or if it is gone for good: rouse cluster remove %s", m.GetName(), m.GetName())
+		case seen.Deaf:
+			warn(rousev1.ClusterWarningKind_CLUSTER_WARNING_KIND_NODE_AWAY,
+				"node %s hears no leader of group 0, so others lead in its place; look into the network between it and the node that leads group 0", m.GetName())
 		case report == nil:
 			warn(rousev1.ClusterWarningKind_CLUSTER_WARNING_KIND_NODE_AWAY,
 				"node %s is alive and does not answer; look into its log, and whether %s can be reached", m.GetName(), m.GetAddresses().GetActors())

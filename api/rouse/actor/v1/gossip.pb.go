@@ -98,7 +98,9 @@ type NodeMeta struct {
 	// gossip is left out: the protocol itself carries it.
 	Addresses *NodeAddresses `protobuf:"bytes,7,opt,name=addresses,proto3" json:"addresses,omitempty"`
 	// Its disk has too little room: it should lead nothing that a node with room could.
-	DiskLow       bool `protobuf:"varint,8,opt,name=disk_low,json=diskLow,proto3" json:"disk_low,omitempty"`
+	DiskLow bool `protobuf:"varint,8,opt,name=disk_low,json=diskLow,proto3" json:"disk_low,omitempty"`
+	// It hears no leader of the meta group: it should lead nothing that one could that does.
+	Deaf          bool `protobuf:"varint,9,opt,name=deaf,proto3" json:"deaf,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -185,6 +187,13 @@ func (x *NodeMeta) GetAddresses() *NodeAddresses {
 func (x *NodeMeta) GetDiskLow() bool {
 	if x != nil {
 		return x.DiskLow
+	}
+	return false
+}
+
+func (x *NodeMeta) GetDeaf() bool {
+	if x != nil {
+		return x.Deaf
 	}
 	return false
 }
@@ -448,7 +457,7 @@ var File_rouse_actor_v1_gossip_proto protoreflect.FileDescriptor
 
 const file_rouse_actor_v1_gossip_proto_rawDesc = "" +
 	"\n" +
-	"\x1brouse/actor/v1/gossip.proto\x12\x0erouse.actor.v1\x1a\x19rouse/actor/v1/meta.proto\"\xe6\x01\n" +
+	"\x1brouse/actor/v1/gossip.proto\x12\x0erouse.actor.v1\x1a\x19rouse/actor/v1/meta.proto\"\xfa\x01\n" +
 	"\bNodeMeta\x12\x16\n" +
 	"\x06system\x18\x01 \x01(\tR\x06system\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\rR\x05epoch\x12\x12\n" +
@@ -457,7 +466,8 @@ const file_rouse_actor_v1_gossip_proto_rawDesc = "" +
 	"\x04zone\x18\x05 \x01(\tR\x04zone\x12\x12\n" +
 	"\x04host\x18\x06 \x01(\tR\x04host\x12;\n" +
 	"\taddresses\x18\a \x01(\v2\x1d.rouse.actor.v1.NodeAddressesR\taddresses\x12\x19\n" +
-	"\bdisk_low\x18\b \x01(\bR\adiskLow\"\x95\x01\n" +
+	"\bdisk_low\x18\b \x01(\bR\adiskLow\x12\x12\n" +
+	"\x04deaf\x18\t \x01(\bR\x04deaf\"\x95\x01\n" +
 	"\n" +
 	"GossipNote\x12\x18\n" +
 	"\x06exiled\x18\x01 \x01(\tH\x00R\x06exiled\x120\n" +
