@@ -162,9 +162,12 @@ func (p *person) apply(b branch, i int, c Call) []branch {
 			if c.Status == rousev1.ItemStatus_ITEM_STATUS_DUPLICATE && !repeat || c.Status == rousev1.ItemStatus_ITEM_STATUS_ACCEPTED && repeat {
 				continue
 			}
+			// What is not pushed may count, and be decided alike, on both sides of the
+			// end of a lease.
+			silent := unsure || p.m.o.Settings.GetSkipSilentCount()
 			next := branch{u, append(slices.Clip(b.decided), answer{i, decided})}
 			if !slices.ContainsFunc(all, func(o branch) bool {
-				return slices.Equal(o.decided[len(o.decided)-1].all, decided) && (!p.m.o.Settings.GetSkipSilentCount() || fingerprint(o.u) == fingerprint(u))
+				return slices.Equal(o.decided[len(o.decided)-1].all, decided) && (!silent || fingerprint(o.u) == fingerprint(u))
 			}) {
 				all = append(all, next)
 			}
