@@ -92,6 +92,7 @@ func (c *Client) Send(ctx context.Context, ev *rousev1.Event, done func(*rousev1
 	if done == nil {
 		done = func(*rousev1.ItemResult) {}
 	}
+	ev = named(ev)
 	encoded := proto.Size(ev)
 	if encoded == 0 || encoded > maxEventBytes {
 		return fmt.Errorf("client: event of %d bytes: want 1 to %d", encoded, maxEventBytes)

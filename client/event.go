@@ -1,8 +1,11 @@
 package client
 
 import (
+	"math/rand/v2"
 	"slices"
 	"strings"
+
+	"google.golang.org/protobuf/proto"
 
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 )
@@ -27,6 +30,20 @@ func anyUser(ev *rousev1.Event, f func(user string) bool) bool {
 		return slices.ContainsFunc(k.Recall.GetRecipients(), f)
 	}
 	return false
+}
+
+// named is the event with an id where it needs one to be known again when the client
+// repeats it to another engine.
+func named(ev *rousev1.Event) *rousev1.Event {
+	switch fetched, read := ev.GetFetched(), ev.GetRead(); {
+	case fetched != nil && fetched.GetId() == 0:
+		ev = proto.CloneOf(ev)
+		ev.GetFetched().Id = rand.Uint64() | 1
+	case read != nil && read.GetId() == 0:
+		ev = proto.CloneOf(ev)
+		ev.GetRead().Id = rand.Uint64() | 1
+	}
+	return ev
 }
 
 // unanswered is the result of an event that was given up. The server's text in

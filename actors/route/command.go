@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -109,9 +110,15 @@ func numbered(e *actors.Envelope) {
 	if e.Op != 0 {
 		return
 	}
-	switch e.Command.(type) {
+	switch c := e.Command.(type) {
+	case *rousev1.FetchedEvent:
+		e.Op = cmp.Or(c.GetId(), number()) // IM nodes repeat it by way of other nodes
+	case *rousev1.ReadEvent:
+		e.Op = cmp.Or(c.GetId(), number())
 	case *rousev1.BindTokenRequest, *rousev1.UnbindTokenRequest, *rousev1.SetBadgeRequest, *rousev1.BanUserRequest, *rousev1.SetUserPolicyRequest,
-		*rousev1.SetUserSettingsRequest, *rousev1.SetConversationSettingsRequest, *rousev1.FetchedEvent, *rousev1.EraseUserRequest:
-		e.Op = rand.Uint64() | 1
+		*rousev1.SetUserSettingsRequest, *rousev1.SetConversationSettingsRequest, *rousev1.EraseUserRequest:
+		e.Op = number()
 	}
 }
+
+func number() uint64 { return rand.Uint64() | 1 }

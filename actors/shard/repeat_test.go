@@ -81,6 +81,58 @@ func TestRepeatComesLate(t *testing.T) {
 	}
 }
 
+// A fetch that took nothing out of the count comes again by way of another node, late:
+// what was counted since stays, whoever leads by then. Another fetch resets it.
+func TestFetchedComesLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3)
+		k := w.nodes[0].store.ShardOf("app", "ann")
+		w.move(k, 1)
+		w.mustAt(0, "ann", bindRequest("ann", "aa"))
+		fetch := func(at int, id uint64, want int) {
+			t.Helper()
+			w.mustAt(at, "ann", &rousev1.FetchedEvent{UserId: "ann", DeviceId: "phone", Id: id})
+			r := w.mustAt(at, "ann", &rousev1.ListDevicesRequest{UserId: "ann"})
+			if n := r.Response.(*rousev1.ListDevicesResponse).GetDevices()[0].GetOfflineCount(); int(n) != want {
+				t.Errorf("%d messages are counted, want %d", n, want)
+			}
+		}
+		fetch(0, 42, 0)
+		w.mustAt(2, "ann", event("m1"))
+		fetch(2, 42, 1)
+		w.move(k, 2)
+		fetch(0, 42, 1)
+		fetch(0, 43, 0)
+		w.stop()
+	})
+}
+
+// A read that overtook its message comes again, late: the message stays counted, as
+// it did the first time. Another one takes it out.
+func TestReadComesLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3)
+		k := w.nodes[0].store.ShardOf("app", "ann")
+		w.move(k, 1)
+		w.mustAt(0, "ann", bindRequest("ann", "aa"))
+		read := func(at int, id uint64, want int) {
+			t.Helper()
+			w.mustAt(at, "ann", &rousev1.ReadEvent{UserId: "ann", MessageIds: []string{"m1"}, Id: id})
+			r := w.mustAt(at, "ann", &rousev1.ListDevicesRequest{UserId: "ann"})
+			if n := r.Response.(*rousev1.ListDevicesResponse).GetDevices()[0].GetOfflineCount(); int(n) != want {
+				t.Errorf("%d messages are counted, want %d", n, want)
+			}
+		}
+		read(0, 42, 0)
+		w.mustAt(2, "ann", event("m1"))
+		read(2, 42, 1)
+		w.move(k, 2)
+		read(0, 42, 1)
+		read(0, 43, 0)
+		w.stop()
+	})
+}
+
 // stateOf is what the store of a shard's leader holds of ann, in words.
 func stateOf(w *world, leader int, conversation *rousev1.ConversationRef) string {
 	rec, err := w.nodes[leader].store.Get(storage.AppendUserKey(nil, w.nodes[leader].store.ShardOf("app", "ann"), "app", "ann"))

@@ -37,13 +37,13 @@ func (s *State) did(op uint64) bool {
 }
 
 // remember keeps the number of a command that was carried out, and forgets those
-// that cannot come again. It is true if the record must be written for it. Nothing
-// is kept of a user who is not known: he would be, by that alone.
-func (s *State) remember(op uint64, cmd any, changed bool, now time.Time) bool {
+// that cannot come again. It tells whether it did: nothing is kept of a user who is
+// not known, as he would be, by that alone.
+func (s *State) remember(op uint64, now time.Time) bool {
 	if now.Unix()-s.OpsAt > int64(opsFor/time.Second) {
 		s.Ops = ""
 	}
-	if _, fetched := cmd.(*rousev1.FetchedEvent); op == 0 || !s.Known || fetched && !changed {
+	if op == 0 || !s.Known {
 		return false
 	}
 	kept := s.Ops[max(0, len(s.Ops)-(maxOps-1)*opBytes):]
@@ -52,12 +52,23 @@ func (s *State) remember(op uint64, cmd any, changed bool, now time.Time) bool {
 	return true
 }
 
+// keepsQuietly tells that the number of a command which changed nothing need not be
+// written: that is done with what next raises a count, and before there is nothing
+// that a repeat could take out.
+func keepsQuietly(cmd any) bool {
+	switch cmd.(type) {
+	case *rousev1.FetchedEvent, Read:
+		return true
+	}
+	return false
+}
+
 // again answers a command that was carried out before: nothing changes, and its
 // response tells what is so now.
 func (s *State) again(cmd any, e *Env) Decision {
 	r := actors.Reply{Status: accepted}
 	switch c := cmd.(type) {
-	case *rousev1.FetchedEvent:
+	case *rousev1.FetchedEvent, Read:
 		r.Status = rousev1.ItemStatus_ITEM_STATUS_DUPLICATE
 	case *rousev1.SetBadgeRequest:
 		badge := int32(0)

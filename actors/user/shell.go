@@ -185,8 +185,12 @@ func (a *Actor) step(c actor.Context, cmd any, done func(actors.Reply)) {
 	news := a.news(t, cmd, &d)
 	t.state.Apply(d.Events)
 	if !d.Erase {
-		if !repeated && t.state.remember(op, cmd, d.Changed, t.env.Now) {
-			d.Changed = true
+		if !repeated && t.state.remember(op, t.env.Now) {
+			if !keepsQuietly(cmd) {
+				d.Changed = true
+			} else if !d.Changed {
+				a.record = string(t.state.Encode(nil))
+			}
 		}
 		a.tellNews(t, news, s)
 		a.persist(t, &d, s)

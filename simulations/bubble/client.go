@@ -98,7 +98,7 @@ func (c *clients) tell(user string, d *simulations.Delivery, r *rand.Rand) {
 	t := told{Call: model.Call{Event: e, User: user, Sent: c.e.now()}, copy: d.Copy}
 	pause := firstPause
 	for limit := time.Now().Add(patience); ; {
-		reply, ok := c.ask(user, e.Node, e.Incarnation, command(e, c.e.o.Start), r)
+		reply, ok := c.ask(user, e.Node, e.Incarnation, command(d, c.e.o.Start), r)
 		if ok && reply.Err == nil {
 			t.Status = reply.Status
 			break
@@ -123,8 +123,10 @@ func (c *clients) tell(user string, d *simulations.Delivery, r *rand.Rand) {
 	c.told = append(c.told, t)
 }
 
-// command of an event; each attempt has its own.
-func command(e *simulations.Event, start time.Time) proto.Message {
+// command of an event; each attempt has its own. Those of one delivery have the id
+// that the client package would give them, another one than those of a copy.
+func command(d *simulations.Delivery, start time.Time) proto.Message {
+	e := d.Event
 	switch e.Kind {
 	case simulations.Bind:
 		return e.BindRequest()
@@ -146,14 +148,18 @@ func command(e *simulations.Event, start time.Time) proto.Message {
 	case *rousev1.Event_Message:
 		return k.Message
 	case *rousev1.Event_Fetched:
+		k.Fetched.Id = idOf(d)
 		return k.Fetched
 	case *rousev1.Event_Read:
+		k.Read.Id = idOf(d)
 		return k.Read
 	case *rousev1.Event_Recall:
 		return k.Recall
 	}
 	return nil
 }
+
+func idOf(d *simulations.Delivery) uint64 { return d.Event.N<<8 | uint64(d.Copy) }
 
 // ask some node once; not ok = there was no answer.
 func (c *clients) ask(user, node string, incarnation uint64, m proto.Message, r *rand.Rand) (reply actors.Reply, ok bool) {

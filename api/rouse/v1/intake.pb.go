@@ -1808,7 +1808,11 @@ type FetchedEvent struct {
 	// 1-128 bytes.
 	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// 1-128 bytes.
-	DeviceId      string `protobuf:"bytes,2,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
+	DeviceId string `protobuf:"bytes,2,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
+	// Optional: the same when the event is repeated, another for each other one. With
+	// it an event that arrives again by way of another node, and late, is known for a
+	// minute and takes nothing out of counts that rose since. 0 = none.
+	Id            uint64 `protobuf:"varint,3,opt,name=id,proto3" json:"id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1857,6 +1861,13 @@ func (x *FetchedEvent) GetDeviceId() string {
 	return ""
 }
 
+func (x *FetchedEvent) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
 // ReadEvent says that the user has read messages: their queued or delayed
 // pushes are cancelled, and devices that have not fetched them count them no more.
 type ReadEvent struct {
@@ -1864,7 +1875,9 @@ type ReadEvent struct {
 	// 1-128 bytes.
 	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// 1-128 ids, each 1-128 bytes.
-	MessageIds    []string `protobuf:"bytes,2,rep,name=message_ids,json=messageIds,proto3" json:"message_ids,omitempty"`
+	MessageIds []string `protobuf:"bytes,2,rep,name=message_ids,json=messageIds,proto3" json:"message_ids,omitempty"`
+	// Optional: as in FetchedEvent.
+	Id            uint64 `protobuf:"varint,3,opt,name=id,proto3" json:"id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1911,6 +1924,13 @@ func (x *ReadEvent) GetMessageIds() []string {
 		return x.MessageIds
 	}
 	return nil
+}
+
+func (x *ReadEvent) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
 }
 
 // RecallEvent says that a message was withdrawn or changed: its queued pushes are
@@ -2135,17 +2155,19 @@ const file_rouse_v1_intake_proto_rawDesc = "" +
 	"\x11accept_device_ids\x18\x01 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10 R\x0facceptDeviceIds\x124\n" +
 	"\x11ignore_device_ids\x18\x02 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10 R\x0fignoreDeviceIds\x123\n" +
 	"\x10accept_notifiers\x18\x03 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10 R\x0facceptNotifiers\x123\n" +
-	"\x10ignore_notifiers\x18\x04 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10 R\x0fignoreNotifiers\"\\\n" +
+	"\x10ignore_notifiers\x18\x04 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10 R\x0fignoreNotifiers\"l\n" +
 	"\fFetchedEvent\x12#\n" +
 	"\auser_id\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05 \x01(\x80\x01R\x06userId\x12'\n" +
 	"\tdevice_id\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05 \x01(\x80\x01R\bdeviceId\"g\n" +
+	"\xbaH\ar\x05 \x01(\x80\x01R\bdeviceId\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\x04R\x02id\"w\n" +
 	"\tReadEvent\x12#\n" +
 	"\auser_id\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05 \x01(\x80\x01R\x06userId\x125\n" +
 	"\vmessage_ids\x18\x02 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\b\x01\x10\x80\x01\"\ar\x05 \x01(\x80\x01R\n" +
-	"messageIds\"\xdd\x01\n" +
+	"messageIds\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\x04R\x02id\"\xdd\x01\n" +
 	"\vRecallEvent\x12>\n" +
 	"\n" +
 	"message_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a \x01(\x80\x012\x13^[^\\x00-\\x1f\\x7f]*$R\tmessageId\x12I\n" +
