@@ -105,19 +105,19 @@ func decode(c *actorv1.Command) (proto.Message, error) {
 func cut(s string) string { return s[:min(len(s), 100)] }
 
 // numbered gives a command the number by which its user knows it again, if it is
-// of a kind that does harm when it comes a second time, late.
+// of a kind that does harm when it comes a second time, late. One that its caller
+// gave, who may repeat it by way of another node, it keeps.
 func numbered(e *actors.Envelope) {
-	if e.Op != 0 {
-		return
-	}
 	switch c := e.Command.(type) {
 	case *rousev1.FetchedEvent:
-		e.Op = cmp.Or(c.GetId(), number()) // IM nodes repeat it by way of other nodes
+		e.Op = cmp.Or(e.Op, c.GetId(), number())
 	case *rousev1.ReadEvent:
-		e.Op = cmp.Or(c.GetId(), number())
+		e.Op = cmp.Or(e.Op, c.GetId(), number())
 	case *rousev1.BindTokenRequest, *rousev1.UnbindTokenRequest, *rousev1.SetBadgeRequest, *rousev1.BanUserRequest, *rousev1.SetUserPolicyRequest,
 		*rousev1.SetUserSettingsRequest, *rousev1.SetConversationSettingsRequest, *rousev1.EraseUserRequest:
-		e.Op = number()
+		e.Op = cmp.Or(e.Op, number())
+	default:
+		e.Op = 0
 	}
 }
 

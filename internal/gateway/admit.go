@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
+
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/internal/catalog"
 )
@@ -15,13 +17,31 @@ const (
 	// appHeader names the app that an operator key acts for; other keys have
 	// their own and may name no other.
 	appHeader = "rouse-app"
+	// repeatHeader is the same in all attempts of a call that changes a user, by way of
+	// whatever nodes, and another one in each other call.
+	repeatHeader = "idempotency-key"
 )
+
+// maxRepeatKey bounds an idempotency key, in bytes.
+const maxRepeatKey = 256
+
+// headers of a call that are looked at.
+type headers struct {
+	authorization, app, repeat string
+}
+
+// read them with get, which returns the first value of a name.
+func read(get func(name string) string) headers {
+	return headers{get(authorizationHeader), get(appHeader), get(repeatHeader)}
+}
 
 // caller is who makes a call, and for which app.
 type caller struct {
 	catalog.Principal
 	// app is the key's, or the one that an operator named; else empty.
 	app string
+	// number of a call that may be repeated; 0 = it told none.
+	number uint64
 }
 
 type callerKey struct{}
@@ -33,14 +53,20 @@ func callerOf(ctx context.Context) caller {
 
 // admit decides whether a call may be made at all, before its body is looked
 // at: known method, known key, allowed role, rate, disk space.
-func (g *Gateway) admit(ctx context.Context, method, authorization, app string, now time.Time) (context.Context, error) {
+func (g *Gateway) admit(ctx context.Context, method string, h headers, now time.Time) (context.Context, error) {
 	access, ok := methods[method]
 	if !ok {
 		return nil, refuse(rousev1.ErrorCode_ERROR_CODE_NOT_FOUND, "there is no such method")
 	}
-	who, err := g.authenticate(authorization, app)
+	who, err := g.authenticate(h.authorization, h.app)
 	if err != nil {
 		return nil, err
+	}
+	if len(h.repeat) > maxRepeatKey {
+		return nil, refuse(rousev1.ErrorCode_ERROR_CODE_INVALID_ARGUMENT, "the header %s has %d bytes, the most is %d", repeatHeader, len(h.repeat), maxRepeatKey)
+	}
+	if h.repeat != "" {
+		who.number = xxhash.Sum64String(method+"\x00"+h.repeat) | 1
 	}
 	if !access.roles.has(who.Role) {
 		return nil, refuse(rousev1.ErrorCode_ERROR_CODE_PERMISSION_DENIED, "a key of role %s may not call %s; use another key", who.Role, method)

@@ -22,7 +22,8 @@ func ask[R proto.Message](ctx context.Context, g *Gateway, request userRequest) 
 
 // askUser is ask for a user whom the request does not name itself.
 func askUser[R proto.Message](ctx context.Context, g *Gateway, user string, request proto.Message) (response R, err error) {
-	app, err := callerOf(ctx).scope("")
+	who := callerOf(ctx)
+	app, err := who.scope("")
 	if err != nil {
 		return response, err
 	}
@@ -30,7 +31,7 @@ func askUser[R proto.Message](ctx context.Context, g *Gateway, user string, requ
 	defer cancel()
 	replies := make(chan actors.Reply, 1) // one value: the actor's turn never waits
 	g.Router(&actors.Envelope{
-		App: app, User: user, Command: request,
+		App: app, User: user, Command: request, Op: who.number,
 		Done: func(r actors.Reply) { replies <- r },
 	})
 	select {

@@ -26,7 +26,7 @@ func (g *Gateway) front(rpc http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		method := r.URL.Path
-		ctx, err := g.admit(r.Context(), method, r.Header.Get(authorizationHeader), r.Header.Get(appHeader), start)
+		ctx, err := g.admit(r.Context(), method, read(r.Header.Get), start)
 		if err == nil {
 			r = r.WithContext(ctx)
 			err = g.readBody(w, r, g.inputs[method])

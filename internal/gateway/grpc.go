@@ -51,7 +51,7 @@ func (g *Gateway) newGRPC() *grpc.Server {
 
 func (g *Gateway) grpcAdmit(ctx context.Context, method string) (context.Context, error) {
 	md, _ := metadata.FromIncomingContext(ctx)
-	return g.admit(ctx, method, first(md, authorizationHeader), first(md, appHeader), time.Now())
+	return g.admit(ctx, method, read(func(name string) string { return first(md, name) }), time.Now())
 }
 
 func first(md metadata.MD, name string) string {

@@ -98,7 +98,8 @@ func (c *clients) tell(user string, d *simulations.Delivery, r *rand.Rand) {
 	t := told{Call: model.Call{Event: e, User: user, Sent: c.e.now()}, copy: d.Copy}
 	pause := firstPause
 	for limit := time.Now().Add(patience); ; {
-		reply, ok := c.ask(user, e.Node, e.Incarnation, command(d, c.e.o.Start), r)
+		m := &actors.Envelope{App: appID, User: user, Node: actors.Node{Name: e.Node, Incarnation: e.Incarnation}, Command: command(e, c.e.o.Start), Op: idOf(d)}
+		reply, ok := c.ask(m, r)
 		if ok && reply.Err == nil {
 			t.Status = reply.Status
 			break
@@ -123,10 +124,8 @@ func (c *clients) tell(user string, d *simulations.Delivery, r *rand.Rand) {
 	c.told = append(c.told, t)
 }
 
-// command of an event; each attempt has its own. Those of one delivery have the id
-// that the client package would give them, another one than those of a copy.
-func command(d *simulations.Delivery, start time.Time) proto.Message {
-	e := d.Event
+// command of an event; each attempt has its own.
+func command(e *simulations.Event, start time.Time) proto.Message {
 	switch e.Kind {
 	case simulations.Bind:
 		return e.BindRequest()
@@ -148,10 +147,8 @@ func command(d *simulations.Delivery, start time.Time) proto.Message {
 	case *rousev1.Event_Message:
 		return k.Message
 	case *rousev1.Event_Fetched:
-		k.Fetched.Id = idOf(d)
 		return k.Fetched
 	case *rousev1.Event_Read:
-		k.Read.Id = idOf(d)
 		return k.Read
 	case *rousev1.Event_Recall:
 		return k.Recall
@@ -159,20 +156,19 @@ func command(d *simulations.Delivery, start time.Time) proto.Message {
 	return nil
 }
 
+// idOf a delivery: the client package and the header of a call give all its attempts
+// the same, and another one to a copy.
 func idOf(d *simulations.Delivery) uint64 { return d.Event.N<<8 | uint64(d.Copy) }
 
 // ask some node once; not ok = there was no answer.
-func (c *clients) ask(user, node string, incarnation uint64, m proto.Message, r *rand.Rand) (reply actors.Reply, ok bool) {
+func (c *clients) ask(m *actors.Envelope, r *rand.Rand) (reply actors.Reply, ok bool) {
 	p := c.e.some(r)
 	if p == nil {
 		return reply, false
 	}
 	answered := make(chan actors.Reply, 1)
-	env := &actors.Envelope{App: appID, User: user, Command: m, Done: func(r actors.Reply) { answered <- r }}
-	if node != "" {
-		env.Node = actors.Node{Name: node, Incarnation: incarnation}
-	}
-	p.node.Route(env)
+	m.Done = func(r actors.Reply) { answered <- r }
+	p.node.Route(m)
 	late := time.NewTimer(attemptTime)
 	defer late.Stop()
 	select {

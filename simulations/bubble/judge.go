@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/rouse-im/rouse/actors"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/internal/oracle"
 	"github.com/rouse-im/rouse/simulations"
@@ -302,7 +303,7 @@ func (e *Engine) outcome(user string, o *rousev1.Outcome, event uint64) checker.
 // ask until there is an answer.
 func ask[R proto.Message](e *Engine, user string, m proto.Message, r *rand.Rand) (response R, err error) {
 	for range 100 {
-		reply, ok := e.clients.ask(user, "", 0, m, r)
+		reply, ok := e.clients.ask(&actors.Envelope{App: appID, User: user, Command: m}, r)
 		if ok && reply.Err == nil {
 			return reply.Response.(R), nil
 		}

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rouse-im/rouse/actors"
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/simulations"
 	"github.com/rouse-im/rouse/simulations/checker"
@@ -97,7 +98,7 @@ func (s *registers) use(user string, client int, r *rand.Rand) {
 
 func (s *registers) read(user string, client int, r *rand.Rand) {
 	op := checker.Register{Key: user, Client: client, Call: s.e.now()}
-	reply, ok := s.e.clients.ask(user, "", 0, &rousev1.GetUserSettingsRequest{UserId: user}, r)
+	reply, ok := s.e.clients.ask(&actors.Envelope{App: appID, User: user, Command: &rousev1.GetUserSettingsRequest{UserId: user}}, r)
 	if !ok || reply.Err != nil {
 		return // it says nothing
 	}
@@ -114,7 +115,7 @@ func (s *registers) write(user string, client int, r *rand.Rand) {
 	w := &rousev1.QuietWindow{StartMinute: s.values / 700, EndMinute: 700 + s.values%700}
 	s.mu.Unlock()
 	op := checker.Register{Key: user, Client: client, Write: true, Value: fmt.Sprint(w.GetStartMinute(), "-", w.GetEndMinute()), Call: s.e.now()}
-	reply, ok := s.e.clients.ask(user, "", 0, &rousev1.SetUserSettingsRequest{UserId: user, Settings: &rousev1.UserSettings{Windows: []*rousev1.QuietWindow{w}}}, r)
+	reply, ok := s.e.clients.ask(&actors.Envelope{App: appID, User: user, Command: &rousev1.SetUserSettingsRequest{UserId: user, Settings: &rousev1.UserSettings{Windows: []*rousev1.QuietWindow{w}}}}, r)
 	op.Unknown = !ok || reply.Err != nil
 	s.note(op)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -239,6 +240,8 @@ func (p *player) call(ctx context.Context, e *simulations.Event) error {
 
 // order is the call that an event stands for.
 func order(ctx context.Context, s *rpc.Services, e *simulations.Event) (err error) {
+	ctx, call := connect.NewClientContext(ctx)
+	call.RequestHeader().Set("Idempotency-Key", strconv.FormatUint(e.N, 10))
 	switch e.Kind {
 	case simulations.Bind:
 		_, err = s.Device.BindToken(ctx, e.BindRequest())
