@@ -35,7 +35,8 @@ func TestCalledOffIsNotSettledAtOnce(t *testing.T) {
 		}
 		write(func(v *roster.View) ([]storage.Mutation, error) { return v.Found("c1", asks(1, 1), epoch) })
 		const group = 1
-		p := NewPlanner(PlannerOptions{Roster: r, Rules: DefaultRules(), DiskLow: func(uint64) bool { return false }, Deaf: func(uint64) bool { return false },
+		p := NewPlanner(PlannerOptions{
+			Roster: r, Rules: DefaultRules(), DiskLow: func(uint64) bool { return false }, Deaf: func(uint64) bool { return false },
 			Observe: func(context.Context, []uint16) map[uint16]Observed {
 				return map[uint16]Observed{group: {Conf: Configuration{Voters: []uint64{1}}, Leader: 1, Term: 1}}
 			},

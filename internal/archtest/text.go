@@ -21,17 +21,20 @@ type phrase struct {
 
 var phrases = []phrase{
 	{
-		"a real sleep", regexp.MustCompile(`\btime\.` + `Sleep\(`), []string{"Sleep("},
+		"a real sleep", regexp.MustCompile(`\btime\.` + `Sleep\(`),
+		[]string{"Sleep("},
 		func(p string) bool { ok, _ := path.Match("*_test.go", path.Base(p)); return ok },
 		"it makes tests slow and flaky; use testing/synctest, or wait for the event itself",
 	},
 	{
-		"a note to do it later", regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME)\b`), []string{"TO" + "DO", "FIX" + "ME"},
+		"a note to do it later", regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME)\b`),
+		[]string{"TO" + "DO", "FIX" + "ME"},
 		func(p string) bool { return true },
 		"finish it, or write it where work is planned",
 	},
 	{
-		"a path of somebody's machine", regexp.MustCompile(`(^|[\s"'` + "`" + `(=:])/(home/[a-z]|Users/[A-Za-z]|ro` + `ot/|wo` + `rk/)`), []string{"/home/", "/Users/", "/ro" + "ot/", "/wo" + "rk/"},
+		"a path of somebody's machine", regexp.MustCompile(`(^|[\s"'` + "`" + `(=:])/(home/[a-z]|Users/[A-Za-z]|ro` + `ot/|wo` + `rk/)`),
+		[]string{"/home/", "/Users/", "/ro" + "ot/", "/wo" + "rk/"},
 		func(p string) bool { return true },
 		"the repository builds anywhere",
 	},
