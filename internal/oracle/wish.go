@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"time"
@@ -62,11 +63,12 @@ func isoWeekday(d time.Weekday) uint32 {
 }
 
 // zone of the user: his own, else that of the device last seen, else the app's,
-// else UTC. Names without a zone fall through.
+// else UTC. Names without a zone fall through. Of devices seen in the same second,
+// which is all that is kept, the one that he has had for longer counts.
 func (u *User) zone() *time.Location {
 	names := []string{u.Settings.GetTimeZone()}
 	devices := slices.Clone(u.Devices)
-	slices.SortStableFunc(devices, func(a, b *Device) int { return b.Seen.Compare(a.Seen) })
+	slices.SortStableFunc(devices, func(a, b *Device) int { return cmp.Compare(b.Seen.Unix(), a.Seen.Unix()) })
 	for _, d := range devices {
 		names = append(names, d.Zone)
 	}
