@@ -29,7 +29,7 @@ type Envelope struct {
 	// Command is one of the rouse.v1 events and user-scoped requests.
 	Command proto.Message
 	// Op numbers a command that must not be carried out twice, the same in all its
-	// repeats; 0 = it may be. The router sets it.
+	// repeats; 0 = it may be. The router sets it where the caller did not.
 	Op uint64
 	// Deadline is when the caller no longer waits; zero = the router's default
 	// after Route.

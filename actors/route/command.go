@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/cespare/xxhash/v2"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
@@ -110,15 +111,24 @@ func cut(s string) string { return s[:min(len(s), 100)] }
 func numbered(e *actors.Envelope) {
 	switch c := e.Command.(type) {
 	case *rousev1.FetchedEvent:
-		e.Op = cmp.Or(e.Op, c.GetId(), number())
+		e.Op = cmp.Or(e.Op, told(e, "fetched", c.GetId()), number())
 	case *rousev1.ReadEvent:
-		e.Op = cmp.Or(e.Op, c.GetId(), number())
+		e.Op = cmp.Or(e.Op, told(e, "read", c.GetId()), number())
 	case *rousev1.BindTokenRequest, *rousev1.UnbindTokenRequest, *rousev1.SetBadgeRequest, *rousev1.BanUserRequest, *rousev1.SetUserPolicyRequest,
 		*rousev1.SetUserSettingsRequest, *rousev1.SetConversationSettingsRequest, *rousev1.EraseUserRequest:
 		e.Op = cmp.Or(e.Op, number())
 	default:
 		e.Op = 0
 	}
+}
+
+// told is the number of an event to which a run of an IM node gave an id; 0 = it gave
+// none. Others may have given the same.
+func told(e *actors.Envelope, kind string, id uint64) uint64 {
+	if id == 0 {
+		return 0
+	}
+	return xxhash.Sum64String(fmt.Sprint(kind, e.Node.Name, "\x00", e.Node.Incarnation, "\x00", id)) | 1
 }
 
 func number() uint64 { return rand.Uint64() | 1 }

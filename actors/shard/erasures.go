@@ -43,6 +43,13 @@ func (e erasures) have(op uint64) bool {
 	return false
 }
 
+// carriedOut tells whether m is the repeat of an erasure. What else has its number, as
+// IM nodes may choose them, is none.
+func (e erasures) carriedOut(m *actors.Envelope) bool {
+	_, erasure := m.Command.(*rousev1.EraseUserRequest)
+	return erasure && m.Op != 0 && e.have(m.Op)
+}
+
 func (e erasures) with(op uint64, now time.Time) erasures {
 	return append(e[max(0, len(e)-(maxErasures-1)):], erasure{op, now})
 }

@@ -64,6 +64,28 @@ func TestErasureComesLate(t *testing.T) {
 	})
 }
 
+// Only an erasure is answered as one that was carried out, whatever numbers IM nodes
+// give to their events.
+func TestErasureIsOfItsKind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.mustAt(0, "ann", bindRequest("ann", "aa"))
+		w.eraseAt(0, 42)
+		answered := make(chan actors.Reply, 1)
+		w.nodes[0].router.Route(&actors.Envelope{
+			App: "app", User: "ann", Command: bindRequest("ann", "bb"), Op: 42, Done: func(r actors.Reply) { answered <- r },
+		})
+		if r := <-answered; r.Err != nil {
+			t.Fatalf("%+v", r)
+		}
+		r := w.mustAt(0, "ann", &rousev1.ListDevicesRequest{UserId: "ann"})
+		if n := len(r.Response.(*rousev1.ListDevicesResponse).GetDevices()); n != 1 {
+			t.Errorf("%d devices after a bind, want 1", n)
+		}
+		w.stop()
+	})
+}
+
 // numbered tells how many erasures a store knows.
 func (e *engine) numbered(shard uint16) int {
 	b, err := e.store.Get(storage.Erasures(shard).Lo)

@@ -81,56 +81,56 @@ func TestRepeatComesLate(t *testing.T) {
 	}
 }
 
-// A fetch that took nothing out of the count comes again by way of another node, late:
-// what was counted since stays, whoever leads by then. Another fetch resets it.
-func TestFetchedComesLate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 3)
-		k := w.nodes[0].store.ShardOf("app", "ann")
-		w.move(k, 1)
-		w.mustAt(0, "ann", bindRequest("ann", "aa"))
-		fetch := func(at int, id uint64, want int) {
-			t.Helper()
-			w.mustAt(at, "ann", &rousev1.FetchedEvent{UserId: "ann", DeviceId: "phone", Id: id})
-			r := w.mustAt(at, "ann", &rousev1.ListDevicesRequest{UserId: "ann"})
-			if n := r.Response.(*rousev1.ListDevicesResponse).GetDevices()[0].GetOfflineCount(); int(n) != want {
-				t.Errorf("%d messages are counted, want %d", n, want)
-			}
-		}
-		fetch(0, 42, 0)
-		w.mustAt(2, "ann", event("m1"))
-		fetch(2, 42, 1)
-		w.move(k, 2)
-		fetch(0, 42, 1)
-		fetch(0, 43, 0)
-		w.stop()
-	})
-}
-
-// A read that overtook its message comes again, late: the message stays counted, as
-// it did the first time. Another one takes it out.
-func TestReadComesLate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 3)
-		k := w.nodes[0].store.ShardOf("app", "ann")
-		w.move(k, 1)
-		w.mustAt(0, "ann", bindRequest("ann", "aa"))
-		read := func(at int, id uint64, want int) {
-			t.Helper()
-			w.mustAt(at, "ann", &rousev1.ReadEvent{UserId: "ann", MessageIds: []string{"m1"}, Id: id})
-			r := w.mustAt(at, "ann", &rousev1.ListDevicesRequest{UserId: "ann"})
-			if n := r.Response.(*rousev1.ListDevicesResponse).GetDevices()[0].GetOfflineCount(); int(n) != want {
-				t.Errorf("%d messages are counted, want %d", n, want)
-			}
-		}
-		read(0, 42, 0)
-		w.mustAt(2, "ann", event("m1"))
-		read(2, 42, 1)
-		w.move(k, 2)
-		read(0, 42, 1)
-		read(0, 43, 0)
-		w.stop()
-	})
+// An event that took nothing out of the count, as a read that overtook its message,
+// comes again by way of another node, late: what was counted since stays, whoever leads
+// by then. Another one takes it out: of another id, run of an IM node, or kind.
+func TestCountSurvivesLateEvents(t *testing.T) {
+	fetched := func(id uint64) proto.Message {
+		return &rousev1.FetchedEvent{UserId: "ann", DeviceId: "phone", Id: id}
+	}
+	read := func(id uint64) proto.Message {
+		return &rousev1.ReadEvent{UserId: "ann", MessageIds: []string{"m1"}, Id: id}
+	}
+	im := actors.Node{Name: "im", Incarnation: 1}
+	for _, c := range []struct {
+		name         string
+		first, other proto.Message
+		by           actors.Node // of the other
+	}{
+		{"fetched", fetched(42), fetched(43), im},
+		{"fetched, from another IM node", fetched(42), fetched(42), actors.Node{Name: "im2", Incarnation: 1}},
+		{"fetched, from another run", fetched(42), fetched(42), actors.Node{Name: "im", Incarnation: 2}},
+		{"fetched, then read", fetched(42), read(42), im},
+		{"read", read(42), read(43), im},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 3)
+				k := w.nodes[0].store.ShardOf("app", "ann")
+				w.move(k, 1)
+				w.mustAt(0, "ann", bindRequest("ann", "aa"))
+				tell := func(at int, m proto.Message, by actors.Node, want int) {
+					t.Helper()
+					answered := make(chan actors.Reply, 1)
+					w.nodes[at].router.Route(&actors.Envelope{App: "app", User: "ann", Node: by, Command: m, Done: func(r actors.Reply) { answered <- r }})
+					if r := <-answered; r.Err != nil {
+						t.Fatalf("%+v", r)
+					}
+					r := w.mustAt(at, "ann", &rousev1.ListDevicesRequest{UserId: "ann"})
+					if n := r.Response.(*rousev1.ListDevicesResponse).GetDevices()[0].GetOfflineCount(); int(n) != want {
+						t.Errorf("%d messages are counted, want %d", n, want)
+					}
+				}
+				tell(0, c.first, im, 0)
+				w.mustAt(2, "ann", event("m1"))
+				tell(2, c.first, im, 1)
+				w.move(k, 2)
+				tell(0, c.first, im, 1)
+				tell(0, c.other, c.by, 0)
+				w.stop()
+			})
+		})
+	}
 }
 
 // stateOf is what the store of a shard's leader holds of ann, in words.

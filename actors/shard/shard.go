@@ -211,7 +211,7 @@ func (a *Actor) onEnvelope(c actor.Context, m *actors.Envelope) {
 		m.Return() // of a node that ends another one leads the shard in a moment
 	case a.waiting() >= queueBound || !a.open():
 		m.Reject()
-	case m.Op != 0 && a.erasures.have(m.Op):
+	case a.erasures.carriedOut(m):
 		a.erasedBefore(c, m)
 	default:
 		a.toUser(c, userKey{m.App, m.User}, m)

@@ -201,7 +201,8 @@ func (n *Node) announce(ctx context.Context) {
 		case out && isRefusal(err):
 			n.fail(err)
 			return
-		case unheard > 1:
+		case unheard > 2: // it was said
+		case unheard == 2:
 			n.log.Warn("no leader of the meta group is heard, and nobody tells whether this node is still a member", "error", err)
 		default:
 			n.log.Warn("the record of this node is not up to date yet", "error", err)

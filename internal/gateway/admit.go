@@ -5,8 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cespare/xxhash/v2"
-
 	rousev1 "github.com/rouse-im/rouse/api/rouse/v1"
 	"github.com/rouse-im/rouse/internal/catalog"
 )
@@ -18,7 +16,7 @@ const (
 	// their own and may name no other.
 	appHeader = "rouse-app"
 	// repeatHeader is the same in all attempts of a call that changes a user, by way of
-	// whatever nodes, and another one in each other call.
+	// whatever nodes, and another one in each other call of that kind about him.
 	repeatHeader = "idempotency-key"
 )
 
@@ -40,8 +38,8 @@ type caller struct {
 	catalog.Principal
 	// app is the key's, or the one that an operator named; else empty.
 	app string
-	// number of a call that may be repeated; 0 = it told none.
-	number uint64
+	// repeat is the call's idempotency key; empty = it has none.
+	repeat string
 }
 
 type callerKey struct{}
@@ -65,9 +63,7 @@ func (g *Gateway) admit(ctx context.Context, method string, h headers, now time.
 	if len(h.repeat) > maxRepeatKey {
 		return nil, refuse(rousev1.ErrorCode_ERROR_CODE_INVALID_ARGUMENT, "the header %s has %d bytes, the most is %d", repeatHeader, len(h.repeat), maxRepeatKey)
 	}
-	if h.repeat != "" {
-		who.number = xxhash.Sum64String(method+"\x00"+h.repeat) | 1
-	}
+	who.repeat = h.repeat
 	if !access.roles.has(who.Role) {
 		return nil, refuse(rousev1.ErrorCode_ERROR_CODE_PERMISSION_DENIED, "a key of role %s may not call %s; use another key", who.Role, method)
 	}

@@ -2,6 +2,9 @@ package gateway
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -31,7 +34,7 @@ func askUser[R proto.Message](ctx context.Context, g *Gateway, user string, requ
 	defer cancel()
 	replies := make(chan actors.Reply, 1) // one value: the actor's turn never waits
 	g.Router(&actors.Envelope{
-		App: app, User: user, Command: request, Op: who.number,
+		App: app, User: user, Command: request, Op: numberOf(who.repeat, app, user, request),
 		Done: func(r actors.Reply) { replies <- r },
 	})
 	select {
@@ -47,4 +50,16 @@ func askUser[R proto.Message](ctx context.Context, g *Gateway, user string, requ
 		}
 		return response, nil
 	}
+}
+
+// numberOf an attempt is the same in all that have one idempotency key, app, user and
+// kind of request; 0 = there is no key. It is a digest that nobody can aim, as a shard
+// knows erasures of all apps by their numbers. None of its parts has a byte of 0.
+func numberOf(key, app, user string, request proto.Message) uint64 {
+	if key == "" {
+		return 0
+	}
+	kind := string(request.ProtoReflect().Descriptor().FullName())
+	sum := sha256.Sum256([]byte(strings.Join([]string{kind, app, user, key}, "\x00")))
+	return binary.BigEndian.Uint64(sum[:]) | 1
 }

@@ -1,7 +1,7 @@
 package gateway
 
 import (
-	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,7 +10,8 @@ import (
 )
 
 // The attempts of a call that its caller repeats have one number, whatever node takes
-// them; another method and another key have others, and so has a call without a key.
+// them. Another user, app, kind of call and key have others: an erasure that is taken
+// for another one would not be carried out. A call without a key has none.
 func TestIdempotencyKeyNumbersCalls(t *testing.T) {
 	w := newWorld(t)
 	var ops []uint64
@@ -18,13 +19,21 @@ func TestIdempotencyKeyNumbersCalls(t *testing.T) {
 		ops = append(ops, e.Op)
 		e.Done(actors.Reply{Status: rousev1.ItemStatus_ITEM_STATUS_ACCEPTED, Response: &rousev1.BanUserResponse{}})
 	})
-	for _, key := range []string{"k1", "k1", "k2", ""} {
-		if a := w.post(w.adminKey(), rousev1.UserService_BanUser_FullMethodName, `{"userId":"u","banned":true}`, "Idempotency-Key", key); a.status != http.StatusOK {
-			t.Fatal(a.status, a.err)
-		}
+	for _, c := range []struct{ method, user, app, key string }{
+		{rousev1.UserService_BanUser_FullMethodName, "u", "a", "k1"},
+		{rousev1.UserService_BanUser_FullMethodName, "u", "a", "k1"},
+		{rousev1.UserService_BanUser_FullMethodName, "v", "a", "k1"},
+		{rousev1.UserService_BanUser_FullMethodName, "u", "b", "k1"},
+		{rousev1.UserService_BanUser_FullMethodName, "u", "a", "k2"},
+		{rousev1.UserService_EraseUser_FullMethodName, "u", "a", "k1"},
+		{rousev1.UserService_BanUser_FullMethodName, "u", "a", ""},
+	} {
+		w.post(w.operator(), c.method, `{"userId":"`+c.user+`"}`, "Idempotency-Key", c.key, "Rouse-App", c.app)
 	}
-	w.post(w.adminKey(), rousev1.UserService_SetBadge_FullMethodName, `{"userId":"u","deviceId":"d"}`, "Idempotency-Key", "k1")
-	if len(ops) != 5 || ops[0] == 0 || ops[1] != ops[0] || ops[2] == ops[0] || ops[2] == 0 || ops[3] != 0 || ops[4] == ops[0] || ops[4] == 0 {
+	if len(ops) != 7 || ops[0] != ops[1] || ops[6] != 0 {
+		t.Fatalf("%d", ops)
+	}
+	if ops = ops[1:6]; slices.Contains(ops, 0) || len(slices.Compact(slices.Sorted(slices.Values(ops)))) != len(ops) {
 		t.Errorf("%d", ops)
 	}
 	a := w.post(w.adminKey(), rousev1.UserService_BanUser_FullMethodName, `{"userId":"u"}`, "Idempotency-Key", strings.Repeat("k", maxRepeatKey+1))

@@ -1809,9 +1809,10 @@ type FetchedEvent struct {
 	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// 1-128 bytes.
 	DeviceId string `protobuf:"bytes,2,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
-	// Optional: the same when the event is repeated, another for each other one. With
-	// it an event that arrives again by way of another node, and late, is known for a
-	// minute and takes nothing out of counts that rose since. 0 = none.
+	// Optional: the same when the event is repeated, another for each other event of
+	// this kind that this run of the IM node tells. With it an event that arrives again
+	// by way of another node, and late, is known for a minute and takes nothing out of
+	// counts that rose since. 0 = none.
 	Id            uint64 `protobuf:"varint,3,opt,name=id,proto3" json:"id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
