@@ -34,6 +34,17 @@ func (x erasures) maybe(user string, at simulations.Offset) bool {
 	return slices.ContainsFunc(x[user], func(e erasure) bool { return at <= e.answered })
 }
 
+// excuses tells of pushes whether their outcome may be forgotten: somebody who bound
+// the token was erased later, or just before.
+func (h *History) excuses() func(p *Push) bool {
+	forgotten, binders := h.erasures(), h.binders()
+	return func(p *Push) bool {
+		return slices.ContainsFunc(binders[[2]string{p.Notifier, p.Token}], func(user string) bool {
+			return forgotten.maybe(user, p.At-h.handover())
+		})
+	}
+}
+
 // binders are the users who bound a token, by notifier and token.
 func (h *History) binders() map[[2]string][]string {
 	all := map[[2]string][]string{}

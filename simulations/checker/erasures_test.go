@@ -101,3 +101,25 @@ func TestErasureEndsSessions(t *testing.T) {
 		}
 	}
 }
+
+// A push without an outcome counts against the day's quota, unless its user was erased:
+// then nobody knows whether it was a call.
+func TestErasureAndQuotas(t *testing.T) {
+	for erased, want := range map[bool]int{true: 0, false: 1} {
+		h := good()
+		took := uint64(0)
+		for i := range h.Pushes {
+			if p := &h.Pushes[i]; p.Notifier == "ios" && p.Answer == "accepted" {
+				took++
+			}
+		}
+		h.Limits.Quotas = map[string]uint64{"ios": took}
+		h.Pushes = append(h.Pushes, Push{At: erasedAt - 100, Notifier: "ios", Token: "t1", PushID: "late", Answer: "accepted"})
+		if erased {
+			h.happens(300, erasedAt, erase())
+		}
+		if n := breachesOf(h, "within-limits"); n != want {
+			t.Errorf("erased %v: %d breaches, want %d: %v", erased, n, want, Broken(h.Run()))
+		}
+	}
+}

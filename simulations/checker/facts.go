@@ -256,7 +256,7 @@ func onePushID(h *History, v *verdict) {
 		ids[k] = o.PushID
 	}
 	last := map[[2]string]*Push{} // by push id and token
-	forgotten, binders := h.erasures(), h.binders()
+	excused := h.excuses()
 	for i := range h.Pushes {
 		p := &h.Pushes[i]
 		v.look()
@@ -265,8 +265,7 @@ func onePushID(h *History, v *verdict) {
 			v.breach(h.eventOf(p.PushID), "push %s was sent to %s by %s at %v, answered %q at %v, and again by %s at %v", p.PushID, p.Vendor, b.By, b.At, b.Answer, b.Answered, p.By, p.At)
 		}
 		last[k] = p
-		excused := func(user string) bool { return forgotten.maybe(user, p.At-h.handover()) }
-		if h.outcome[p.PushID] == nil && !slices.ContainsFunc(binders[[2]string{p.Notifier, p.Token}], excused) {
+		if h.outcome[p.PushID] == nil && !excused(p) {
 			v.breach(nil, "%s saw push %s at %v, which belongs to no outcome", p.Vendor, p.PushID, p.At)
 		}
 	}

@@ -168,10 +168,15 @@ func (h *History) rates(v *verdict) {
 
 func (h *History) quotas(v *verdict) {
 	took := map[string]uint64{}
-	for _, p := range h.Pushes {
+	excused := h.excuses()
+	for i := range h.Pushes {
+		p := &h.Pushes[i]
 		quota, limited := h.Limits.Quotas[p.Notifier]
-		if o := h.outcome[p.PushID]; !limited || p.Answer != "accepted" || o == nil || h.isCall(o) {
+		if !limited || p.Answer != "accepted" {
 			continue
+		}
+		if o := h.outcome[p.PushID]; o == nil && excused(p) || o != nil && h.isCall(o) {
+			continue // of what is forgotten nobody knows whether it was a call
 		}
 		v.look()
 		if took[p.Notifier]++; took[p.Notifier] == quota+1 {
